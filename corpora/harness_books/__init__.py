@@ -1,0 +1,1 @@
+"""Books as corpora: the Brontë sisters' chapters and The Time Machine."""

@@ -1,0 +1,43 @@
+"""The hooks a plugin may implement; each takes no argument and returns light descriptors.
+
+A plugin module imports only the standard library and this module::
+
+    from harness.hookspecs import Cell, hookimpl
+
+    @hookimpl
+    def harness_cells():
+        return [Cell(name="mine", title="My cell", source="…", equations="my_plugin.cell")]
+"""
+
+from collections.abc import Sequence
+
+import pluggy
+
+from harness.descriptors import Backend, Cell, Corpus, Implementation
+
+__all__ = ["Backend", "Cell", "Corpus", "Implementation", "hookimpl", "hookspec"]
+
+PROJECT = "harness"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def harness_cells() -> Sequence[Cell]:  # type: ignore[empty-body]
+    """Return the cells this plugin brings."""
+
+
+@hookspec
+def harness_backends() -> Sequence[Backend]:  # type: ignore[empty-body]
+    """Return the backends this plugin brings."""
+
+
+@hookspec
+def harness_implementations() -> Sequence[Implementation]:  # type: ignore[empty-body]
+    """Return the implementations this plugin adds to pairs of a cell and a backend."""
+
+
+@hookspec
+def harness_corpora() -> Sequence[Corpus]:  # type: ignore[empty-body]
+    """Return the corpora this plugin brings."""

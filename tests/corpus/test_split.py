@@ -1,0 +1,33 @@
+import random
+
+import pytest
+
+from harness.corpus.split import count_training_tokens, share_budget
+
+
+@pytest.mark.parametrize(("num_tokens", "train"), [(100, 90), (1_000_000, 900_000), (14, 13), (2, 1), (1, 0), (0, 0)])
+def test_the_last_tenth_and_never_nothing_validates(num_tokens: int, train: int) -> None:
+    assert count_training_tokens(num_tokens, 0.1) == train
+
+
+def test_a_budget_is_shared_in_proportion() -> None:
+    assert share_budget(100, [600, 300, 100]) == [60, 30, 10]
+
+
+def test_the_largest_remainders_are_rounded_up() -> None:
+    assert share_budget(10, [26, 49, 25]) == [3, 5, 2]  # 2.6, 4.9, 2.5
+
+
+def test_shares_sum_to_the_budget_and_never_exceed_a_size() -> None:
+    dice = random.Random(1)
+    for _ in range(500):
+        sizes = [dice.randrange(2_000) for _ in range(dice.randrange(1, 9))] + [1]
+        budget = dice.randrange(1, sum(sizes) + 1)
+        shares = share_budget(budget, sizes)
+        assert sum(shares) == budget
+        assert all(0 <= share <= size for share, size in zip(shares, sizes, strict=True))
+        assert all(abs(share - budget * size / sum(sizes)) < 1 for share, size in zip(shares, sizes, strict=True))
+
+
+def test_a_budget_beyond_all_sizes_is_all() -> None:
+    assert share_budget(1_000, [3, 4]) == [3, 4]
