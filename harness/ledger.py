@@ -1,0 +1,253 @@
+"""The run's record: one SQLite file, written by the run alone and readable at any moment, also after a kill.
+
+Every event is committed when it comes. A trial that is not finished has status 'waiting' or
+'running'; the report calls both 'skipped' with the reason that they did not run yet.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+from harness.errors import RunFolderError
+from harness.worker.events import EpochEnded, Finished, Started
+from harness.worker.trial import Trial
+
+FINISHED = ("ok", "diverged")
+"""Statuses the same command does not train again."""
+ENDED = (*FINISHED, "failed", "timeout", "skipped")
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS trials (
+    trial_id TEXT PRIMARY KEY,
+    position INTEGER NOT NULL,
+    trial TEXT NOT NULL,                -- JSON of harness.worker.trial.Trial
+    status TEXT NOT NULL DEFAULT 'waiting',
+    reason TEXT NOT NULL DEFAULT '',
+    attempts INTEGER NOT NULL DEFAULT 0,
+    facts TEXT NOT NULL DEFAULT '{}'    -- JSON: what Started and Finished said, device, concurrency
+) STRICT;
+CREATE TABLE IF NOT EXISTS epochs (
+    trial_id TEXT NOT NULL REFERENCES trials,
+    epoch INTEGER NOT NULL,
+    train_loss REAL, train_accuracy REAL, train_top5_accuracy REAL,
+    valid_loss REAL, valid_accuracy REAL, valid_top5_accuracy REAL, valid_bits_per_char REAL,
+    grad_norm REAL, train_tokens INTEGER, train_seconds REAL, valid_seconds REAL,
+    recorded_at REAL NOT NULL,          -- seconds since 1970
+    PRIMARY KEY (trial_id, epoch)
+) STRICT;
+CREATE TABLE IF NOT EXISTS timings (
+    trial_id TEXT NOT NULL REFERENCES trials,
+    phase TEXT NOT NULL,                -- 'training': stretches of the epochs themselves
+    round INTEGER NOT NULL,             -- the epoch, for training
+    block INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    seconds REAL NOT NULL,
+    PRIMARY KEY (trial_id, phase, round, block)
+) STRICT;
+"""
+_EPOCH_COLUMNS = (
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "train_top5_accuracy",
+    "valid_loss",
+    "valid_accuracy",
+    "valid_top5_accuracy",
+    "valid_bits_per_char",
+    "grad_norm",
+    "train_tokens",
+    "train_seconds",
+    "valid_seconds",
+)
+
+
+class Ledger:
+    """The writer's side. One process writes; `harness.run_folder` holds the lock that ensures it."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the ledger.
+
+        Raises: RunFolderError where the file is not a ledger, is damaged, or cannot be written.
+        """
+        self.path = path
+        try:
+            self._db = _connect(path, create=True)
+            _check(self._db, path)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            # NORMAL survives a kill of any process; only a power cut may lose the last commits.
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_SCHEMA)
+            self.note("schema_version", str(SCHEMA_VERSION))
+        except sqlite3.Error as error:
+            raise _damaged(path, error) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def note(self, key: str, value: str) -> None:
+        """Record a fact about the run as a whole."""
+        with self._db:
+            self._db.execute("INSERT OR REPLACE INTO run VALUES (?, ?)", (key, value))
+
+    def add(self, trials: Iterable[Trial]) -> None:
+        """Add trials that are not there yet, in this order; those that are keep their records."""
+        rows = [
+            (trial.trial_id, position, json.dumps(asdict(trial), sort_keys=True))
+            for position, trial in enumerate(trials)
+        ]
+        with self._db:
+            self._db.executemany("INSERT OR IGNORE INTO trials (trial_id, position, trial) VALUES (?, ?, ?)", rows)
+
+    def statuses(self) -> dict[str, str]:
+        """Return the status of each trial by its id."""
+        return dict(self._db.execute("SELECT trial_id, status FROM trials"))
+
+    def num_epochs(self, trial_id: str) -> int:
+        """Return how many of a trial's epochs are recorded, without a gap, from the first."""
+        row = self._db.execute("SELECT count(*), max(epoch) FROM epochs WHERE trial_id=?", (trial_id,)).fetchone()
+        count, last = row
+        return count if count == last else 0
+
+    def launched(self, trial_id: str, *, device: str, concurrency: int) -> None:
+        """Record that a worker is being started for the trial; what it said before is cleared, its epochs stay."""
+        with self._db:
+            self._db.execute(
+                "UPDATE trials SET status='running', reason='', attempts=attempts+1, facts=? WHERE trial_id=?",
+                (json.dumps({"slot": device, "concurrency": concurrency, "launched_at": time.time()}), trial_id),
+            )
+
+    def started(self, trial_id: str, event: Started) -> None:
+        """Record what the worker runs on."""
+        with self._db:
+            self._merge(trial_id, asdict(event))
+
+    def epoch(self, trial_id: str, event: EpochEnded) -> None:
+        """Record one epoch; a repeated epoch of a resumed trial replaces its record."""
+        values = asdict(event)
+        blocks: Sequence[tuple[int, float]] = values.pop("blocks")
+        columns = ", ".join(_EPOCH_COLUMNS)
+        marks = ", ".join("?" for _ in _EPOCH_COLUMNS)
+        with self._db:
+            self._db.execute(
+                f"INSERT OR REPLACE INTO epochs (trial_id, {columns}, recorded_at) VALUES (?, {marks}, ?)",
+                (trial_id, *(values[name] for name in _EPOCH_COLUMNS), time.time()),
+            )
+            self._db.execute(
+                "DELETE FROM timings WHERE trial_id=? AND phase='training' AND round=?", (trial_id, event.epoch)
+            )
+            self._db.executemany(
+                "INSERT INTO timings VALUES (?, 'training', ?, ?, ?, ?)",
+                [(trial_id, event.epoch, i, tokens, seconds) for i, (tokens, seconds) in enumerate(blocks)],
+            )
+
+    def ended(self, trial_id: str, status: str, reason: str = "", finished: Finished | None = None) -> None:
+        """Record how the trial ended: a status of `ENDED`, with a reason for all but 'ok'."""
+        with self._db:
+            self._db.execute("UPDATE trials SET status=?, reason=? WHERE trial_id=?", (status, reason, trial_id))
+            if finished is not None:
+                self._merge(trial_id, asdict(finished))
+
+    def note_log_tail(self, trial_id: str, text: str) -> None:
+        """Record the last lines of a failed trial's log as the fact ``log_tail``."""
+        with self._db:
+            self._merge(trial_id, {"log_tail": text})
+
+    def release(self, trial_id: str) -> None:
+        """Put an interrupted trial back among the waiting; its epochs stay."""
+        with self._db:
+            self._db.execute("UPDATE trials SET status='waiting', reason='' WHERE trial_id=?", (trial_id,))
+
+    def _merge(self, trial_id: str, facts: dict[str, Any]) -> None:
+        self._db.execute("UPDATE trials SET facts=json_patch(facts, ?) WHERE trial_id=?", (json.dumps(facts), trial_id))
+
+
+class LedgerReader:
+    """The reader's side, for reports: works while a run goes on and after a kill, and writes nothing."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a ledger to read.
+
+        Raises: RunFolderError where there is none or it is damaged.
+        """
+        if not path.is_file():
+            raise RunFolderError(
+                f"There is no ledger at {path}: name a folder that 'harness run' made, e.g. reports/latest."
+            )
+        try:
+            self._db = _connect(path, create=False)
+            self._db.row_factory = sqlite3.Row
+            _check(self._db, path)
+        except sqlite3.Error as error:
+            raise _damaged(path, error) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def run(self) -> dict[str, str]:
+        """Return what was noted about the run as a whole."""
+        return {row["key"]: row["value"] for row in self._db.execute("SELECT key, value FROM run")}
+
+    def trials(self) -> list[dict[str, Any]]:
+        """Return one dict a trial, in plan order: trial_id, status, reason, attempts, the trial's fields, its facts."""
+        rows = self._db.execute("SELECT * FROM trials ORDER BY position, trial_id")
+        return [
+            {
+                **json.loads(row["trial"]),
+                **json.loads(row["facts"]),
+                "trial_id": row["trial_id"],
+                "status": row["status"],
+                "reason": row["reason"],
+                "attempts": row["attempts"],
+            }
+            for row in rows
+        ]
+
+    def epochs(self) -> list[dict[str, Any]]:
+        """Return one dict an epoch, by trial and epoch."""
+        return [dict(row) for row in self._db.execute("SELECT * FROM epochs ORDER BY trial_id, epoch")]
+
+    def timings(self) -> list[dict[str, Any]]:
+        """Return one dict a timed block: trial_id, phase, round, block, tokens, seconds."""
+        return [dict(row) for row in self._db.execute("SELECT * FROM timings ORDER BY trial_id, phase, round, block")]
+
+
+def _connect(path: Path, *, create: bool) -> sqlite3.Connection:
+    # WAL readers need to create the -shm file, so even a reader opens read-write where it may.
+    mode = "rwc" if create else "rw"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=10)
+
+
+def _check(db: sqlite3.Connection, path: Path) -> None:
+    problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if problem != "ok":
+        raise sqlite3.DatabaseError(problem)
+    tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+    if not tables:
+        return
+    if not {"run", "trials"} <= tables:
+        raise sqlite3.DatabaseError("it holds other tables")
+    version = db.execute("SELECT value FROM run WHERE key='schema_version'").fetchone()
+    if version is not None and int(version[0]) > SCHEMA_VERSION:
+        raise RunFolderError(
+            f"{path} was written by a newer harness (ledger version {version[0]}, this one reads up to "
+            f"{SCHEMA_VERSION}): upgrade rnn-harness, or name another folder with --out."
+        )
+
+
+def _damaged(path: Path, error: sqlite3.Error) -> RunFolderError:
+    return RunFolderError(
+        f"The ledger {path} cannot be used ({error}): nothing was changed. Move it away to start anew, "
+        "or name another folder with --out."
+    )

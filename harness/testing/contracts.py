@@ -1,0 +1,210 @@
+"""The contract suites: subclass one in a test module, name the plugin's part, and pytest collects the rest."""
+
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from harness.testing.models import (
+    BATCH_SIZE,
+    SMALL,
+    finite_difference,
+    largest_difference,
+    loaded,
+    minibatches,
+    reference_model,
+    train,
+)
+from harness.worker.backends import ACCURACY, GRAD_NORM, LOSS, TOP5_ACCURACY, Backend, Model
+from harness.worker.cells import Equations
+from harness.worker.network import Architecture
+from harness.worker.targets import resolve
+
+BUILT_IN_CELLS = ("harness_rnn.cell", "harness_gru.cell", "harness_gru.textbook", "harness_lstm.cell")
+OPTIMIZERS = (("sgd", 0.5), ("adam", 0.01), ("rmsprop", 0.01))
+
+
+class ModelContract:
+    """What any model of any implementation does; subclasses give `equations` and `build`."""
+
+    tolerance: ClassVar[float] = 1e-9
+    """Largest difference from the float64 reference; a backend without float64 sets its own."""
+    dtype: ClassVar[str] = "float64"
+
+    @pytest.fixture
+    def equations(self) -> Equations:
+        """Return the cell's equations."""
+        raise NotImplementedError
+
+    def build(self, equations: Equations, architecture: Architecture) -> Model:
+        """Build the model under test."""
+        raise NotImplementedError
+
+    def small(self, **changes: Any) -> Architecture:
+        """Return a small architecture in this contract's dtype."""
+        return replace(SMALL, dtype=self.dtype, **changes)
+
+    @pytest.mark.parametrize("num_layers", [1, 2, 3])
+    def test_losses_and_gradients_are_the_references(self, equations: Equations, num_layers: int) -> None:
+        """Hold loss and every gradient against the cell's equations in float64."""
+        architecture = self.small(num_layers=num_layers)
+        batch = minibatches(1)
+        model = loaded(self.build, equations, architecture)
+        reference = loaded(reference_model, equations, replace(architecture, dtype="float64"))
+        loss, gradients = model.gradients(batch.inputs[0], batch.targets[0], model.initial_state(BATCH_SIZE))
+        expected = reference.gradients(batch.inputs[0], batch.targets[0], reference.initial_state(BATCH_SIZE))
+        assert abs(loss - expected[0]) <= self.tolerance
+        assert largest_difference(gradients, expected[1]) <= self.tolerance
+
+    @pytest.mark.parametrize(("optimizer", "learning_rate"), OPTIMIZERS)
+    def test_twenty_steps_of_each_optimizer_are_the_references(
+        self, equations: Equations, optimizer: str, learning_rate: float
+    ) -> None:
+        """Hold losses, accuracies, norms and weights after training against the reference, clipping included."""
+        architecture = self.small(optimizer=optimizer, learning_rate=learning_rate, grad_clip=0.1)
+        batches = minibatches(20)
+        model = loaded(self.build, equations, architecture)
+        reference = loaded(reference_model, equations, replace(architecture, dtype="float64"))
+        figures, expected = train(model, batches), train(reference, batches)
+        assert (expected[:, GRAD_NORM] > 0.1).any()  # something was clipped
+        scale = 100 * self.tolerance
+        assert np.max(np.abs(figures[:, [LOSS, GRAD_NORM]] - expected[:, [LOSS, GRAD_NORM]])) <= scale
+        assert largest_difference(model.weights(), reference.weights()) <= scale
+
+    def test_the_state_carries_a_sequence_over_minibatches(self, equations: Equations) -> None:
+        """Run a window whole and in two parts."""
+        model = loaded(self.build, equations, self.small())
+        X = minibatches(1).inputs[0]
+        whole, _ = model.logits(X, model.initial_state(BATCH_SIZE))
+        first, state = model.logits(X[:4], model.initial_state(BATCH_SIZE))
+        second, _ = model.logits(X[4:], state)
+        assert np.max(np.abs(whole - np.concatenate([first, second]))) <= self.tolerance
+
+    def test_evaluation_learns_nothing_and_agrees_with_the_logits(self, equations: Equations) -> None:
+        """Compute loss and accuracies from the logits by the definition."""
+        model = loaded(self.build, equations, self.small())
+        batch = minibatches(1)
+        X, Y = batch.inputs[0], batch.targets[0]
+        before = model.weights()
+        handle, _ = model.evaluate_step(X, Y, model.initial_state(BATCH_SIZE))
+        figures = model.read([handle])[0]
+        logits = np.asarray(model.logits(X, model.initial_state(BATCH_SIZE))[0], np.float64)
+        log_probabilities = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+        best_first = np.argsort(-logits, axis=-1)
+        assert figures[LOSS] == pytest.approx(-np.take_along_axis(log_probabilities, Y[..., None], -1).mean(), rel=1e-5)
+        assert figures[ACCURACY] == pytest.approx((best_first[..., 0] == Y).mean())
+        assert figures[TOP5_ACCURACY] == pytest.approx((best_first[..., :5] == Y[..., None]).any(-1).mean())
+        assert figures[GRAD_NORM] == 0
+        assert largest_difference(before, model.weights()) == 0
+
+    def test_a_tie_counts_against_the_model(self, equations: Equations) -> None:
+        """Let all logits be equal: a model that knows nothing must not score 100 %."""
+        model = loaded(self.build, equations, self.small())
+        model.load({name: np.zeros_like(array) for name, array in model.weights().items()})
+        batch = minibatches(1)
+        handle, _ = model.evaluate_step(batch.inputs[0], batch.targets[0], model.initial_state(BATCH_SIZE))
+        figures = model.read([handle])[0]
+        assert figures[ACCURACY] == 0
+        assert figures[TOP5_ACCURACY] == 0
+
+    @pytest.mark.parametrize(("optimizer", "learning_rate"), OPTIMIZERS)
+    def test_a_model_resumed_from_its_checkpoint_goes_on_as_if_never_stopped(
+        self, equations: Equations, optimizer: str, learning_rate: float
+    ) -> None:
+        """Move weights and optimizer state to a new model after some steps."""
+        architecture = self.small(optimizer=optimizer, learning_rate=learning_rate)
+        batches = minibatches(6)
+        first = loaded(self.build, equations, architecture)
+        train(first, batches)
+        second = self.build(equations, architecture)
+        second.load(first.weights())
+        second.load_optimizer_state(first.optimizer_state())
+        assert np.array_equal(train(first, batches), train(second, batches))
+        assert largest_difference(first.weights(), second.weights()) == 0
+
+    def test_dropout_acts_in_training_alone_and_the_epoch_decides_its_masks(self, equations: Equations) -> None:
+        """Train one step in each of three epochs."""
+        architecture = self.small(dropout=0.5, learning_rate=1e-9)
+        model = loaded(self.build, equations, architecture)
+        batch = minibatches(1)
+
+        def loss(epoch: int) -> float:
+            model.begin_epoch(epoch)
+            return float(train(model, batch)[0, LOSS])
+
+        plain = loaded(self.build, equations, self.small())
+        evaluated = model.evaluate_step(batch.inputs[0], batch.targets[0], model.initial_state(BATCH_SIZE))[0]
+        expected = plain.evaluate_step(batch.inputs[0], batch.targets[0], plain.initial_state(BATCH_SIZE))[0]
+        assert model.read([evaluated])[0, LOSS] == plain.read([expected])[0, LOSS]
+        first, other, again = loss(1), loss(2), loss(1)
+        assert abs(first - again) < 1e-6 < abs(first - other)
+
+
+class CellContract(ModelContract):
+    """What a cell's equations must do on the reference backend; name the module in `equations_module`."""
+
+    equations_module: ClassVar[str]
+
+    @pytest.fixture
+    def equations(self) -> Equations:
+        """Import the module."""
+        equations: Equations = resolve(self.equations_module)
+        return equations
+
+    def build(self, equations: Equations, architecture: Architecture) -> Model:
+        """Build the scratch model on NumPy."""
+        return reference_model(equations, architecture)
+
+    def test_gradients_are_the_finite_differences(self, equations: Equations) -> None:
+        """Check some weights of every parameter, among them the largest gradient's."""
+        assert_finite_differences(loaded(self.build, equations, SMALL))
+
+    def test_a_layer_takes_ids_as_one_hot_rows(self, equations: Equations) -> None:
+        """Project ids, and the one-hot rows they stand for."""
+        from harness_numpy.ops import AutogradOps
+
+        xp = AutogradOps("float64")
+        shapes = equations.parameter_shapes(SMALL.vocab_size, SMALL.num_hiddens)
+        generator = np.random.default_rng(1)
+        params = {name: generator.normal(size=shape) for name, shape in shapes.items()}
+        X = minibatches(1).inputs[0]
+        one_hot = np.eye(SMALL.vocab_size)[X]
+        assert np.allclose(equations.project(xp, params, X), equations.project(xp, params, one_hot), atol=1e-12)
+
+
+class BackendContract(ModelContract):
+    """What a backend must do for every built-in cell; give the open backend in `open_backend`."""
+
+    def open_backend(self) -> Backend:
+        """Open the backend on the CPU with one thread."""
+        raise NotImplementedError
+
+    @pytest.fixture(params=BUILT_IN_CELLS)
+    def equations(self, request: pytest.FixtureRequest) -> Equations:
+        """Return each built-in cell in turn."""
+        equations: Equations = resolve(request.param)
+        return equations
+
+    def build(self, equations: Equations, architecture: Architecture) -> Model:
+        """Build the scratch model."""
+        return self.open_backend().scratch(equations, architecture)
+
+    def test_versions_name_the_framework(self) -> None:
+        """Ask the backend what it runs on."""
+        versions = self.open_backend().versions()
+        assert versions
+        assert all(isinstance(name, str) and isinstance(version, str) for name, version in versions.items())
+
+
+def assert_finite_differences(model: Model) -> None:
+    """Hold a model's gradients against central differences of its loss."""
+    batch = minibatches(1)
+    X, Y = batch.inputs[0], batch.targets[0]
+    _, gradients = model.gradients(X, Y, model.initial_state(BATCH_SIZE))
+    generator = np.random.default_rng(2)
+    for name, gradient in gradients.items():
+        largest = np.unravel_index(int(np.argmax(np.abs(gradient))), gradient.shape)
+        for index in [largest, *(tuple(generator.integers(0, gradient.shape)) for _ in range(4))]:
+            slope = finite_difference(model, X, Y, name, tuple(int(i) for i in index))
+            assert gradient[index] == pytest.approx(slope, rel=1e-5, abs=1e-9), f"{name}{list(index)}"

@@ -1,0 +1,187 @@
+"""`python -m harness.worker JOB.json`: train one trial, or generate text from its checkpoint."""
+
+import json
+import sys
+import time
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from harness.worker import measures
+from harness.worker.backends import Backend, Model
+from harness.worker.cells import Equations
+from harness.worker.checkpoints import Checkpoint
+from harness.worker.connection import Connection
+from harness.worker.events import Diverged, Failed, Finished, Sampled, Started
+from harness.worker.job import Job
+from harness.worker.minibatches import Tokens
+from harness.worker.network import Architecture, canonical_shapes
+from harness.worker.parity import first_steps
+from harness.worker.sampling import generate
+from harness.worker.targets import resolve
+from harness.worker.training import DivergedError, train
+from harness.worker.trial import Trial
+from harness.worker.weights import Weights, initial_weights, num_params
+
+
+def main(job_path: str) -> int:
+    """Do the job; return 0 when it is done, 1 when it failed, the reason sent as an event and logged."""
+    connection = Connection.from_environment()
+    job = Job.read(Path(job_path))
+    sys.path.extend(job.module_paths)
+    try:
+        _WORK[job.kind](job, connection)
+        return 0
+    except DivergedError as error:
+        connection.send(Diverged(epoch=error.epoch, reason=str(error)))
+        return 0
+    except Exception as error:
+        traceback.print_exc()
+        connection.send(Failed(reason=f"{type(error).__name__}: {error}"))
+        return 1
+
+
+def architecture_of(trial: Trial) -> Architecture:
+    """Return the part of a trial that shapes its model."""
+    return Architecture(
+        vocab_size=trial.vocab_size,
+        num_layers=trial.num_layers,
+        num_hiddens=trial.num_hiddens,
+        dropout=trial.dropout,
+        optimizer=trial.optimizer,
+        learning_rate=trial.learning_rate,
+        grad_clip=trial.grad_clip,
+        seed=trial.seed,
+    )
+
+
+def _build(job: Job, backend: Backend, equations: Equations, architecture: Architecture) -> Model:
+    if job.implementation_target is None:
+        return backend.scratch(equations, architecture)
+    model: Model = resolve(job.implementation_target)(backend, equations, architecture)
+    return model
+
+
+def _train(job: Job, connection: Connection) -> None:
+    trial = job.trial
+    backend: Backend = resolve(job.backend_target)(job.device, job.num_threads)
+    equations: Equations = resolve(job.equations)
+    model = _build(job, backend, equations, architecture_of(trial))
+    weights = _initial_weights(trial, equations)
+    resumed = _resumable(job)
+    model.load(weights if resumed is None else resumed.weights)
+    if resumed is not None:
+        model.load_optimizer_state(resumed.optimizer_state)
+    connection.send(
+        Started(
+            versions=measures.interpreter_versions() | backend.versions(),
+            device=backend.device_name,
+            num_threads=job.num_threads,
+            num_params=num_params(weights),
+            environment=measures.telling_environment(),
+            resumed_epochs=0 if resumed is None else resumed.epoch,
+        )
+    )
+    if trial.dropout > 0 and resumed is None and job.parity_steps:
+        without = _build(job, backend, equations, replace(architecture_of(trial), dropout=0.0))
+        without.load(weights)
+        connection.send(first_steps(without, trial, _mapped(job.train_path), job.parity_steps))
+    saver = _Saver(job, model)
+    first_step_seconds = train(
+        model,
+        trial,
+        _mapped(job.train_path),
+        _mapped(job.valid_path),
+        job.valid_chars_per_token,
+        connection.send,
+        report_seconds=job.report_seconds,
+        first_epoch=1 if resumed is None else resumed.epoch + 1,
+        first_step_seconds=0.0 if resumed is None else resumed.first_step_seconds,
+        parity_steps=0 if trial.dropout > 0 else job.parity_steps,
+        after_epoch=saver.after_epoch,
+    )
+    saver.save_final(first_step_seconds)
+    connection.send(
+        Finished(
+            first_step_seconds=first_step_seconds,
+            peak_rss_bytes=measures.peak_rss_bytes(),
+            peak_device_bytes=backend.peak_device_bytes(),
+            sample=generate(model, saver.vocabulary, trial.tokens, job.sample),
+        )
+    )
+
+
+def _sample(job: Job, connection: Connection) -> None:
+    checkpoint = Checkpoint.read(Path(job.checkpoint_path))
+    backend: Backend = resolve(job.backend_target)(job.device, job.num_threads)
+    model = _build(job, backend, resolve(job.equations), architecture_of(job.trial))
+    model.load(checkpoint.weights)
+    connection.send(Sampled(text=generate(model, checkpoint.vocabulary, job.trial.tokens, job.sample)))
+
+
+def _refer(job: Job, connection: Connection) -> None:
+    """Make the reference: the cell's equations in float64, dropout off."""
+    equations: Equations = resolve(job.equations)
+    architecture = replace(architecture_of(job.trial), dtype="float64", dropout=0.0)
+    model = resolve(job.backend_target)(job.device, job.num_threads).scratch(equations, architecture)
+    model.load(_initial_weights(job.trial, equations))
+    connection.send(first_steps(model, job.trial, _mapped(job.train_path), job.parity_steps))
+
+
+_WORK = {"train": _train, "sample": _sample, "reference": _refer}
+
+
+def _initial_weights(trial: Trial, equations: Equations) -> Weights:
+    return initial_weights(canonical_shapes(equations, architecture_of(trial)), trial.num_hiddens, trial.seed)
+
+
+class _Saver:
+    """Writes the trial's checkpoint: now and then while it trains, and the weights alone at its end."""
+
+    def __init__(self, job: Job, model: Model) -> None:
+        self._job = job
+        self._model = model
+        self.vocabulary: list[str] = json.loads(Path(job.vocabulary_path).read_text(encoding="utf-8"))["symbols"]
+        self._last = time.monotonic()
+
+    def after_epoch(self, epoch: int, first_step_seconds: float) -> None:
+        if epoch < self._job.trial.num_epochs and time.monotonic() - self._last >= self._job.checkpoint_seconds:
+            self._save(epoch, first_step_seconds, self._model.optimizer_state())
+            self._last = time.monotonic()
+
+    def save_final(self, first_step_seconds: float) -> None:
+        self._save(self._job.trial.num_epochs, first_step_seconds, {})
+
+    def _save(self, epoch: int, first_step_seconds: float, optimizer_state: Weights) -> None:
+        Checkpoint(
+            trial_id=self._job.trial.trial_id,
+            epoch=epoch,
+            weights=self._model.weights(),
+            optimizer_state=optimizer_state,
+            vocabulary=self.vocabulary,
+            first_step_seconds=first_step_seconds,
+        ).write(Path(self._job.checkpoint_path))
+
+
+def _resumable(job: Job) -> Checkpoint | None:
+    """Return the trial's last checkpoint, or None where there is none that is whole, its own and in the ledger."""
+    try:
+        checkpoint = Checkpoint.read(Path(job.checkpoint_path))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        print(f"starting over: {error}")
+        return None
+    usable = checkpoint.trial_id == job.trial.trial_id and checkpoint.epoch <= job.recorded_epochs
+    return checkpoint if usable else None
+
+
+def _mapped(path: str) -> Tokens:
+    tokens: Tokens = np.load(path, mmap_mode="r", allow_pickle=False)
+    return tokens
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

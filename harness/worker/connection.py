@@ -1,0 +1,39 @@
+"""The worker's line to its parent: events out on a pipe of their own, and an end when the parent is gone."""
+
+import os
+import threading
+from typing import Self
+
+from harness.worker.events import Event, dump
+
+EVENTS_FD = "HARNESS_EVENTS_FD"
+LIFELINE_FD = "HARNESS_LIFELINE_FD"
+
+
+class Connection:
+    """Sends events; ends the process when the parent closes its end of the lifeline, by exit or by kill."""
+
+    def __init__(self, events_fd: int, lifeline_fd: int) -> None:
+        self._events = os.fdopen(events_fd, "w", encoding="utf-8", buffering=1)
+        threading.Thread(target=_end_with_parent, args=(lifeline_fd,), daemon=True).start()
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Open the pipes the parent named, and hide them from the plugins' own child processes.
+
+        Raises: KeyError where this process was not started by the harness.
+        """
+        fds = [int(os.environ.pop(name)) for name in (EVENTS_FD, LIFELINE_FD)]
+        for fd in fds:
+            os.set_inheritable(fd, False)
+        return cls(*fds)
+
+    def send(self, event: Event) -> None:
+        """Send one event as one line."""
+        self._events.write(dump(event) + "\n")
+
+
+def _end_with_parent(lifeline_fd: int) -> None:
+    while os.read(lifeline_fd, 1):
+        pass
+    os._exit(1)

@@ -1,0 +1,133 @@
+"""The events a worker reports, one JSON object a line, the first key naming the event."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """The model stands; training begins."""
+
+    name: ClassVar[str] = "started"
+    versions: dict[str, str]
+    """Of Python, NumPy, the framework and its BLAS where known."""
+    device: str
+    """The device's name as the framework gives it."""
+    num_threads: int
+    num_params: int
+    environment: dict[str, str]
+    """The variables that change speed or results (threads, BLAS kernels)."""
+    resumed_epochs: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """A sign of life in mid-epoch; not recorded."""
+
+    name: ClassVar[str] = "progress"
+    epoch: int
+    fraction: float
+    """Of all the trial's minibatches, 0 to 1."""
+    loss: float
+    tokens_per_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstSteps:
+    """The figures of a trial's first minibatches, for its parity certificate."""
+
+    name: ClassVar[str] = "first_steps"
+    losses: tuple[float, ...]
+    """Mean cross-entropy of each minibatch, nats per token."""
+    grad_norms: tuple[float, ...]
+    """Global norm of the gradients before clipping."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochEnded:
+    """One epoch's figures; the clock was read after the loss was."""
+
+    name: ClassVar[str] = "epoch"
+    epoch: int
+    """From 1."""
+    train_loss: float
+    """Mean cross-entropy in nats per token over the epoch's minibatches, while training."""
+    train_accuracy: float
+    train_top5_accuracy: float
+    valid_loss: float
+    valid_accuracy: float
+    valid_top5_accuracy: float
+    valid_bits_per_char: float
+    grad_norm: float
+    """Mean global gradient norm before clipping."""
+    train_tokens: int
+    """Tokens predicted in the epoch."""
+    train_seconds: float
+    valid_seconds: float
+    blocks: tuple[tuple[int, float], ...]
+    """(tokens, seconds) of consecutive stretches of training, each ended by reading the loss."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """The trial is done."""
+
+    name: ClassVar[str] = "finished"
+    first_step_seconds: float
+    """The first minibatch, with whatever the framework builds or compiles for it."""
+    peak_rss_bytes: int
+    peak_device_bytes: int | None
+    sample: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diverged:
+    """The loss is no longer finite; the trial ends here."""
+
+    name: ClassVar[str] = "diverged"
+    epoch: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """An exception ended the worker; the traceback is in its log."""
+
+    name: ClassVar[str] = "failed"
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampled:
+    """Generated text, the prefix included."""
+
+    name: ClassVar[str] = "sampled"
+    text: str
+
+
+Event = Started | Progress | FirstSteps | EpochEnded | Finished | Diverged | Failed | Sampled
+_KINDS: dict[str, type] = {
+    kind.name: kind for kind in (Started, Progress, FirstSteps, EpochEnded, Finished, Diverged, Failed, Sampled)
+}
+
+
+def dump(event: Event) -> str:
+    """Return the event as one JSON line without its line end."""
+    return json.dumps({"event": event.name, **asdict(event)})
+
+
+def parse(line: str) -> Event:
+    """Read one line.
+
+    Raises: ValueError for anything that is not an event.
+    """
+    values: Any = json.loads(line)
+    if not isinstance(values, dict) or values.get("event") not in _KINDS:
+        raise ValueError(f"not an event: {line[:80]!r}")
+    kind = _KINDS[values.pop("event")]
+    try:
+        event: Event = kind(**values)
+    except TypeError as error:
+        raise ValueError(f"not a {kind.__name__}: {error}") from None
+    return event

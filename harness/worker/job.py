@@ -1,0 +1,66 @@
+"""The job file: all that a worker is told, written by the parent as JSON and read once."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from harness.worker.trial import Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleRequest:
+    """What to generate from a checkpoint."""
+
+    prefix: str
+    num_tokens: int
+    temperature: float
+    """0 takes the most probable token each time, as D2L's predict does."""
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One worker's work: train the trial, generate text from its checkpoint, or make its float64 reference."""
+
+    kind: Literal["train", "sample", "reference"]
+    trial: Trial
+    equations: str
+    """Module of the cell's equations."""
+    backend_target: str
+    implementation_target: str | None
+    """None is the scratch implementation."""
+    module_paths: tuple[str, ...]
+    """Folders of single-file plugins, searched last."""
+    device: str
+    """'cpu' or 'cuda:N' as the worker sees it."""
+    num_threads: int
+    train_path: str
+    """``.npy`` of token ids, one dimension."""
+    valid_path: str
+    vocabulary_path: str
+    """JSON: {"symbols": [...], "text": "d2l", "tokens": "char"}; ids are positions."""
+    valid_chars_per_token: float
+    checkpoint_path: str
+    sample: SampleRequest
+    recorded_epochs: int = 0
+    """Epochs of this trial the ledger already holds; a checkpoint that is ahead of them is not resumed."""
+    parity_steps: int = 5
+    """First minibatches whose figures are reported for the certificate."""
+    report_seconds: float = 1.0
+    """At most this long between two reports of a training worker."""
+    checkpoint_seconds: float = 10.0
+    """At most one checkpoint in this time while an epoch loop runs, and one at its end."""
+
+    def write(self, path: Path) -> None:
+        """Write the job as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> "Job":
+        """Read what `write` wrote."""
+        values = json.loads(path.read_text(encoding="utf-8"))
+        values["trial"] = Trial.from_dict(values["trial"])
+        values["sample"] = SampleRequest(**values["sample"])
+        values["module_paths"] = tuple(values["module_paths"])
+        return cls(**values)

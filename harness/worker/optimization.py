@@ -1,0 +1,27 @@
+"""What the optimizers' names mean, in every backend: the update formulas and their constants.
+
+With g the gradient after clipping and η the learning rate:
+
+- ``sgd``      w ← w − η g
+- ``adam``     m ← β₁ m + (1 − β₁) g,  v ← β₂ v + (1 − β₂) g²,
+  w ← w − η m̂ / (√v̂ + ε)  with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ)  (Kingma and Ba 2015)
+- ``rmsprop``  v ← α v + (1 − α) g²,  w ← w − η g / (√v + ε)  (Tieleman and Hinton 2012)
+
+Clipping scales all gradients by min(1, grad_clip / ‖g‖), ‖g‖ the norm over all parameters together
+(D2L `sec_rnn-scratch`). A backend's own optimizer may be used where it computes just this.
+"""
+
+ADAM_BETA1 = 0.9
+ADAM_BETA2 = 0.999
+RMSPROP_ALPHA = 0.99
+EPSILON = 1e-8
+
+MOMENTS: dict[str, tuple[str, ...]] = {"sgd": (), "adam": ("m", "v"), "rmsprop": ("v",)}
+"""The arrays each optimizer keeps for each parameter, as checkpoints name them (``optimizer.m.output.W``)."""
+STEP = "optimizer.step"
+"""The number of updates done so far, as checkpoints name it."""
+
+
+def moment_name(moment: str, parameter: str) -> str:
+    """Return the checkpoint's name of one parameter's moment."""
+    return f"optimizer.{moment}.{parameter}"

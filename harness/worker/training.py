@@ -1,0 +1,166 @@
+"""The training loop: epochs of minibatches, honest clocks, one event an epoch."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.worker import parity
+from harness.worker.backends import ACCURACY, GRAD_NORM, LOSS, TOP5_ACCURACY, Handle, Model
+from harness.worker.events import EpochEnded, Event, Progress
+from harness.worker.minibatches import Sequential, Tokens, training_minibatches
+from harness.worker.trial import Trial
+
+Report = Callable[[Event], None]
+AfterEpoch = Callable[[int, float], None]
+"""Called with the epoch and the first step's seconds once its record is out."""
+
+
+class DivergedError(Exception):
+    """The loss is not finite any more."""
+
+    def __init__(self, epoch: int, loss: float) -> None:
+        self.epoch = epoch
+        super().__init__(
+            f"the loss became {loss} in epoch {epoch}: try a smaller --lr, or --clip 1 where nothing is clipped"
+        )
+
+
+@dataclass
+class Stopwatch:
+    """Counts training time in blocks; a block ends when its losses have been read, so the device is done."""
+
+    model: Model
+    tokens_per_step: int
+    report_seconds: float
+    pending: list[Handle] = field(default_factory=list)
+    figures: list[NDArray[np.float64]] = field(default_factory=list)
+    blocks: list[tuple[int, float]] = field(default_factory=list)
+    _since: float = 0.0
+
+    def start(self) -> None:
+        """Start a block."""
+        self._since = time.perf_counter()
+
+    def due(self) -> bool:
+        """Return whether the block has lasted long enough to be reported."""
+        return time.perf_counter() - self._since >= self.report_seconds
+
+    def end_block(self) -> None:
+        """Wait for the pending steps, read their figures, and only then the clock."""
+        if not self.pending:
+            return
+        figures = self.model.read(self.pending)
+        self.blocks.append((len(self.pending) * self.tokens_per_step, time.perf_counter() - self._since))
+        self.figures.append(figures)
+        self.pending.clear()
+
+    def mean(self) -> NDArray[np.float64]:
+        """Return the mean figures of all steps read so far."""
+        return np.concatenate(self.figures).mean(axis=0)  # type: ignore[no-any-return]
+
+    def latest_loss(self) -> float:
+        """Return the mean loss of the last block."""
+        return float(self.figures[-1][:, LOSS].mean())
+
+    def latest_rate(self) -> float:
+        """Return the last block's tokens per second."""
+        tokens, seconds = self.blocks[-1]
+        return tokens / seconds
+
+
+def train(
+    model: Model,
+    trial: Trial,
+    train_tokens: Tokens,
+    valid_tokens: Tokens,
+    valid_chars_per_token: float,
+    report: Report,
+    *,
+    report_seconds: float,
+    first_epoch: int = 1,
+    first_step_seconds: float = 0.0,
+    parity_steps: int = 0,
+    after_epoch: AfterEpoch | None = None,
+) -> float:
+    """Train from ``first_epoch`` to the trial's last, report each epoch, and return the first step's seconds.
+
+    Raises: DivergedError when a loss is not finite.
+    """
+    for epoch in range(first_epoch, trial.num_epochs + 1):
+        minibatches = training_minibatches(
+            train_tokens, trial.batch_size, trial.num_steps, trial.partition, trial.seed, epoch
+        )
+        model.begin_epoch(epoch)
+        state = model.initial_state(trial.batch_size)
+        watch = Stopwatch(model, trial.batch_size * trial.num_steps, report_seconds)
+        watch.start()
+        for index, (X, Y) in enumerate(minibatches):
+            if not minibatches.carries_state:
+                state = model.initial_state(trial.batch_size)
+            handle, state = model.train_step(X, Y, state)
+            watch.pending.append(handle)
+            first_step = epoch == first_epoch and index == 0
+            if first_step or watch.due():
+                watch.end_block()
+                if first_step:
+                    first_step_seconds = first_step_seconds or watch.blocks[0][1]
+                _require_finite(watch.latest_loss(), epoch)
+                done = (epoch - 1 + (index + 1) / len(minibatches)) / trial.num_epochs
+                report(Progress(epoch=epoch, fraction=done, loss=watch.latest_loss(), tokens_per_s=watch.latest_rate()))
+                watch.start()
+        watch.end_block()
+        if epoch == 1 and parity_steps:
+            # Without dropout these are the certificate's steps, so it costs nothing and is the trial's own.
+            report(parity.of_figures(np.concatenate(watch.figures)[:parity_steps]))
+        report(_epoch_ended(model, trial, epoch, watch, valid_tokens, valid_chars_per_token))
+        if after_epoch is not None:
+            after_epoch(epoch, first_step_seconds)
+    return first_step_seconds
+
+
+def evaluate(model: Model, tokens: Tokens, batch_size: int, num_steps: int) -> NDArray[np.float64]:
+    """Return the mean figures over ``tokens``, read sequentially with the state carried.
+
+    Tokens after the last whole window of each row are left out.
+    """
+    state = model.initial_state(batch_size)
+    handles = []
+    for X, Y in Sequential(tokens, batch_size, num_steps):
+        handle, state = model.evaluate_step(X, Y, state)
+        handles.append(handle)
+    return model.read(handles).mean(axis=0)  # type: ignore[no-any-return]
+
+
+def _epoch_ended(
+    model: Model, trial: Trial, epoch: int, watch: Stopwatch, valid_tokens: Tokens, valid_chars_per_token: float
+) -> EpochEnded:
+    train = watch.mean()
+    _require_finite(float(train[LOSS]), epoch)
+    since = time.perf_counter()
+    valid = evaluate(model, valid_tokens, trial.batch_size, trial.num_steps)
+    valid_seconds = time.perf_counter() - since
+    _require_finite(float(valid[LOSS]), epoch)
+    return EpochEnded(
+        epoch=epoch,
+        train_loss=float(train[LOSS]),
+        train_accuracy=float(train[ACCURACY]),
+        train_top5_accuracy=float(train[TOP5_ACCURACY]),
+        valid_loss=float(valid[LOSS]),
+        valid_accuracy=float(valid[ACCURACY]),
+        valid_top5_accuracy=float(valid[TOP5_ACCURACY]),
+        valid_bits_per_char=float(valid[LOSS]) / math.log(2) / valid_chars_per_token,
+        grad_norm=float(train[GRAD_NORM]),
+        train_tokens=sum(tokens for tokens, _ in watch.blocks),
+        train_seconds=sum(seconds for _, seconds in watch.blocks),
+        valid_seconds=valid_seconds,
+        blocks=tuple(watch.blocks),
+    )
+
+
+def _require_finite(loss: float, epoch: int) -> None:
+    if not math.isfinite(loss):
+        raise DivergedError(epoch, loss)

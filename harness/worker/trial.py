@@ -1,0 +1,54 @@
+"""A trial: one model trained once on one text, named by the hash of all that decides its figures."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+Partition = Literal["sequential", "random"]
+OptimizerName = Literal["sgd", "adam", "rmsprop"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Everything that decides a trial's losses; where and how fast it runs is not part of it."""
+
+    cell: str
+    backend: str
+    implementation: str
+    corpus: str
+    authors: str
+    """'all', or the authors whose texts train, joined by '+'."""
+    text: str
+    """Preprocessing: 'd2l' (lower-cased letters and spaces) or 'raw'."""
+    tokens: str
+    """'char' or 'word'."""
+    train_tokens: int
+    corpus_digest: str
+    """Hash of the vocabulary and of the token arrays that train and validate."""
+    vocab_size: int
+    num_layers: int
+    num_hiddens: int
+    num_steps: int
+    batch_size: int
+    partition: Partition
+    optimizer: OptimizerName
+    learning_rate: float
+    grad_clip: float
+    """Largest global gradient norm; 0 clips nothing."""
+    dropout: float
+    num_epochs: int
+    seed: int
+
+    @property
+    def trial_id(self) -> str:
+        """Return a readable name that ends in the hash of every field."""
+        canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(canonical.encode()).hexdigest()[:10]
+        return f"{self.cell}-{self.num_layers}-{self.backend}-{self.implementation}-{digest}"
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Trial":
+        """Rebuild a trial from `dataclasses.asdict`, ignoring fields this version doesn't know."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})

@@ -1,0 +1,1 @@
+"""The gated recurrent unit, in cuDNN's and in the textbook's form."""

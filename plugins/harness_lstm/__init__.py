@@ -1,0 +1,1 @@
+"""The long short-term memory cell."""

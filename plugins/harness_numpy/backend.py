@@ -1,0 +1,37 @@
+"""The NumPy backend inside a worker."""
+
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from harness.worker.backends import Model
+from harness.worker.cells import Equations
+from harness.worker.network import Architecture, canonical_shapes
+from harness_numpy.model import NumpyModel
+from harness_numpy.scratch import ScratchNetwork
+
+
+class NumpyBackend:
+    """`harness.worker.backends.Backend` on the CPU; the BLAS took its threads from the environment."""
+
+    def __init__(self, device: str, num_threads: int) -> None:  # noqa: ARG002 (the contract's signature)
+        if device != "cpu":
+            raise ValueError(f"the numpy backend runs on the CPU, not on {device!r}")
+        self.device_name = "cpu"
+
+    def versions(self) -> dict[str, str]:
+        """Return autograd's version and the BLAS NumPy was built with."""
+        config: Any = np.show_config(mode="dicts")
+        blas = config["Build Dependencies"]["blas"]
+        return {"autograd": version("autograd"), "blas": f"{blas['name']} {blas['version']}"}
+
+    def scratch(self, equations: Equations, architecture: Architecture) -> Model:
+        """Build the model from the cell's equations."""
+        return NumpyModel(
+            ScratchNetwork(equations, architecture), canonical_shapes(equations, architecture), architecture
+        )
+
+    def peak_device_bytes(self) -> int | None:
+        """Return None: there is no device beside the CPU."""
+        return None

@@ -1,0 +1,104 @@
+"""The language model over hand-written layers: the NumPy backend's `fused` implementation."""
+
+from typing import Any
+
+import numpy as np
+
+from harness.worker.backends import Ids, Model
+from harness.worker.cells import Equations
+from harness.worker.network import Architecture, canonical_shapes, layer_params
+from harness_numpy.backend import NumpyBackend
+from harness_numpy.layers import GRU, LSTM, RNN, Layer, State
+from harness_numpy.model import Array, Arrays, NumpyModel, cross_entropy
+from harness_numpy.ops import dropout_mask
+
+
+class FusedNetwork:
+    """`harness_numpy.model.Network` over layers of one kind."""
+
+    def __init__(self, layer_kind: type[Layer], num_states: int, architecture: Architecture) -> None:
+        self._layer_kind = layer_kind
+        self._num_states = num_states
+        self._architecture = architecture
+        self._generator = np.random.default_rng(0)
+
+    def seed_dropout(self, generator: np.random.Generator) -> None:
+        """Use this generator."""
+        self._generator = generator
+
+    def initial_state(self, batch_size: int) -> tuple[State, ...]:
+        """Return each layer's zero state."""
+        shape = (batch_size, self._architecture.num_hiddens)
+        zeros = np.zeros(shape, self._architecture.dtype)
+        return tuple((zeros,) * self._num_states for _ in range(self._architecture.num_layers))
+
+    def logits(self, params: Arrays, X: Ids, state: Any) -> tuple[Array, Any]:
+        """Run forward."""
+        inputs: Any = X
+        last = []
+        for layer, layer_state in enumerate(state):
+            inputs, layer_state = self._layer_kind().forward(layer_params(params, layer), inputs, layer_state)
+            last.append(layer_state)
+        return _output(params, inputs), tuple(last)
+
+    def gradients(
+        self, params: Arrays, X: Ids, Y: Ids, state: Any, into: Arrays, *, training: bool
+    ) -> tuple[Array, float, Any]:
+        """Run forward and back."""
+        dropout = self._architecture.dropout if training else 0.0
+        layers: list[tuple[Layer, Array | None]] = []
+        inputs: Any = X
+        last = []
+        for index, layer_state in enumerate(state):
+            mask = None
+            if index > 0 and dropout > 0:
+                mask = dropout_mask(self._generator, inputs.shape, dropout, inputs.dtype)
+                inputs = inputs * mask
+            layer = self._layer_kind()
+            inputs, layer_state = layer.forward(layer_params(params, index), inputs, layer_state)
+            layers.append((layer, mask))
+            last.append(layer_state)
+        logits = _output(params, inputs)
+        loss, d_logits = cross_entropy(logits, Y, with_gradient=True)
+        assert d_logits is not None
+        d_outputs = _output_gradients(params, inputs, d_logits, into)
+        for index in reversed(range(len(layers))):
+            layer, mask = layers[index]
+            d_inputs = layer.backward(d_outputs, layer_params(into, index))
+            if d_inputs is not None:
+                d_outputs = d_inputs if mask is None else d_inputs * mask
+        return logits, loss, tuple(last)
+
+
+def _output(params: Arrays, H: Array) -> Array:
+    flat = H.reshape(-1, H.shape[-1])  # (num_steps * batch_size, num_hiddens)
+    logits: Array = flat @ params["output.W"].T + params["output.b"]
+    return logits.reshape(*H.shape[:-1], -1)
+
+
+def _output_gradients(params: Arrays, H: Array, d_logits: Array, into: Arrays) -> Array:
+    rows = d_logits.reshape(-1, d_logits.shape[-1])
+    np.dot(rows.T, H.reshape(len(rows), -1), out=into["output.W"])
+    np.sum(rows, axis=0, out=into["output.b"])
+    dH: Array = (rows @ params["output.W"]).reshape(H.shape)
+    return dH
+
+
+def _build(layer_kind: type[Layer], equations: Equations, architecture: Architecture) -> Model:
+    network = FusedNetwork(layer_kind, len(equations.state_names), architecture)
+    return NumpyModel(network, canonical_shapes(equations, architecture), architecture)
+
+
+def build_rnn(_: NumpyBackend, equations: Equations, architecture: Architecture) -> Model:
+    """Build the vanilla RNN's model."""
+    return _build(RNN, equations, architecture)
+
+
+def build_gru(_: NumpyBackend, equations: Equations, architecture: Architecture) -> Model:
+    """Build the GRU's model."""
+    return _build(GRU, equations, architecture)
+
+
+def build_lstm(_: NumpyBackend, equations: Equations, architecture: Architecture) -> Model:
+    """Build the LSTM's model."""
+    return _build(LSTM, equations, architecture)

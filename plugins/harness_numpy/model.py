@@ -1,0 +1,160 @@
+"""A language model on NumPy arrays: flat parameters, a network that gives losses and gradients, an optimizer."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.worker.backends import Handle, Ids, State
+from harness.worker.cells import Shapes
+from harness.worker.network import Architecture
+from harness.worker.optimization import STEP, moment_name
+from harness.worker.weights import Weights
+from harness_numpy import optimizers
+
+Array = NDArray[np.floating[Any]]
+Arrays = dict[str, Array]
+
+_DROPOUT_STREAM = 3
+
+
+class Network(Protocol):
+    """What differs between implementations: how logits and gradients come about."""
+
+    def initial_state(self, batch_size: int) -> State:
+        """Return the zero state."""
+        ...
+
+    def logits(self, params: Arrays, X: Ids, state: State) -> tuple[Array, State]:
+        """Run forward without dropout."""
+        ...
+
+    def gradients(
+        self, params: Arrays, X: Ids, Y: Ids, state: State, into: Arrays, *, training: bool
+    ) -> tuple[Array, float, State]:
+        """Write the mean loss's gradients into ``into``; return logits, loss and state."""
+        ...
+
+    def seed_dropout(self, generator: np.random.Generator) -> None:
+        """Draw dropout masks from this generator from now on."""
+        ...
+
+
+class NumpyModel:
+    """`harness.worker.backends.Model` over a `Network`."""
+
+    def __init__(self, network: Network, shapes: Shapes, architecture: Architecture) -> None:
+        self._network = network
+        self._architecture = architecture
+        # One vector holds all parameters, one all gradients: norm, clipping and update are single passes.
+        self._flat, self._params = _flat_arrays(shapes, architecture.dtype)
+        self._flat_gradients, self._gradients = _flat_arrays(shapes, architecture.dtype)
+        self._optimizer = optimizers.create(architecture.optimizer, architecture.learning_rate, self._flat)
+
+    def load(self, weights: Weights) -> None:
+        """Copy the weights in."""
+        for name, array in self._params.items():
+            array[...] = weights[name]
+
+    def weights(self) -> Weights:
+        """Copy the weights out."""
+        return {name: array.copy() for name, array in self._params.items()}
+
+    def load_optimizer_state(self, arrays: Weights) -> None:
+        """Restore step and moments; without any, start anew."""
+        self._optimizer.step = int(arrays[STEP][0]) if STEP in arrays else 0
+        for moment, name, view in self._moments():
+            view[...] = arrays.get(moment_name(moment, name), 0)
+
+    def optimizer_state(self) -> Weights:
+        """Copy step and moments out."""
+        state: Weights = {moment_name(moment, name): view.copy() for moment, name, view in self._moments()}
+        return state | {STEP: np.array([self._optimizer.step], np.float64)}
+
+    def _moments(self) -> Iterator[tuple[str, str, Array]]:
+        shapes = {name: array.shape for name, array in self._params.items()}
+        for moment, flat in self._optimizer.moments.items():
+            for name, view in _views(flat, shapes).items():
+                yield moment, name, view
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Seed dropout."""
+        self._network.seed_dropout(np.random.default_rng([self._architecture.seed, _DROPOUT_STREAM, epoch]))
+
+    def initial_state(self, batch_size: int) -> State:
+        """Return the zero state."""
+        return self._network.initial_state(batch_size)
+
+    def train_step(self, X: Ids, Y: Ids, state: State) -> tuple[Handle, State]:
+        """Backpropagate, clip, update."""
+        logits, loss, state = self._network.gradients(self._params, X, Y, state, self._gradients, training=True)
+        g = self._flat_gradients
+        norm = float(np.sqrt(np.dot(g, g)))
+        clip = self._architecture.grad_clip
+        if clip and norm > clip:
+            g *= clip / norm
+        self._optimizer.update(self._flat, g)
+        return (loss, *accuracies(logits, Y), norm), state
+
+    def evaluate_step(self, X: Ids, Y: Ids, state: State) -> tuple[Handle, State]:
+        """Run forward only."""
+        logits, state = self._network.logits(self._params, X, state)
+        loss, _ = cross_entropy(logits, Y, with_gradient=False)
+        return (loss, *accuracies(logits, Y), 0.0), state
+
+    def read(self, handles: Sequence[Handle]) -> NDArray[np.float64]:
+        """NumPy computes at once: there is nothing to wait for."""
+        return np.array(handles, np.float64).reshape(-1, 4)
+
+    def gradients(self, X: Ids, Y: Ids, state: State) -> tuple[float, Weights]:
+        """Return loss and gradients."""
+        _, loss, _ = self._network.gradients(self._params, X, Y, state, self._gradients, training=False)
+        return loss, {name: array.copy() for name, array in self._gradients.items()}
+
+    def logits(self, X: Ids, state: State) -> tuple[NDArray[np.floating[Any]], State]:
+        """Run forward."""
+        return self._network.logits(self._params, X, state)
+
+
+def cross_entropy(logits: Array, Y: Ids, *, with_gradient: bool) -> tuple[float, Array | None]:
+    """Return the mean loss and, if asked, its gradient by the logits.
+
+    Shapes: logits (num_steps, batch_size, vocab_size), Y (num_steps, batch_size).
+    """
+    rows = logits.reshape(-1, logits.shape[-1])
+    targets = Y.reshape(-1)
+    index = np.arange(len(targets))
+    shifted = rows - rows.max(axis=1, keepdims=True)
+    target_logits = shifted[index, targets]
+    np.exp(shifted, out=shifted)
+    sums = shifted.sum(axis=1, keepdims=True)
+    loss = float(np.mean(np.log(sums[:, 0]) - target_logits, dtype=np.float64))
+    if not with_gradient:
+        return loss, None
+    shifted /= sums
+    shifted[index, targets] -= 1
+    shifted /= len(targets)
+    return loss, shifted.reshape(logits.shape)
+
+
+def accuracies(logits: Array, Y: Ids) -> tuple[float, float]:
+    """Return the shares of tokens whose target is the first, and among the first five; ties count against."""
+    target = np.take_along_axis(logits, Y[..., None], axis=-1)
+    rank = np.count_nonzero(logits >= target, axis=-1)
+    return float(np.mean(rank <= 1)), float(np.mean(rank <= 5))
+
+
+def _flat_arrays(shapes: Shapes, dtype: str) -> tuple[Array, Arrays]:
+    flat: Array = np.zeros(sum(int(np.prod(shape)) for shape in shapes.values()), dtype)
+    return flat, _views(flat, shapes)
+
+
+def _views(flat: Array, shapes: Shapes) -> Arrays:
+    views: Arrays = {}
+    start = 0
+    for name, shape in shapes.items():
+        size = int(np.prod(shape))
+        views[name] = flat[start : start + size].reshape(shape)
+        start += size
+    return views

@@ -1,0 +1,91 @@
+"""The optimizers of `harness.worker.optimization` on one flat vector, in place and in blocks that stay in cache."""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS, RMSPROP_ALPHA
+
+Vector = NDArray[np.floating[Any]]
+
+_BLOCK = 1 << 15
+"""Elements updated together: five such float32 vectors fit in a core's level-two cache."""
+
+
+class Optimizer(Protocol):
+    """Updates a flat parameter vector in place."""
+
+    step: int
+    moments: dict[str, Vector]
+
+    def update(self, parameters: Vector, gradients: Vector) -> None:
+        """Take one step; ``gradients`` may be overwritten."""
+        ...
+
+
+def create(name: str, learning_rate: float, parameters: Vector) -> Optimizer:
+    """Return the optimizer of this name for vectors like ``parameters``."""
+    kinds = {"sgd": _SGD, "adam": _Adam, "rmsprop": _RMSprop}
+    return kinds[name](learning_rate, {moment: np.zeros_like(parameters) for moment in MOMENTS[name]})
+
+
+class _SGD:
+    def __init__(self, learning_rate: float, moments: dict[str, Vector]) -> None:
+        self.learning_rate = learning_rate
+        self.moments = moments
+        self.step = 0
+
+    def update(self, parameters: Vector, gradients: Vector) -> None:
+        self.step += 1
+        for block in _blocks(parameters):
+            g = gradients[block]
+            g *= self.learning_rate
+            parameters[block] -= g
+
+
+class _Adam(_SGD):
+    def update(self, parameters: Vector, gradients: Vector) -> None:
+        self.step += 1
+        rate = self.learning_rate / (1 - ADAM_BETA1**self.step)
+        correction = 1 / np.sqrt(1 - ADAM_BETA2**self.step)
+        scratch = np.empty(min(_BLOCK, len(parameters)), parameters.dtype)
+        for block in _blocks(parameters):
+            g, m, v = gradients[block], self.moments["m"][block], self.moments["v"][block]
+            s = scratch[: len(g)]
+            m *= ADAM_BETA1
+            np.multiply(g, 1 - ADAM_BETA1, out=s)
+            m += s
+            v *= ADAM_BETA2
+            g *= g
+            g *= 1 - ADAM_BETA2
+            v += g
+            np.sqrt(v, out=s)
+            s *= correction
+            s += EPSILON
+            np.divide(m, s, out=s)
+            s *= rate
+            parameters[block] -= s
+
+
+class _RMSprop(_SGD):
+    def update(self, parameters: Vector, gradients: Vector) -> None:
+        self.step += 1
+        scratch = np.empty(min(_BLOCK, len(parameters)), parameters.dtype)
+        for block in _blocks(parameters):
+            g, v = gradients[block], self.moments["v"][block]
+            s = scratch[: len(g)]
+            v *= RMSPROP_ALPHA
+            np.multiply(g, g, out=s)
+            s *= 1 - RMSPROP_ALPHA
+            v += s
+            np.sqrt(v, out=s)
+            s += EPSILON
+            np.divide(g, s, out=s)
+            s *= self.learning_rate
+            parameters[block] -= s
+
+
+def _blocks(vector: Vector) -> Iterator[slice]:
+    return (slice(start, start + _BLOCK) for start in range(0, len(vector), _BLOCK))

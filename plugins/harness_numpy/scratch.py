@@ -1,0 +1,68 @@
+"""Every cell's own equations on NumPy arrays, differentiated by `autograd`."""
+
+from typing import Any
+
+import autograd
+import autograd.numpy as anp
+import numpy as np
+
+from harness.worker import network
+from harness.worker.backends import Ids, State
+from harness.worker.cells import Equations
+from harness.worker.network import Architecture
+from harness_numpy.model import Array, Arrays
+from harness_numpy.ops import AutogradOps
+
+
+class ScratchNetwork:
+    """`harness_numpy.model.Network` for any cell."""
+
+    def __init__(self, equations: Equations, architecture: Architecture) -> None:
+        self._xp = AutogradOps(architecture.dtype)
+        self._equations = equations
+        self._architecture = architecture
+
+    def seed_dropout(self, generator: np.random.Generator) -> None:
+        """Use this generator."""
+        self._xp.generator = generator
+
+    def initial_state(self, batch_size: int) -> State:
+        """Return the zero state."""
+        return network.initial_states(self._xp, self._equations, self._architecture, batch_size)
+
+    def logits(self, params: Arrays, X: Ids, state: State) -> tuple[Array, State]:
+        """Run forward."""
+        return self._logits(params, X, state, training=False)
+
+    def gradients(
+        self, params: Arrays, X: Ids, Y: Ids, state: State, into: Arrays, *, training: bool
+    ) -> tuple[Array, float, State]:
+        """Differentiate the mean loss."""
+        seen: dict[str, Any] = {}
+
+        def loss(params: Arrays) -> Any:
+            logits, last = self._logits(params, X, state, training=training)
+            seen["logits"], seen["state"] = _values((logits, last))
+            return _mean_cross_entropy(logits, Y)
+
+        value, gradients = autograd.value_and_grad(loss)(params)
+        for name, array in gradients.items():
+            into[name][...] = array
+        return seen["logits"], float(value), seen["state"]
+
+    def _logits(self, params: Arrays, X: Ids, state: State, *, training: bool) -> tuple[Any, State]:
+        return network.logits(self._xp, self._equations, self._architecture, params, X, state, training=training)
+
+
+def _mean_cross_entropy(logits: Any, Y: Ids) -> Any:
+    rows = logits.reshape(-1, logits.shape[-1])
+    shifted = rows - anp.max(rows, axis=1, keepdims=True)
+    log_sums = anp.log(anp.sum(anp.exp(shifted), axis=1))
+    return anp.mean(log_sums - shifted[np.arange(Y.size), Y.reshape(-1)])
+
+
+def _values(traced: Any) -> Any:
+    """Strip the tape from arrays in nested tuples: the state is carried on detached."""
+    if isinstance(traced, tuple):
+        return tuple(_values(part) for part in traced)
+    return traced._value if isinstance(traced, autograd.tracer.Box) else traced

@@ -1,0 +1,46 @@
+"""Checkpoints: whole or absent, read back as written, and no pickle."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from harness.worker.checkpoints import Checkpoint
+
+CHECKPOINT = Checkpoint(
+    trial_id="lstm-1",
+    epoch=3,
+    weights={"output.W": np.arange(6, dtype=np.float32).reshape(2, 3), "output.b": np.zeros(2, np.float32)},
+    optimizer_state={"optimizer.step": np.array([7.0])},
+    vocabulary=["<unk>", " ", "é", "\n"],
+    first_step_seconds=0.25,
+)
+
+
+def test_a_checkpoint_reads_back_as_it_was_written(tmp_path):
+    CHECKPOINT.write(tmp_path / "c.safetensors")
+    read = Checkpoint.read(tmp_path / "c.safetensors")
+    assert np.array_equal(read.weights["output.W"], CHECKPOINT.weights["output.W"])
+    assert replace(read, weights={}, optimizer_state={}) == replace(CHECKPOINT, weights={}, optimizer_state={})
+    assert read.optimizer_state == CHECKPOINT.optimizer_state
+    assert [path.name for path in tmp_path.iterdir()] == ["c.safetensors"]
+
+
+def test_a_transposed_view_is_written_as_it_is_seen(tmp_path):
+    view = np.arange(6, dtype=np.float32).reshape(2, 3).T
+    replace(CHECKPOINT, weights={"W": view}).write(tmp_path / "c")
+    assert np.array_equal(Checkpoint.read(tmp_path / "c").weights["W"], view)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 40, -1])
+def test_a_cut_file_is_not_a_checkpoint(tmp_path, keep):
+    path = tmp_path / "c"
+    CHECKPOINT.write(path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ValueError, match="not a whole checkpoint"):
+        Checkpoint.read(path)
+
+
+def test_a_missing_file_is_said_to_be_missing(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no checkpoint at"):
+        Checkpoint.read(tmp_path / "none")

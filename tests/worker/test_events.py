@@ -1,0 +1,27 @@
+"""Events survive the pipe, and a line that is none is refused."""
+
+import pytest
+
+from harness.worker.events import EpochEnded, Failed, Progress, dump, parse
+
+
+def test_an_event_reads_back_as_it_was_sent():
+    for event in (Progress(epoch=1, fraction=0.5, loss=2.0, tokens_per_s=1e4), Failed(reason="a\nb “c”")):
+        assert "\n" not in dump(event)
+        assert parse(dump(event)) == event
+
+
+@pytest.mark.parametrize(
+    "line", ['{"event": "progress"}', '{"event": "party"}', "[1]", "hello", '{"event": "failed", "reason": "", "x": 1}']
+)
+def test_a_line_that_is_no_event_is_refused(line):
+    with pytest.raises(ValueError, match=r"not|Expecting"):
+        parse(line)
+
+
+def test_every_epoch_figure_has_a_column_in_the_ledger():
+    from dataclasses import fields
+
+    from harness.ledger import _EPOCH_COLUMNS
+
+    assert {field.name for field in fields(EpochEnded)} - {"blocks"} == set(_EPOCH_COLUMNS)

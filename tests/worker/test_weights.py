@@ -1,0 +1,37 @@
+"""The shared initial weights and their canonical layout."""
+
+import numpy as np
+
+from harness.worker.network import Architecture, canonical_shapes
+from harness.worker.targets import resolve
+from harness.worker.weights import initial_weights, num_params
+
+ARCHITECTURE = Architecture(vocab_size=28, num_layers=2, num_hiddens=16)
+
+
+def test_the_canonical_layout_is_the_designs():
+    shapes = canonical_shapes(resolve("harness_lstm.cell"), ARCHITECTURE)
+    assert shapes == {
+        "layers.0.W_x": (64, 28),
+        "layers.0.W_h": (64, 16),
+        "layers.0.b_x": (64,),
+        "layers.0.b_h": (64,),
+        "layers.1.W_x": (64, 16),
+        "layers.1.W_h": (64, 16),
+        "layers.1.b_x": (64,),
+        "layers.1.b_h": (64,),
+        "output.W": (28, 16),
+        "output.b": (28,),
+    }
+
+
+def test_weights_depend_on_the_seed_alone_and_fill_the_interval():
+    shapes = canonical_shapes(resolve("harness_gru.cell"), ARCHITECTURE)
+    first, again, other = (initial_weights(shapes, 16, seed) for seed in (0, 0, 1))
+    every = np.concatenate([array.ravel() for array in first.values()])
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert not np.array_equal(first["output.W"], other["output.W"])
+    assert every.dtype == np.float32
+    assert -0.25 <= every.min() < -0.24
+    assert 0.24 < every.max() <= 0.25
+    assert num_params(first) == len(every)
