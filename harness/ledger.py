@@ -4,6 +4,7 @@ Every event is committed when it comes. A trial that is not finished has status 
 'running'; the report calls both 'skipped' with the reason that they did not run yet.
 """
 
+import contextlib
 import json
 import sqlite3
 import time
@@ -22,6 +23,7 @@ ENDED = (*FINISHED, "failed", "timeout", "skipped")
 
 SCHEMA_VERSION = 1
 _SCHEMA = """
+BEGIN IMMEDIATE;                        -- all tables or none, wherever a kill strikes
 CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS trials (
     trial_id TEXT PRIMARY KEY,
@@ -50,6 +52,7 @@ CREATE TABLE IF NOT EXISTS timings (
     seconds REAL NOT NULL,
     PRIMARY KEY (trial_id, phase, round, block)
 ) STRICT;
+COMMIT;
 """
 _EPOCH_COLUMNS = (
     "epoch",
@@ -77,15 +80,15 @@ class Ledger:
         """
         self.path = path
         try:
-            self._db = _connect(path, create=True)
-            _check(self._db, path)
+            _check(path)
+            self._db = _connect(path, "rwc")
             self._db.execute("PRAGMA journal_mode=WAL")
             # NORMAL survives a kill of any process; only a power cut may lose the last commits.
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
             self.note("schema_version", str(SCHEMA_VERSION))
         except sqlite3.Error as error:
-            raise _damaged(path, error) from None
+            raise _unusable(path, error, "Move it away to start anew, or name another folder with --out.") from None
 
     def __enter__(self) -> Self:
         return self
@@ -183,11 +186,16 @@ class LedgerReader:
                 f"There is no ledger at {path}: name a folder that 'harness run' made, e.g. reports/latest."
             )
         try:
-            self._db = _connect(path, create=False)
+            is_empty = not _check(path)
+            # WAL readers need to create the -shm file, so even a reader opens read-write where it may.
+            self._db = _connect(path, "rw")
             self._db.row_factory = sqlite3.Row
-            _check(self._db, path)
         except sqlite3.Error as error:
-            raise _damaged(path, error) from None
+            raise _unusable(
+                path, error, "Name another run's folder, or give the run's command again elsewhere."
+            ) from None
+        if is_empty:
+            raise RunFolderError(f"The ledger {path} is empty: the run ended before it began; give its command again.")
 
     def __enter__(self) -> Self:
         return self
@@ -223,31 +231,45 @@ class LedgerReader:
         return [dict(row) for row in self._db.execute("SELECT * FROM timings ORDER BY trial_id, phase, round, block")]
 
 
-def _connect(path: Path, *, create: bool) -> sqlite3.Connection:
-    # WAL readers need to create the -shm file, so even a reader opens read-write where it may.
-    mode = "rwc" if create else "rw"
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=10)
 
 
-def _check(db: sqlite3.Connection, path: Path) -> None:
-    problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if problem != "ok":
-        raise sqlite3.DatabaseError(problem)
-    tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
-    if not tables:
-        return
-    if not {"run", "trials"} <= tables:
-        raise sqlite3.DatabaseError("it holds other tables")
-    version = db.execute("SELECT value FROM run WHERE key='schema_version'").fetchone()
-    if version is not None and int(version[0]) > SCHEMA_VERSION:
+def _check(path: Path) -> bool:
+    """Return whether the file holds a ledger; one that is not there or empty does not.
+
+    Raises: sqlite3.Error where it is damaged or another application's; RunFolderError where it is too new.
+    """
+    if not path.is_file() or path.stat().st_size == 0:
+        return False
+    # Read-only: a connection that may write changes even a damaged file when it is closed.
+    with contextlib.closing(_connect(path, "ro")) as db:
+        problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if problem != "ok":
+            raise sqlite3.DatabaseError(problem)
+        _require_whole_pages(db, path)
+        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+        if not tables:
+            return False
+        if not {"run", "trials", "epochs", "timings"} <= tables:
+            raise sqlite3.DatabaseError("it is another application's")
+        version = db.execute("SELECT value FROM run WHERE key='schema_version'").fetchone()
+    if version is not None and version[0].isdigit() and int(version[0]) > SCHEMA_VERSION:
         raise RunFolderError(
             f"{path} was written by a newer harness (ledger version {version[0]}, this one reads up to "
             f"{SCHEMA_VERSION}): upgrade rnn-harness, or name another folder with --out."
         )
+    return True
 
 
-def _damaged(path: Path, error: sqlite3.Error) -> RunFolderError:
-    return RunFolderError(
-        f"The ledger {path} cannot be used ({error}): nothing was changed. Move it away to start anew, "
-        "or name another folder with --out."
-    )
+def _require_whole_pages(db: sqlite3.Connection, path: Path) -> None:
+    """Raise for a file cut off within its last page, which SQLite fills up with zeros in silence."""
+    page_bytes = db.execute("PRAGMA page_size").fetchone()[0]
+    wal = path.with_name(f"{path.name}-wal")
+    if path.stat().st_size % page_bytes and not (wal.is_file() and wal.stat().st_size):
+        raise sqlite3.DatabaseError("it is cut off")
+
+
+def _unusable(path: Path, error: sqlite3.Error, advice: str) -> RunFolderError:
+    cause = (str(error).splitlines() or [type(error).__name__])[-1]
+    return RunFolderError(f"The ledger {path} cannot be used ({cause}) and was left as it is. {advice}")

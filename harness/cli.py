@@ -1,0 +1,257 @@
+"""The command line: one thin function a command; the heavy rooms are entered only by the command that needs them."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness import __version__, selections
+from harness.errors import HarnessError
+
+
+class _Commands(click.Group):
+    """Turns what the user can mend into one sentence and its exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            context = error.ctx or ctx
+            click.echo(f"Error: {error.format_message()} '{context.command_path} --help' explains.", err=True)
+            ctx.exit(error.exit_code)
+        except HarnessError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(130)
+
+
+class _Text(click.ParamType[Any]):
+    """An option read by a function of `harness.selections`."""
+
+    def __init__(self, name: str, read: Any, **bounds: Any) -> None:
+        self.name = name
+        self._read = read
+        self._bounds = bounds
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
+        if not isinstance(value, str):
+            return value
+        option = param.opts[-1] if isinstance(param, click.Option) else self.name
+        return self._read(value, option, **self._bounds)
+
+
+_COUNTS = _Text("counts", selections.counts)
+_BUDGETS = _Text("tokens", selections.token_budgets)
+_NAMES = _Text("names", selections.names)
+_SEEDS = _Text("seeds", selections.seeds)
+_RATES = _Text("rates", selections.numbers, low=0.0, open_low=True)
+_CLIPS = _Text("norms", selections.numbers, low=0.0, open_low=False)
+_SHARES = _Text("shares", selections.numbers, low=0.0, high=1.0, open_low=False)
+_FOLDER = _Text("folder", selections.folder)
+_SECONDS = _Text("seconds", selections.number, low=0.0, open_low=True)
+_TEMPERATURE = _Text("number", selections.number, low=0.0, open_low=False)
+_OPTIMIZERS = ("sgd", "adam", "rmsprop")
+
+_plugins_dir = click.option(
+    "--plugins-dir",
+    type=_FOLDER,
+    help="Also load the single-file plugins in this folder.",
+)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="harness")
+def main() -> None:
+    """Compare recurrent language models: cells, depths, frameworks and texts, by measurement."""
+    # Products in this process are a few small ones; threads of theirs would disturb the workers.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+@main.command()
+@click.option(
+    "--plugins", type=_NAMES, default=(), help="Cells and backends, as in lstm,gru,torch. [all cells, best backend]"
+)
+@click.option("--layers", type=_COUNTS, default="1", show_default=True, help="Depths, as in 1-4 or 1,2,4.")
+@click.option("--hiddens", type=_COUNTS, default="128", show_default=True, help="Hidden units a layer.")
+@click.option("--steps", type=_COUNTS, default="35", show_default=True, help="Time steps a minibatch.")
+@click.option("--batch-size", "batch_sizes", type=_COUNTS, default="32", show_default=True, help="Rows a minibatch.")
+@click.option(
+    "--epochs", type=click.IntRange(min=1), default=2, show_default=True, help="Passes over the training text."
+)
+@click.option(
+    "--optimizer", "optimizers", type=_NAMES, default="adam", show_default=True, help="Any of sgd, adam, rmsprop."
+)
+@click.option(
+    "--lr", "learning_rates", type=_RATES, default=(), help="Learning rates. [sgd 1, adam 0.003, rmsprop 0.002]"
+)
+@click.option(
+    "--clip",
+    "grad_clips",
+    type=_CLIPS,
+    default="1",
+    show_default=True,
+    help="Largest global gradient norm; 0 is no clipping.",
+)
+@click.option("--dropout", "dropouts", type=_SHARES, default="0", show_default=True, help="Between layers.")
+@click.option(
+    "--partition",
+    type=click.Choice(["sequential", "random"]),
+    default="sequential",
+    show_default=True,
+    help="Order of minibatches; sequential carries the state.",
+)
+@click.option("--seeds", type=_SEEDS, default=None, help="How many seeds, as in 3 (0, 1, 2), or which, as in 3,7.")
+@click.option("--seed", type=click.IntRange(min=0), default=None, help="One seed. [0]")
+@click.option(
+    "--implementation",
+    default="auto",
+    show_default=True,
+    help="auto (the backend's own layers where it has them), scratch, fused, or all.",
+)
+@click.option(
+    "--corpus",
+    "corpora",
+    type=_NAMES,
+    default="bronte",
+    show_default=True,
+    help="Named corpora, text files or folders (sub-folders are authors).",
+)
+@click.option(
+    "--text",
+    type=click.Choice(["d2l", "raw"]),
+    default="d2l",
+    show_default=True,
+    help="d2l: lower-case letters and spaces; raw: as it stands.",
+)
+@click.option("--tokens", type=click.Choice(["char", "word"]), default="char", show_default=True)
+@click.option(
+    "--train-tokens", type=_BUDGETS, default="all", show_default=True, help="Training budgets, as in 10k,100k,all."
+)
+@click.option(
+    "--corpora-dir",
+    type=_FOLDER,
+    envvar="HARNESS_CORPORA_DIR",
+    show_envvar=True,
+    help="A folder that may hold the corpora already.",
+)
+@click.option("--out", type=_FOLDER, default=None, help="The run's folder. [reports/NAME]")
+@click.option("--devices", default="auto", show_default=True, help="auto, cpu, or GPU numbers as in 0,1.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 1000), default=None, help="Workers at a time on the CPU. [cores / threads]"
+)
+@click.option(
+    "--threads", "num_threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads a worker."
+)
+@click.option("--timeout", type=_SECONDS, default=None, help="Seconds a trial may take. [no limit]")
+@click.option(
+    "--stall-timeout",
+    type=_SECONDS,
+    default="300",
+    show_default=True,
+    help="Seconds a worker may be silent.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan, the skips and a predicted duration, and stop.")
+@_plugins_dir
+def run(plugins_dir: Path | None, *, dry_run: bool, **options: Any) -> None:
+    """Train a grid of models and write a report.
+
+    The same command again continues where it stopped.
+    """
+    from harness import registry, run
+    from harness.live import Terminal
+    from harness.runner import Limits
+
+    console = Terminal()
+    placement = run.Placement(**_take(options, "out", "devices", "jobs", "num_threads"))
+    limits = Limits(**_take(options, "timeout", "stall_timeout"))
+    texts = run.TextSelection(**_take(options, "corpora", "text", "tokens", "train_tokens", "corpora_dir"))
+    prepared = run.prepare(registry.load(plugins_dir), _selection(options), texts, placement, console)
+    if dry_run:
+        console.print(run.describe_plan(prepared), markup=False, highlight=False, soft_wrap=True)
+        return
+    with prepared.folder.opened():
+        outcome = run.execute(prepared, limits, ["harness", *sys.argv[1:]], console)
+        if outcome.interrupted:
+            console.print("Interrupted: the same command continues from here. Writing the report …", soft_wrap=True)
+        _write_report(prepared.folder.path, console)
+    if placement.out is None:
+        prepared.folder.point_latest_here()
+    raise SystemExit(outcome.exit_code)
+
+
+@main.command()
+@_plugins_dir
+def plugins(plugins_dir: Path | None) -> None:
+    """List cells, backends, implementations and corpora, and whether they can run here."""
+    from rich.console import Console
+
+    from harness import inventory, registry
+
+    # Without a terminal one row is one line, for grep.
+    console = Console(width=None if sys.stdout.isatty() else 10_000)
+    console.print(inventory.table(registry.load(plugins_dir), width=console.width))
+
+
+@main.command()
+@click.argument("folder", type=_FOLDER, default=Path("reports/latest"))
+def report(folder: Path) -> None:
+    """Rebuild the CSV files and the page of the run in FOLDER [reports/latest]."""
+    from rich.console import Console
+
+    _write_report(folder, Console())
+
+
+@main.command()
+@click.argument("run_folder", metavar="RUN", type=_FOLDER)
+@click.argument("trial")
+@click.option("--prefix", default="time traveller", show_default=True, help="What the text begins with.")
+@click.option(
+    "--num", "num_tokens", type=click.IntRange(min=1), default=100, show_default=True, help="Tokens to generate."
+)
+@click.option(
+    "--temperature",
+    type=_TEMPERATURE,
+    default="0.8",
+    show_default=True,
+    help="0 takes the most probable token each time.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@_plugins_dir
+def sample(run_folder: Path, trial: str, plugins_dir: Path | None, **request: Any) -> None:
+    """Generate text from TRIAL's checkpoint in the folder RUN."""
+    from harness import generation, registry
+    from harness.run_folder import RunFolder
+    from harness.worker.job import SampleRequest
+
+    folder = RunFolder(run_folder)
+    found = generation.find_trial(folder, trial)
+    click.echo(generation.generate(registry.load(plugins_dir), folder, found, SampleRequest(**request)))
+
+
+def _take(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: options.pop(name) for name in names}
+
+
+def _selection(options: dict[str, Any]) -> Any:
+    from harness.errors import UsageError, did_you_mean
+    from harness.plan import Selection
+
+    for name in options["optimizers"]:
+        if name not in _OPTIMIZERS:
+            raise UsageError(f"There is no optimizer {name!r}.{did_you_mean(name, _OPTIMIZERS)}")
+    seed = options.pop("seed")
+    if seed is not None and options["seeds"] is not None:
+        raise UsageError("--seed and --seeds were both given: keep one of them.")
+    options["seeds"] = options["seeds"] or (seed or 0,)
+    return Selection(**options)
+
+
+def _write_report(folder: Path, console: Any) -> None:
+    from harness.report import write_report
+
+    page = write_report(folder)
+    console.print(f"Report: {page}", markup=False, highlight=False, soft_wrap=True)

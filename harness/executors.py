@@ -1,0 +1,230 @@
+"""Places a worker: a local process with a pipe for its events, a lifeline, a log, and an end that is enforced."""
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import UnionType
+from typing import Any, BinaryIO, get_args, get_origin, get_type_hints
+
+from harness.errors import WorkerError
+from harness.worker.connection import EVENTS_FD, LIFELINE_FD
+from harness.worker.events import Event, parse
+
+KILL_SECONDS = 5.0
+"""How long a worker has between SIGTERM and SIGKILL."""
+DRAIN_SECONDS = 1.0
+"""How long a worker's pipe is still read when the worker is gone."""
+_LINE_LIMIT = 1 << 24
+"""Bytes of the longest event: an epoch of a day has a block for each of its seconds."""
+_PASSED = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "CUDA_HOME")
+_PASSED_PREFIXES = ("LC_", "XDG_", "NVIDIA_")
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+class ProtocolError(Exception):
+    """A worker sent what it should not have; the words continue 'it sent'."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A worker to start."""
+
+    python: str
+    job_path: Path
+    log_path: Path
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a worker ended."""
+
+    returncode: int
+    """Negative: the signal that ended it."""
+    enforced: str = ""
+    """Why the harness ended it, where it did."""
+    timed_out: bool = False
+    """Whether it was ended for taking too long."""
+
+
+def worker_environment(
+    num_threads: int, own: Mapping[str, str], passed: Sequence[str], inherited: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the variables a worker sees: an allow-list, its threads, its slot's, and what its backend lets through.
+
+    A variable such as OPENBLAS_CORETYPE halves a current NumPy's speed, so none comes through unasked.
+    """
+    environment = {
+        name: value
+        for name, value in inherited.items()
+        if name in _PASSED or name in passed or name.startswith(_PASSED_PREFIXES)
+    }
+    environment |= {name: str(num_threads) for name in _THREADS}
+    # Without the working directory on the path, a folder named like a framework can't shadow it.
+    environment |= {"PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    # A crash in compiled code leaves the Python stack in the log.
+    environment["PYTHONFAULTHANDLER"] = "1"
+    return environment | dict(own)
+
+
+async def run_worker(
+    command: Command, on_event: Callable[[Event], None], *, timeout: float | None, stall_timeout: float
+) -> Ending:
+    """Run a worker to its end and hand each event to ``on_event`` as it comes.
+
+    A worker that is silent for ``stall_timeout`` seconds or runs longer than ``timeout`` is ended, first by
+    SIGTERM, then by SIGKILL; so is one that breaks the protocol, and one whose task is cancelled.
+
+    Raises: WorkerError where it can't be started.
+    """
+    async with _started(command) as (process, events):
+        reader = _EventReader(events, on_event, stall_timeout)
+        enforced, timed_out = "", False
+        try:
+            async with asyncio.timeout(timeout) as whole:
+                await reader.read_all()
+                # A worker that has closed its pipe has nothing left to do but go.
+                async with asyncio.timeout(stall_timeout):
+                    await process.wait()
+        except TimeoutError:
+            timed_out = True
+            enforced = f"it took more than {timeout:g} s (--timeout)" if whole.expired() else reader.stalled
+        except ProtocolError as error:
+            enforced = f"it sent {error}"
+        finally:
+            await _end(process)
+    assert process.returncode is not None
+    return Ending(returncode=process.returncode, enforced=enforced, timed_out=timed_out)
+
+
+class _EventReader:
+    """Reads events until the worker closes its pipe."""
+
+    def __init__(self, events: asyncio.StreamReader, on_event: Callable[[Event], None], stall_timeout: float) -> None:
+        self._events = events
+        self._on_event = on_event
+        self._stall_timeout = stall_timeout
+        self.stalled = f"it said nothing for {stall_timeout:g} s (--stall-timeout)"
+
+    async def read_all(self) -> None:
+        """Hand on every event. Raises: TimeoutError when none comes in time; ProtocolError."""
+        while line := await self._line():
+            try:
+                event = parse(line.decode("utf-8", "replace"))
+                _require_types(event)
+            except (ValueError, RecursionError):
+                raise ProtocolError(f"a line that is not an event: {line[:80]!r}") from None
+            self._on_event(event)
+
+    async def _line(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._stall_timeout):
+                return await self._events.readline()
+        except ValueError:
+            raise ProtocolError(f"a line of more than {_LINE_LIMIT:,} bytes") from None
+
+
+def _require_types(event: Event) -> None:
+    """Raise ValueError where a field is not what the event promises: the ledger and the view rely on it."""
+    kind: type = type(event)
+    for name, kinds in _field_types(kind).items():
+        if not isinstance(getattr(event, name), kinds):
+            raise ValueError(name)
+
+
+@lru_cache
+def _field_types(kind: type) -> dict[str, tuple[type, ...]]:
+    hints = get_type_hints(kind)
+    return {field.name: _json_types(hints[field.name]) for field in dataclasses.fields(kind)}
+
+
+def _json_types(hint: Any) -> tuple[type, ...]:
+    """Return what JSON makes of a type: a list of a tuple, and of a whole float perhaps an int."""
+    if isinstance(hint, UnionType):
+        return tuple(kind for part in get_args(hint) for kind in _json_types(part))
+    kind = get_origin(hint) or hint
+    return {float: (int, float), tuple: (list,)}.get(kind, (kind,))
+
+
+@contextlib.asynccontextmanager
+async def _started(command: Command) -> AsyncIterator[tuple[asyncio.subprocess.Process, asyncio.StreamReader]]:
+    with contextlib.ExitStack() as pipes:
+        try:
+            events_out, events_in = _pipe(pipes)
+            # The write end closes with this process, however it ends: then the worker ends too.
+            lifeline_out, _ = _pipe(pipes)
+            process = await _spawn(command, events_in.fileno(), lifeline_out.fileno())
+        except OSError as error:
+            raise WorkerError(f"A worker could not be started with {command.python}: {error.strerror}.") from None
+        events_in.close()
+        lifeline_out.close()
+        reader = asyncio.StreamReader(limit=_LINE_LIMIT)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), events_out
+        )
+        closing = asyncio.create_task(_close_after(process, transport))
+        try:
+            yield process, reader
+        finally:
+            closing.cancel()
+            transport.close()
+
+
+def _pipe(closed_by: contextlib.ExitStack) -> tuple[BinaryIO, BinaryIO]:
+    out, into = os.pipe()
+    return (
+        closed_by.enter_context(os.fdopen(out, "rb", buffering=0)),
+        closed_by.enter_context(os.fdopen(into, "wb", buffering=0)),
+    )
+
+
+async def _close_after(process: asyncio.subprocess.Process, transport: asyncio.ReadTransport) -> None:
+    """Close the pipe soon after the worker's end, though a child of the worker's may still hold it."""
+    await process.wait()
+    await asyncio.sleep(DRAIN_SECONDS)
+    transport.close()
+
+
+async def _spawn(command: Command, events_in: int, lifeline_out: int) -> asyncio.subprocess.Process:
+    environment = {**command.environment, EVENTS_FD: str(events_in), LIFELINE_FD: str(lifeline_out)}
+    with command.log_path.open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            command.python,
+            "-m",
+            "harness.worker",
+            str(command.job_path),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            pass_fds=(events_in, lifeline_out),
+            # A session of its own: Ctrl-C reaches the harness alone, and the group can be ended as one.
+            start_new_session=True,
+        )
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """See to it that the worker and whatever it started are gone."""
+    if process.returncode is None:
+        _signal_group(process.pid, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(process.wait()), KILL_SECONDS)
+    _signal_group(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)

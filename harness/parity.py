@@ -1,0 +1,67 @@
+"""The parity certificate: a trial's first steps against the cell's equations in NumPy float64.
+
+The reference depends on the cell, the sizes, the optimizer, the text and the seed, not on who trains: it is
+made once for each such configuration, in a worker of the numpy backend, and kept in the cache.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from harness.worker.events import FirstSteps
+from harness.worker.trial import Trial
+
+REFERENCE_BACKEND = "numpy"
+TOLERANCE = 1e-4
+"""Largest relative difference of a certified float32 trial, over losses and gradient norms of all steps."""
+_FORMAT_VERSION = 1
+_OTHERS = ("backend", "implementation", "corpus", "authors", "dropout", "num_epochs")
+"""Fields of a trial that its reference does not depend on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """Whether a trial trained the model its configuration names."""
+
+    parity_max_rel_diff: float
+    parity_certified: bool
+    parity_steps: int
+
+
+def compare(steps: FirstSteps, reference: FirstSteps) -> Certificate:
+    """Compare losses and gradient norms, step by step; a figure that is not finite certifies nothing."""
+    pairs = [
+        *zip(steps.losses, reference.losses, strict=True),
+        *zip(steps.grad_norms, reference.grad_norms, strict=True),
+    ]
+    # max() would drop a NaN that is not the first; nothing compares with it, so it must fail by itself.
+    differences = [abs(ours - theirs) / abs(theirs) for ours, theirs in pairs]
+    certified = all(difference <= TOLERANCE for difference in differences)
+    largest = max(differences, key=lambda difference: (difference != difference, difference))
+    return Certificate(parity_max_rel_diff=largest, parity_certified=certified, parity_steps=len(steps.losses))
+
+
+def reference_key(trial: Trial, parity_steps: int) -> str:
+    """Return the name of a trial's reference in the cache."""
+    fields = {name: value for name, value in asdict(trial).items() if name not in _OTHERS}
+    canonical = json.dumps([_FORMAT_VERSION, parity_steps, fields], sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:24]
+
+
+def read_reference(path: Path) -> FirstSteps | None:
+    """Return a reference made before, or None where there is none that is whole."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return FirstSteps(losses=tuple(values["losses"]), grad_norms=tuple(values["grad_norms"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_reference(path: Path, reference: FirstSteps) -> None:
+    """Keep a reference, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = path.with_name(f"{path.name}.{os.getpid()}.part")
+    staging.write_text(json.dumps(asdict(reference)), encoding="utf-8")
+    staging.replace(path)

@@ -1,0 +1,230 @@
+"""Expands a selection into ordered trials, and into skips with their reasons."""
+
+import hashlib
+import itertools
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.corpus.tokenised import TokenisedCorpus
+from harness.descriptors import SCRATCH, Backend
+from harness.environments import interpreter_for
+from harness.errors import EnvironmentMissing, PluginError, UsageError
+from harness.registry import Registry
+from harness.worker.trial import OptimizerName, Partition, Trial
+
+DEFAULT_LEARNING_RATES: dict[OptimizerName, float] = {"sgd": 1.0, "adam": 0.003, "rmsprop": 0.002}
+"""SGD's is D2L's for all three cells; the others' are where the default grid learns fastest without diverging."""
+
+MAX_TRIALS = 100_000
+"""Of one run; a slip on two axes would fill the memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What the user asked for, axis by axis; the grid is their product."""
+
+    plugins: tuple[str, ...] = ()
+    """Cells and backends alike; no cell means all, no backend means the best installed."""
+    implementation: str = "auto"
+    """'auto' (the backend's own where it has one, else scratch), 'all', or a name."""
+    layers: tuple[int, ...] = (1,)
+    hiddens: tuple[int, ...] = (128,)
+    steps: tuple[int, ...] = (35,)
+    batch_sizes: tuple[int, ...] = (32,)
+    epochs: int = 2
+    optimizers: tuple[OptimizerName, ...] = ("adam",)
+    learning_rates: tuple[float, ...] = ()
+    """Empty: each optimizer's default."""
+    grad_clips: tuple[float, ...] = (1.0,)
+    dropouts: tuple[float, ...] = (0.0,)
+    partition: Partition = "sequential"
+    seeds: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedTrial:
+    """One trial of the plan; a non-empty ``skip`` says why it cannot run."""
+
+    trial: Trial
+    skip: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The trials in the order of the selection."""
+
+    trials: tuple[PlannedTrial, ...]
+
+    @property
+    def digest(self) -> str:
+        """Return a hash of all trials: the same selection on the same text gives the same."""
+        ids = "\n".join(sorted(planned.trial.trial_id for planned in self.trials))
+        return hashlib.sha256(ids.encode()).hexdigest()[:8]
+
+    @property
+    def runnable(self) -> list[Trial]:
+        """Return the trials that can run."""
+        return [planned.trial for planned in self.trials if not planned.skip]
+
+    @property
+    def skips(self) -> dict[str, int]:
+        """Return how many trials are skipped for each reason."""
+        return dict(Counter(planned.skip for planned in self.trials if planned.skip))
+
+    @property
+    def slug(self) -> str:
+        """Return a readable name for the run's folder: cells, depths, backends and corpora."""
+        trials = [planned.trial for planned in self.trials]
+        depths = sorted({trial.num_layers for trial in trials})
+        depth = f"{depths[0]}" if len(depths) == 1 else f"{depths[0]}-{depths[-1]}"
+        parts = [
+            "+".join(dict.fromkeys(trial.cell for trial in trials)),
+            f"{depth}-layers",
+            "+".join(dict.fromkeys(trial.backend for trial in trials)),
+            "+".join(dict.fromkeys(_file_name(trial.corpus) for trial in trials)),
+        ]
+        return "_".join(parts)[:100]
+
+
+def plan(selection: Selection, registry: Registry, corpora: Sequence[TokenisedCorpus]) -> Plan:
+    """Expand the selection, corpus by corpus.
+
+    Raises: PluginError for an unknown name; UsageError where nothing is left to do; EnvironmentMissing
+    where no backend was named and none can run.
+    """
+    cells, backends = choose_plugins(selection.plugins, registry)
+    skips = {backend.name: _why_not(backend) for backend in backends}
+    pairs = [
+        (cell, backend.name, implementation)
+        for backend in backends
+        for cell in cells
+        for implementation in _implementations(registry, cell, backend.name, selection.implementation)
+    ]
+    if not pairs:
+        raise UsageError(_no_such_implementation(registry, cells, backends, selection.implementation))
+    axes = (
+        selection.layers,
+        selection.hiddens,
+        selection.steps,
+        selection.batch_sizes,
+        _learning_rates(selection),
+        selection.grad_clips,
+        selection.dropouts,
+        selection.seeds,
+    )
+    _require_feasible(len(corpora) * len(pairs) * math.prod(map(len, axes)))
+    trials = [
+        PlannedTrial(trial=_trial(selection, corpus, pair, sizes), skip=skips[pair[1]])
+        for corpus in corpora
+        for pair in pairs
+        for sizes in itertools.product(*axes)
+    ]
+    # Two budgets larger than the corpus are both 'all' of it: one trial.
+    unique = {planned.trial.trial_id: planned for planned in trials}
+    return Plan(trials=tuple(unique.values()))
+
+
+def _require_feasible(num_trials: int) -> None:
+    if num_trials > MAX_TRIALS:
+        raise UsageError(
+            f"The selection makes {num_trials:,} trials, and one run takes at most {MAX_TRIALS:,}: "
+            "give fewer values, or several runs."
+        )
+
+
+def choose_plugins(names: Sequence[str], registry: Registry) -> tuple[list[str], list[Backend]]:
+    """Sort the selected names into cells and backends, with the defaults where one kind is not named.
+
+    Raises: PluginError for an unknown name; EnvironmentMissing where no backend was named and none can run.
+    """
+    cells = [name for name in names if name in registry.cells]
+    backends = [registry.backends[name] for name in names if name in registry.backends]
+    for name in names:
+        if name not in registry.cells and name not in registry.backends:
+            registry.reject_unknown(name, "cell or backend", registry.cells | registry.backends)
+    if not registry.cells or not registry.backends:
+        kind = "backend" if registry.cells else "cell"
+        raise PluginError(f"No plugin brings a {kind}: 'harness plugins' says what is broken; reinstall rnn-harness.")
+    return cells or list(registry.cells), backends or [best_backend(registry)]
+
+
+def best_backend(registry: Registry) -> Backend:
+    """Return the backend with the largest preference among those that can run here. Raises: EnvironmentMissing."""
+    by_preference = sorted(registry.backends.values(), key=lambda backend: -backend.preference)
+    reasons = [_why_not(backend) for backend in by_preference]
+    for backend, reason in zip(by_preference, reasons, strict=True):
+        if not reason:
+            return backend
+    raise EnvironmentMissing(f"No backend can run here. {' '.join(reasons)}")
+
+
+def _why_not(backend: Backend) -> str:
+    try:
+        interpreter_for(backend)
+    except EnvironmentMissing as missing:
+        return str(missing)
+    return ""
+
+
+def _implementations(registry: Registry, cell: str, backend: str, wanted: str) -> list[str]:
+    names = registry.implementation_names(cell, backend)
+    if wanted == "all":
+        return names
+    if wanted == "auto":
+        return names[:1]
+    return [name for name in names if name == wanted]
+
+
+def _no_such_implementation(registry: Registry, cells: list[str], backends: list[Backend], wanted: str) -> str:
+    there = sorted({n for cell in cells for b in backends for n in registry.implementation_names(cell, b.name)})
+    return (
+        f"No selected cell has an implementation {wanted!r} on {', '.join(b.name for b in backends)}: "
+        f"--implementation takes auto, all, or one of {', '.join(there or [SCRATCH])}."
+    )
+
+
+def _learning_rates(selection: Selection) -> list[tuple[OptimizerName, float]]:
+    return [
+        (optimizer, rate)
+        for optimizer in selection.optimizers
+        for rate in (selection.learning_rates or (DEFAULT_LEARNING_RATES[optimizer],))
+    ]
+
+
+def _trial(
+    selection: Selection,
+    corpus: TokenisedCorpus,
+    pair: tuple[str, str, str],
+    sizes: tuple[int, int, int, int, tuple[OptimizerName, float], float, float, int],
+) -> Trial:
+    cell, backend, implementation = pair
+    num_layers, num_hiddens, num_steps, batch_size, (optimizer, rate), grad_clip, dropout, seed = sizes
+    return Trial(
+        cell=cell,
+        backend=backend,
+        implementation=implementation,
+        corpus=corpus.name,
+        authors=corpus.authors,
+        text=corpus.text,
+        tokens=corpus.tokens,
+        train_tokens=corpus.train_tokens,
+        corpus_digest=corpus.digest,
+        vocab_size=corpus.vocab_size,
+        num_layers=num_layers,
+        num_hiddens=num_hiddens,
+        num_steps=num_steps,
+        batch_size=batch_size,
+        partition=selection.partition,
+        optimizer=optimizer,
+        learning_rate=rate,
+        grad_clip=grad_clip,
+        dropout=dropout,
+        num_epochs=selection.epochs,
+        seed=seed,
+    )
+
+
+def _file_name(text: str) -> str:
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in text).strip("-.") or "text"

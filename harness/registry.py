@@ -1,0 +1,369 @@
+"""Finds plugins, loads them guardedly, validates what they announce, and looks it up by name.
+
+pluggy's own entry-point loader is not used: there one broken plugin stops the application, and of two
+plugins that claim a name one is silently chosen.
+"""
+
+import contextlib
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import io
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn, TypeVar, get_origin, get_type_hints
+
+import pluggy
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from harness import hookspecs
+from harness.descriptors import SCRATCH, Backend, Cell, Corpus, Implementation
+from harness.errors import PluginError, did_you_mean, one_line
+
+LOAD_SECONDS = 10
+"""A plugin that takes longer to import is broken: its module may import only light things."""
+
+_HOOKS: dict[str, type] = {
+    "harness_cells": Cell,
+    "harness_backends": Backend,
+    "harness_implementations": Implementation,
+    "harness_corpora": Corpus,
+}
+Named = TypeVar("Named", Cell, Backend, Corpus)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a plugin comes from."""
+
+    plugin: str
+    """The entry point's name, or the file's."""
+    distribution: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"plugin {self.plugin!r} of {self.distribution} {self.version}".rstrip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokenPlugin:
+    """A plugin that could not be loaded; it stops nothing unless it is selected."""
+
+    origin: Origin
+    cause: str
+
+
+@dataclass
+class Registry:
+    """Everything the loaded plugins announced, by name."""
+
+    cells: dict[str, Cell] = field(default_factory=dict)
+    backends: dict[str, Backend] = field(default_factory=dict)
+    corpora: dict[str, Corpus] = field(default_factory=dict)
+    implementations: dict[tuple[str, str], dict[str, Implementation]] = field(default_factory=dict)
+    """By (cell, backend), then by the implementation's name; scratch is always there and not listed."""
+    broken: list[BrokenPlugin] = field(default_factory=list)
+    origins: dict[tuple[str, str], Origin] = field(default_factory=dict)
+    """By (kind, name)."""
+    module_paths: tuple[str, ...] = ()
+    """Folders of single-file plugins, for the workers."""
+
+    def cell(self, name: str) -> Cell:
+        """Return the cell of this name. Raises: PluginError."""
+        return self._named(self.cells, "cell", name)
+
+    def backend(self, name: str) -> Backend:
+        """Return the backend of this name. Raises: PluginError."""
+        return self._named(self.backends, "backend", name)
+
+    def implementation_names(self, cell: str, backend: str) -> list[str]:
+        """Return the pair's implementations, the backend's own ones first, scratch last."""
+        return [*self.implementations.get((cell, backend), {}), SCRATCH]
+
+    def implementation_target(self, cell: str, backend: str, name: str) -> str | None:
+        """Return what builds the implementation; None for scratch. Raises: PluginError."""
+        if name == SCRATCH:
+            return None
+        known = self.implementations.get((cell, backend), {})
+        if name not in known:
+            hint = did_you_mean(name, self.implementation_names(cell, backend))
+            raise PluginError(f"No plugin brings an implementation {name!r} of {cell} on {backend}.{hint}")
+        return known[name].target
+
+    def reject_unknown(self, name: str, kinds: str, known: Mapping[str, Any]) -> NoReturn:
+        """Raise a PluginError for a name nobody announced, naming a broken plugin that may have meant to."""
+        self.reject_broken(name)
+        hint = did_you_mean(name, known)
+        for broken in self.broken:
+            hint += f" Note that {broken.origin} is broken ({broken.cause})."
+        raise PluginError(f"There is no {kinds} {name!r}.{hint} 'harness plugins' lists what is there.")
+
+    def reject_broken(self, name: str) -> None:
+        """Raise a PluginError where a broken plugin bears the name."""
+        for broken in self.broken:
+            if name in (broken.origin.plugin, broken.origin.plugin.rpartition("_")[2]):
+                raise PluginError(
+                    f"{name!r} cannot be used: {broken.origin} is broken ({broken.cause}). Mend it, or leave it out."
+                )
+
+    def _named(self, known: dict[str, Named], kind: str, name: str) -> Named:
+        if name not in known:
+            self.reject_unknown(name, kind, known)
+        return known[name]
+
+
+def load(plugins_dir: Path | None = None) -> Registry:
+    """Load the plugins of all installed distributions, and of a folder of single files where one is named.
+
+    Raises: PluginError where two plugins claim a name, a hook is misspelt, an implementation names an
+    unknown pair, or the folder is missing or has a file that shadows a module.
+    """
+    registry = Registry()
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    origins: dict[str, Origin] = {}
+    for origin, import_module in [*_installed(), *_single_files(plugins_dir)]:
+        # Keyed by distribution too: two distributions may use one entry-point name.
+        key = f"{origin.distribution}:{origin.plugin}"
+        with _guarded(registry, origin):
+            module = import_module()
+            if manager.is_registered(module):
+                continue
+            _register(manager, module, key)
+            origins[key] = origin
+    _require_known_hooks(manager, origins)
+    _collect(registry, manager, origins)
+    _require_known_pairs(registry)
+    if plugins_dir is not None:
+        registry.module_paths = (str(plugins_dir.absolute()),)
+    return registry
+
+
+def _installed() -> Iterator[tuple[Origin, Callable[[], ModuleType]]]:
+    for entry_point in sorted(importlib.metadata.entry_points(group=hookspecs.PROJECT)):
+        distribution = entry_point.dist
+        origin = Origin(
+            plugin=entry_point.name,
+            distribution=distribution.name if distribution else "unknown",
+            version=distribution.version if distribution else "",
+        )
+        yield origin, entry_point.load
+
+
+def _single_files(folder: Path | None) -> Iterator[tuple[Origin, Callable[[], ModuleType]]]:
+    if folder is None:
+        return
+    if not folder.is_dir():
+        raise PluginError(f"There is no folder {folder}: --plugins-dir takes a folder of single-file plugins.")
+    for path in sorted(folder.glob("*.py")):
+        if path.name.startswith("_"):
+            continue
+        name = path.stem
+        if "." in name:
+            raise PluginError(f"The plugin file {path} has no module's name, because of its dot: rename the file.")
+        if _is_taken(name, path):
+            raise PluginError(f"The plugin file {path} would shadow the installed module {name!r}: rename the file.")
+        yield Origin(plugin=name, distribution=str(path), version=""), lambda path=path: _import_file(path)  # type: ignore[misc]
+
+
+def _is_taken(name: str, path: Path) -> bool:
+    """Return whether an import of this name, here or in a worker, finds another module than this file."""
+    # Asked of the finders, since sys.modules holds the plugin files loaded before.
+    specs = (finder.find_spec(name, None) for finder in sys.meta_path if hasattr(finder, "find_spec"))
+    spec = next((spec for spec in specs if spec is not None), None)
+    return spec is not None and Path(spec.origin or "").resolve() != path.resolve()
+
+
+def _import_file(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # As an import does: dataclasses, and who resolves "module:attribute", look the module up there.
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[path.stem]
+        raise
+    return module
+
+
+def _register(manager: pluggy.PluginManager, module: ModuleType, key: str) -> None:
+    for name in _HOOKS:
+        hook = getattr(module, name, None)
+        if not callable(hook):
+            continue
+        if manager.parse_hookimpl_opts(module, name) is None:
+            raise TypeError(f"{name} is not marked: write @hookimpl above it")
+        if inspect.signature(hook).parameters:
+            raise TypeError(f"{name} takes arguments, and this hook has none")
+    manager.register(module, name=key)
+
+
+@contextlib.contextmanager
+def _guarded(registry: Registry, origin: Origin) -> Iterator[None]:
+    """Turn whatever a plugin does while it is loaded into a `BrokenPlugin`, and keep it off the terminal."""
+    try:
+        with _silenced(), _time_limit(LOAD_SECONDS):
+            yield
+    except KeyboardInterrupt:
+        raise
+    except SystemExit as error:
+        registry.broken.append(BrokenPlugin(origin=origin, cause=f"it called sys.exit({error.code!r}) while loading"))
+    except BaseException as error:
+        registry.broken.append(BrokenPlugin(origin=origin, cause=_cause(error)))
+
+
+def _cause(error: BaseException) -> str:
+    return one_line(f"{type(error).__name__}: {error}").removesuffix(":")
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    nowhere = io.TextIOWrapper(io.BufferedWriter(_Nowhere()), encoding="utf-8", errors="replace")
+    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
+
+
+class _Nowhere(io.RawIOBase):
+    """Swallows a million lines without holding them."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        return len(data)
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: int) -> Iterator[None]:
+    # Only the main thread may take signals; a host that loads plugins elsewhere goes without the limit.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def expire(*_: object) -> NoReturn:
+        raise TimeoutError(f"it took more than {seconds} s to load")
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _require_known_hooks(manager: pluggy.PluginManager, origins: Mapping[str, Origin]) -> None:
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        name = next((key for key, origin in origins.items() if manager.get_plugin(key) is error.plugin), "")
+        hook = str(error).partition("unknown hook ")[2].partition(" ")[0].strip("'\"")
+        raise PluginError(
+            f"The {origins.get(name, name)} implements a hook {hook!r}, which this harness does not know."
+            f"{did_you_mean(hook, _HOOKS)} Mend or uninstall it."
+        ) from None
+
+
+def _collect(registry: Registry, manager: pluggy.PluginManager, origins: Mapping[str, Origin]) -> None:
+    for key, origin in origins.items():
+        announced: list[Any] = []
+        # Plugin by plugin, so that one plugin's exception is that plugin's, and a broken one brings nothing.
+        with _guarded(registry, origin):
+            announced = list(_announced(manager, key))
+        for descriptor in announced:
+            _add(registry, descriptor, origin)
+
+
+def _announced(manager: pluggy.PluginManager, key: str) -> Iterator[Any]:
+    for hook_name, kind in _HOOKS.items():
+        for implementation in getattr(manager.hook, hook_name).get_hookimpls():
+            if implementation.plugin_name == key:
+                for descriptor in implementation.function():
+                    _require_descriptor(descriptor, kind, hook_name)
+                    yield descriptor
+
+
+def _require_descriptor(descriptor: object, kind: type, hook_name: str) -> None:
+    if not isinstance(descriptor, kind):
+        raise TypeError(f"{hook_name} returned {descriptor!r:.80}, which is not a {kind.__name__}")
+    for field_name, hint in get_type_hints(kind).items():
+        value = getattr(descriptor, field_name)
+        if not _fits(value, hint):
+            raise TypeError(f"{kind.__name__}({field_name}={value!r:.80}): that is not {_words(hint)}")
+    if isinstance(descriptor, Backend):
+        for requirement in descriptor.requirements:
+            Requirement(requirement)
+        SpecifierSet(descriptor.requires_python)
+    name = getattr(descriptor, "name", "")
+    if not name or any(c.isspace() or c in ",/\\" for c in name):
+        raise ValueError(f"{kind.__name__} name {name!r} is empty, or has white space, a comma or a slash")
+
+
+def _fits(value: object, hint: Any) -> bool:
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(isinstance(part, str) for part in value)
+    return isinstance(value, hint)
+
+
+def _words(hint: Any) -> str:
+    return "a tuple of str" if get_origin(hint) is tuple else f"of type {hint.__name__}"
+
+
+def _add(registry: Registry, descriptor: Any, origin: Origin) -> None:
+    if isinstance(descriptor, Implementation):
+        pair = registry.implementations.setdefault((descriptor.cell, descriptor.backend), {})
+        label = f"{descriptor.cell}/{descriptor.backend}/{descriptor.name}"
+        _require_unclaimed(registry, "implementation", label, origin, taken=descriptor.name in (*pair, SCRATCH))
+        pair[descriptor.name] = descriptor
+        registry.origins["implementation", label] = origin
+        return
+    tables: dict[type, dict[str, Any]] = {
+        Cell: registry.cells,
+        Backend: registry.backends,
+        Corpus: registry.corpora,
+    }
+    descriptor_kind = next(kind for kind in tables if isinstance(descriptor, kind))
+    kind, table = descriptor_kind.__name__.lower(), tables[descriptor_kind]
+    _require_unclaimed(registry, kind, descriptor.name, origin, taken=descriptor.name in table)
+    # --plugins takes names of cells and backends alike, so they share one name space.
+    for other in ("cell", "backend"):
+        if kind in ("cell", "backend") and kind != other:
+            _require_unclaimed(
+                registry, other, descriptor.name, origin, taken=(other, descriptor.name) in registry.origins
+            )
+    table[descriptor.name] = descriptor
+    registry.origins[kind, descriptor.name] = origin
+
+
+def _require_unclaimed(registry: Registry, kind: str, name: str, origin: Origin, *, taken: bool) -> None:
+    if taken:
+        first = registry.origins.get((kind, name), "the harness itself")
+        if first == origin:
+            raise PluginError(f"The {origin} brings the {kind} {name!r} twice: rename one of the two.")
+        raise PluginError(
+            f"Two plugins bring the {kind} {name!r}: {first}, and {origin}. Uninstall or rename one of them."
+        )
+
+
+def _require_known_pairs(registry: Registry) -> None:
+    for (cell, backend), implementations in registry.implementations.items():
+        for kind, name, known in (("cell", cell, registry.cells), ("backend", backend, registry.backends)):
+            if name in known or registry.broken:
+                # A broken plugin may be the one that brings the missing half; it is reported as such.
+                continue
+            implementation = next(iter(implementations.values()))
+            label = f"{cell}/{backend}/{implementation.name}"
+            raise PluginError(
+                f"The {registry.origins['implementation', label]} brings an implementation {label!r}, but no plugin "
+                f"brings the {kind} {name!r}.{did_you_mean(name, known)}"
+            )

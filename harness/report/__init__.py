@@ -1,0 +1,39 @@
+"""Turns a run's ledger into CSV files and one self-contained HTML page."""
+
+from pathlib import Path
+
+from harness.report.files import write_csv, write_text
+from harness.report.frames import Run, read_run
+from harness.report.page import render
+
+__all__ = ["read_run", "write_report"]
+
+PAGE = "index.html"
+
+
+def write_report(folder: Path) -> Path:
+    """Rebuild the folder's CSV files, samples and page from its ledger, and return the page.
+
+    Works while the run goes on and after a kill; each file appears whole or not at all.
+
+    Raises: RunFolderError where there is no ledger, it is damaged, or the folder cannot be written.
+    """
+    run = read_run(folder)
+    files = {
+        "trials.csv": "one row a trial",
+        "epochs.csv": "one row an epoch",
+        "timings.csv": "one row a timed block",
+        "summary.csv": "one row a model: means and 95 % intervals over seeds",
+        "samples.txt": "the text each finished trial generated",
+    }
+    for name in ("trials", "epochs", "timings", "summary"):
+        write_csv(folder / f"{name}.csv", getattr(run, name))
+    write_text(folder / "samples.txt", _samples(run))
+    page = folder / PAGE
+    write_text(page, render(run, list(files.items())))
+    return page
+
+
+def _samples(run: Run) -> str:
+    """Return each sample under its trial's id."""
+    return "".join(f"=== {trial_id}\n{text}\n\n" for trial_id, text in run.samples.items())

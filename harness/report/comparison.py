@@ -1,0 +1,107 @@
+"""Splits a run into comparisons: trials on one text, whose perplexities may be set beside each other and ranked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from harness.report.frames import Run, varying
+from harness.report.wording import FACTORS, enumerate_names, label
+
+TEXT = ("corpus", "authors", "text", "tokens")
+"""What two trials must share for their perplexities to mean the same."""
+
+_PREPROCESSING = {"d2l": "letters only", "raw": "raw text"}
+_UNITS = {"char": "characters", "word": "words"}
+
+# Always named, even where all trials agree; a depth has an axis or a panel of its own in the figures.
+_ALWAYS = ("cell", "num_layers")
+_NOT_IN_SERIES = ("num_layers", "seed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The trials on one text."""
+
+    title: str
+    trials: pd.DataFrame
+    """Plan order; with the columns label, series and rank (NA where not ranked) beside those of trials.csv."""
+    epochs: pd.DataFrame
+    summary: pd.DataFrame
+    """With the columns label and series."""
+    factors: tuple[str, ...]
+    """The columns in which its trials differ; the cell and the depth always."""
+
+    @property
+    def ranked(self) -> pd.DataFrame:
+        """The ranked trials, best first."""
+        return self.trials[self.trials["rank"].notna()].sort_values("valid_perplexity", kind="stable")
+
+    @property
+    def unranked(self) -> pd.DataFrame:
+        """The others, in plan order."""
+        return self.trials[self.trials["rank"].isna()]
+
+    @property
+    def num_seeds(self) -> int:
+        """The largest number of finished seeds any model has."""
+        return int(self.summary["num_seeds"].max()) if len(self.summary) else 0
+
+    @property
+    def unigram_perplexities(self) -> list[float]:
+        """The baselines of its trials: one, or several where their training parts differ."""
+        return sorted(self.trials["unigram_valid_perplexity"].dropna().unique())
+
+
+def compare(run: Run) -> list[Comparison]:
+    """Return the run's comparisons in plan order."""
+    groups = run.trials.groupby(list(TEXT), sort=False, dropna=False)
+    return [_comparison(run, trials) for _, trials in groups]
+
+
+def _comparison(run: Run, trials: pd.DataFrame) -> Comparison:
+    differing = varying(trials, FACTORS)
+    factors = tuple(name for name in FACTORS if name in differing or name in _ALWAYS)
+    in_series = [name for name in factors if name not in _NOT_IN_SERIES]
+    first = trials.iloc[0]
+    summary = run.summary[(run.summary[list(TEXT)] == first[list(TEXT)]).all(axis=1)]
+    return Comparison(
+        title=_title(first),
+        trials=trials.assign(label=label(trials, factors), series=label(trials, in_series), rank=_ranks(run, trials)),
+        epochs=run.epochs[run.epochs["trial_id"].isin(trials["trial_id"])],
+        summary=summary.assign(
+            label=label(summary, [name for name in factors if name != "seed"]), series=label(summary, in_series)
+        ),
+        factors=factors,
+    )
+
+
+def _title(first: pd.Series) -> str:
+    authors = "all authors" if first["authors"] == "all" else enumerate_names(first["authors"].split("+"))
+    unit = _UNITS.get(first["tokens"], first["tokens"])
+    preprocessing = _PREPROCESSING.get(first["text"], first["text"])
+    return f"{first['corpus']}: {authors}, {unit}, {preprocessing}"
+
+
+def _ranks(run: Run, trials: pd.DataFrame) -> pd.Series:
+    """Rank finished trials by their last validation perplexity; what reads the same on the page is a tie."""
+    eligible = (trials["status"] == "ok") & np.isfinite(trials["valid_perplexity"])
+    if certified(run.trials):
+        eligible &= trials["parity_certified"].fillna(False).astype(bool)
+    return trials["valid_perplexity"].round(3).where(eligible).rank(method="min").astype("Int64")
+
+
+def certified(trials: pd.DataFrame) -> bool:
+    """Return whether the run checked parity at all; only then does a missing certificate tell something."""
+    return bool(trials["parity_certified"].notna().any())
+
+
+def best_series(comparison: Comparison, most: int) -> Sequence[str]:
+    """Return the series with the lowest perplexities, in plan order, so that few colours suffice."""
+    trials = comparison.trials
+    done = trials["num_epochs_done"] > 0
+    # Finished trials before the others, whatever those reached.
+    best = trials[done].assign(late=trials["status"] != "ok").sort_values(["late", "valid_perplexity"], kind="stable")
+    chosen = set(best["series"].drop_duplicates().head(most))
+    return [name for name in trials["series"].drop_duplicates() if name in chosen]

@@ -1,0 +1,114 @@
+"""The figures of depth: perplexity and throughput against the number of layers."""
+
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+
+from harness.report import wording
+from harness.report.comparison import Comparison
+from harness.report.drawing import Figure, Key, Panel, perplexity_axis, specify
+from harness.report.frames import records
+
+_TITLES = {"valid": "Validation perplexity", "rate": "Tokens per second, training"}
+_FORMATS = {"valid": ",.3f", "rate": ",.0f"}
+
+
+def depth_points(comparison: Comparison, series: Sequence[str]) -> pd.DataFrame:
+    """Return mean perplexity and throughput by series and depth, with the intervals there are."""
+    done = comparison.trials[comparison.trials["status"] == "ok"]
+    of_blocks = done.groupby(["series", "num_layers"], sort=False)[["tokens_per_s_low", "tokens_per_s_high"]].first()
+    summary = comparison.summary[comparison.summary["series"].isin(series)]
+    summary = summary.join(of_blocks, on=["series", "num_layers"]).sort_values("num_layers", kind="stable")
+    # One seed has no interval over seeds; its blocks still show how steady the speed was.
+    one_seed = summary["num_seeds"] == 1
+    places = summary["series"].map({name: place for place, name in enumerate(series)})
+    return pd.DataFrame(
+        {
+            "series": summary["series"].map(wording.visible),
+            "layers": summary["num_layers"],
+            "place": summary["num_layers"] + (0.0 if one_seed.all() else _shift(summary["num_layers"], places)),
+            "seeds": summary["num_seeds"],
+            "valid": summary["valid_perplexity_mean"],
+            "valid_low": summary["valid_perplexity_mean_low"],
+            "valid_high": summary["valid_perplexity_mean_high"],
+            "rate": summary["tokens_per_s_mean"],
+            "rate_low": summary["tokens_per_s_low"].where(one_seed, summary["tokens_per_s_mean_low"]),
+            "rate_high": summary["tokens_per_s_high"].where(one_seed, summary["tokens_per_s_mean_high"]),
+        }
+    )
+
+
+def _shift(layers: pd.Series, places: pd.Series) -> pd.Series:
+    """Return how far to draw each series beside its depth, so that intervals do not hide each other."""
+    return (places - places.max() / 2) * 0.012 * float(layers.max() - layers.min())
+
+
+def draw_depth(comparison: Comparison, points: pd.DataFrame, key: Key, dataset: str) -> Figure | None:
+    """Draw both against depth; nothing where fewer than two depths have finished trials."""
+    names = [name for name in _TITLES if points.loc[points[name].notna(), "layers"].nunique() > 1]
+    if not names:
+        return None
+    axes = {"valid": _perplexity_axis(points), "rate": _rate_axis()}
+    panels = [
+        Panel(
+            title=_TITLES[name],
+            description=_describe(points, name),
+            spec=specify(_chart(name, axes[name], _layers_axis(points), key, dataset)),
+        )
+        for name in names
+    ]
+    return Figure(title="Depth", panels=panels, caption=" ".join(_caption(comparison, points)), series=key.names)
+
+
+def _layers_axis(points: pd.DataFrame) -> alt.X:
+    ticks = sorted(int(depth) for depth in points["layers"].unique())
+    margin = 0.06 * (ticks[-1] - ticks[0])
+    scale = alt.Scale(domain=[ticks[0] - margin, ticks[-1] + margin], nice=False)
+    return alt.X("place:Q", scale=scale, axis=alt.Axis(title="layers", values=ticks, format="d"))
+
+
+def _perplexity_axis(points: pd.DataFrame) -> alt.Y:
+    return perplexity_axis("valid", [points[name] for name in ("valid", "valid_low", "valid_high")])
+
+
+def _rate_axis() -> alt.Y:
+    # From zero: speeds are compared as ratios.
+    spaced = "replace(format(datum.value, '~s'), /([kMG])$/, ' $1')"
+    axis = alt.Axis(title=None, tickCount=5, labelExpr=spaced)
+    return alt.Y("rate:Q", scale=alt.Scale(zero=True, domainMin=0), axis=axis)
+
+
+def _chart(name: str, y: alt.Y, layers: alt.X, key: Key, dataset: str) -> alt.LayerChart:
+    low, high = f"{name}_low", f"{name}_high"
+    base = alt.Chart(alt.NamedData(dataset)).transform_filter(f"isValid(datum.{name})")
+    base = base.encode(x=layers, color=key.colour())
+    bounded = base.transform_filter(f"isValid(datum.{low}) && isValid(datum.{high})")
+    tooltip = [alt.Tooltip("series:N"), alt.Tooltip("layers:Q", format="d"), alt.Tooltip("seeds:Q", format="d")]
+    tooltip += [alt.Tooltip(f"{column}:Q", format=_FORMATS[name]) for column in (name, low, high)]
+    return alt.layer(
+        base.mark_line(strokeWidth=2).encode(y=y),
+        bounded.mark_rule(strokeWidth=1.5).encode(y=alt.Y(f"{low}:Q"), y2=f"{high}:Q"),
+        base.mark_point(size=60, filled=True, opacity=1).encode(y=y, shape=key.shape(), tooltip=tooltip),
+    )
+
+
+def _describe(points: pd.DataFrame, name: str) -> str:
+    word = wording.perplexity if name == "valid" else wording.rate
+    known = points.dropna(subset=[name])
+    named = [f"{row['series']}, {row['layers']}: {word(row[name])}" for row in records(known)]
+    return f"Line chart of {_TITLES[name].lower()} by number of layers: {'; '.join(named[:24])}."
+
+
+def _caption(comparison: Comparison, points: pd.DataFrame) -> list[str]:
+    sentences = [f"Finished trials by number of layers (n = {int(points['seeds'].sum())})."]
+    several = bool((points["seeds"] > 1).any())
+    if several:
+        sentences.append("Points are means over seeds, bars their 95 % t intervals.")
+    if (points["seeds"] == 1).any():
+        whose = "Where a model has one seed, its" if several else "One seed a model: perplexity has no interval; the"
+        sentences.append(f"{whose} bar on tokens per second is the median's 95 % interval over the trial's blocks.")
+    drawn, finished = points["series"].nunique(), comparison.summary["series"].nunique()
+    if drawn < finished:
+        sentences.append(f"Only the best {drawn} of {finished} models are drawn; summary.csv has all.")
+    return sentences

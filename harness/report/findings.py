@@ -1,0 +1,109 @@
+"""Says in a few sentences what the numbers show, and no more than they show."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from harness.report import wording
+from harness.report.comparison import Comparison
+from harness.report.frames import varying
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One figure of note: what it is, its value, and whose it is."""
+
+    name: str
+    value: str
+    detail: str
+
+
+def title(trials: pd.DataFrame) -> list[str]:
+    """Word what the run compares, in phrases: 'lstm and gru', '1–4 layers', 'on bronte'."""
+    if trials.empty:
+        return ["A run without trials"]
+    depths = [int(depth) for depth in trials["num_layers"].dropna().unique()]
+    layers = "layer" if depths == [1] else "layers"
+    parts = [wording.enumerate_names(trials["cell"].unique()), f"{wording.enumerate_numbers(depths)} {layers}"]
+    if varying(trials, ["backend"]):
+        parts.append(f"with {wording.enumerate_names(trials['backend'].unique())}")
+    parts.append(f"on {wording.enumerate_names(trials['corpus'].unique())}")
+    return parts
+
+
+def findings(comparison: Comparison) -> list[Finding]:
+    """Return what stands out among the ranked trials."""
+    ranked = comparison.ranked
+    if ranked.empty:
+        return []
+    found = [_best(ranked), _best_mean(comparison), _fastest(ranked), _baseline(ranked)]
+    return [finding for finding in found if finding is not None]
+
+
+def caveat(comparison: Comparison) -> str:
+    """Say what the numbers cannot show."""
+    if comparison.ranked.empty:
+        return "No trial has finished with a validation perplexity: there is nothing to rank."
+    if len(comparison.ranked) == 1:
+        return "One trial has finished: there is nothing to compare it with."
+    if comparison.num_seeds == 1:
+        return "Each model has one seed: there is no interval over seeds, and small differences may be chance."
+    return ""
+
+
+def _best(ranked: pd.DataFrame) -> Finding:
+    first = ranked[ranked["rank"] == 1]
+    tie = f"{wording.enumerate_names(first['label'], 4)} tie" if len(first) > 1 else first["label"].iloc[0]
+    return Finding("Lowest validation perplexity", wording.perplexity(first["valid_perplexity"].iloc[0]), tie)
+
+
+def _best_mean(comparison: Comparison) -> Finding | None:
+    """Return the model with the lowest mean over seeds, among those that have several."""
+    several = comparison.summary[comparison.summary["num_seeds"] > 1].dropna(subset=["valid_perplexity_mean"])
+    if several.empty:
+        return None
+    best = several.sort_values("valid_perplexity_mean", kind="stable").iloc[0]
+    bounds = wording.bracket(best["valid_perplexity_mean_low"], best["valid_perplexity_mean_high"], wording.perplexity)
+    seeds = wording.plural(int(best["num_seeds"]), "seed")
+    detail = f"{best['label']}, over {seeds}" + (f" (95 % interval {bounds})" if bounds else "")
+    overlap = several[
+        (several.index != best.name) & (several["valid_perplexity_mean_low"] <= best["valid_perplexity_mean_high"])
+    ]
+    if len(overlap):
+        detail += f"; {wording.enumerate_names(overlap['label'], 3)} may be as good: the intervals overlap"
+    return Finding("Lowest mean perplexity", wording.perplexity(best["valid_perplexity_mean"]), detail)
+
+
+def _fastest(ranked: pd.DataFrame) -> Finding | None:
+    timed = ranked.dropna(subset=["tokens_per_s"]).sort_values("tokens_per_s", ascending=False, kind="stable")
+    if timed.empty:
+        return None
+    words = timed["tokens_per_s"].map(wording.rate)
+    first, same = timed.iloc[0], words == words.iloc[0]
+    bounds = wording.bracket(first["tokens_per_s_low"], first["tokens_per_s_high"], wording.rate)
+    detail = f"{wording.enumerate_names(timed.loc[same, 'label'], 4)} tie" if same.sum() > 1 else first["label"]
+    detail += f" (95 % interval {bounds})" if bounds else ""
+    # Other seeds of the same model are no rivals.
+    rivals = timed[~same & ((timed["series"] != first["series"]) | (timed["num_layers"] != first["num_layers"]))]
+    overlap = rivals[rivals["tokens_per_s_high"] >= first["tokens_per_s_low"]]
+    if len(overlap):
+        detail += f"; {wording.enumerate_names(overlap['label'], 3)} may be as fast: the intervals overlap"
+    if ranked["concurrency"].nunique() > 1:
+        detail += "; trials ran at different concurrencies"
+    return Finding("Fastest training", f"{words.iloc[0]} tokens/s", detail)
+
+
+def _baseline(ranked: pd.DataFrame) -> Finding | None:
+    """Return how many trials beat the unigram baseline, what a model without memory reaches."""
+    known = ranked.dropna(subset=["unigram_valid_perplexity"])
+    if known.empty:
+        return None
+    baselines = np.unique(known["unigram_valid_perplexity"])
+    value = wording.perplexity(baselines[0])
+    if len(baselines) > 1:
+        value += f" to {wording.perplexity(baselines[-1])}"
+    below = int((known["valid_perplexity"] < known["unigram_valid_perplexity"]).sum())
+    return Finding(
+        "Unigram baseline", value, f"{wording.count(below)} of {wording.plural(len(known), 'ranked trial')} below it"
+    )

@@ -1,0 +1,281 @@
+"""Reads a run's ledger into DataFrames: trials, epochs, timed blocks, and the summary over seeds."""
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.errors import RunFolderError
+from harness.ledger import ENDED, LedgerReader
+from harness.report.manifest import Manifest, read_manifest
+from harness.statistics import mean_margin, median_ranks
+from harness.worker.trial import Trial
+
+LEDGER = "run.sqlite"
+
+TRIAL_COLUMNS = (
+    "trial_id", "status", "reason", "cell", "backend", "implementation", "corpus", "authors", "train_tokens",
+    "num_layers", "num_hiddens", "num_steps", "batch_size", "optimizer", "learning_rate", "grad_clip", "num_epochs",
+    "seed", "device", "num_threads", "concurrency", "num_params", "train_perplexity", "valid_perplexity",
+    "valid_bits_per_char", "valid_accuracy", "valid_top5_accuracy", "tokens_per_s", "tokens_per_s_low",
+    "tokens_per_s_high", "model_flops_utilization", "train_seconds", "peak_rss_bytes", "peak_device_bytes",
+    "parity_certified", "parity_max_rel_diff",
+)  # fmt: skip
+"""The first columns of trials.csv, in this order: other programs rely on them."""
+
+_MORE_TRIAL_COLUMNS = (
+    "text", "tokens", "partition", "dropout", "vocab_size", "corpus_digest", "unigram_valid_perplexity",
+    "num_epochs_done", "best_valid_perplexity", "best_epoch", "train_loss", "valid_loss", "valid_seconds",
+    "first_step_seconds", "attempts", "resumed_epochs", "slot", "versions", "environment",
+)  # fmt: skip
+
+_EPOCH_COLUMNS = (
+    "trial_id", "epoch", "train_loss", "train_perplexity", "train_accuracy", "train_top5_accuracy", "valid_loss",
+    "valid_perplexity", "valid_bits_per_char", "valid_accuracy", "valid_top5_accuracy", "grad_norm", "train_tokens",
+    "train_seconds", "valid_seconds", "train_seconds_so_far", "recorded_at",
+)  # fmt: skip
+_TIMING_COLUMNS = ("trial_id", "phase", "round", "block", "tokens", "seconds", "tokens_per_s")
+
+_WHOLE = (
+    "train_tokens", "num_layers", "num_hiddens", "num_steps", "batch_size", "num_epochs", "seed", "num_threads",
+    "concurrency", "num_params", "peak_rss_bytes", "peak_device_bytes", "vocab_size", "num_epochs_done", "best_epoch",
+    "attempts", "resumed_epochs",
+)  # fmt: skip
+_TEXT = (
+    "trial_id", "status", "reason", "cell", "backend", "implementation", "corpus", "authors", "optimizer", "device",
+    "text", "tokens", "partition", "corpus_digest", "slot", "versions", "environment",
+)  # fmt: skip
+
+SETTINGS = tuple(field.name for field in fields(Trial) if field.name != "seed")
+"""What two trials share that differ by their seed alone."""
+METRICS = (
+    "train_perplexity", "valid_perplexity", "valid_bits_per_char", "valid_accuracy", "tokens_per_s", "train_seconds",
+)  # fmt: skip
+"""What summary.csv averages over seeds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run as its report sees it; every frame is in plan order."""
+
+    trials: pd.DataFrame
+    """One row a trial: the columns of trials.csv."""
+    pending: pd.Series
+    """By trial_id: whether the same command would still run the trial."""
+    epochs: pd.DataFrame
+    timings: pd.DataFrame
+    summary: pd.DataFrame
+    samples: dict[str, str]
+    """Generated text by trial_id, of the trials that are done."""
+    log_tails: dict[str, str]
+    """The last lines of their logs by trial_id, of the trials that failed."""
+    manifest: Manifest
+
+
+def read_run(folder: Path) -> Run:
+    """Read the folder's ledger and manifest.
+
+    Raises: RunFolderError where there is no ledger or it is damaged.
+    """
+    path = folder / LEDGER
+    try:
+        with LedgerReader(path) as reader:
+            # Trials before epochs: while a run goes on, a trial read as done then has all its epochs.
+            planned = reader.trials()
+            epochs = _frame_epochs(reader.epochs())
+            timings = _frame_timings(reader.timings())
+    except sqlite3.Error as error:
+        raise RunFolderError(f"The ledger {path} cannot be read ({error}): run the same command again.") from None
+    manifest = read_manifest(folder)
+    order = {record["trial_id"]: position for position, record in enumerate(planned)}
+    epochs, timings = (_in_order(frame, order) for frame in (epochs, timings))
+    trials = _frame_trials(planned, epochs, timings, manifest)
+    return Run(
+        trials=trials,
+        pending=pd.Series({r["trial_id"]: r["status"] not in ENDED for r in planned}, dtype=bool),
+        epochs=epochs,
+        timings=timings,
+        summary=summarise(trials),
+        samples=_texts(planned, "sample", ("ok",)),
+        log_tails=_texts(planned, "log_tail", ("failed", "timeout")),
+        manifest=manifest,
+    )
+
+
+def _texts(planned: Sequence[dict[str, Any]], fact: str, statuses: Sequence[str]) -> dict[str, str]:
+    texts = ((record["trial_id"], record.get(fact)) for record in planned if record["status"] in statuses)
+    return {trial_id: text for trial_id, text in texts if isinstance(text, str) and text}
+
+
+def _in_order(frame: pd.DataFrame, order: dict[str, int]) -> pd.DataFrame:
+    positions = frame["trial_id"].map(order)
+    return frame.loc[positions.sort_values(kind="stable").index].reset_index(drop=True)
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return one dict a row, of Python values."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+# --- epochs and timed blocks ------------------------------------------------------------------------------
+
+
+def _frame_epochs(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    frame = pd.DataFrame.from_records(records, columns=None if records else list(_EPOCH_COLUMNS))
+    # A loss that was not a number comes back as None, which would make a column of objects.
+    measured = [name for name in frame.columns if name not in ("trial_id", "epoch")]
+    frame[measured] = frame[measured].astype(np.float64)
+    with np.errstate(over="ignore"):
+        for part in ("train", "valid"):
+            frame[f"{part}_perplexity"] = np.exp(frame[f"{part}_loss"])
+    frame["train_tokens"] = _whole(frame["train_tokens"])
+    frame["train_seconds_so_far"] = frame.groupby("trial_id")["train_seconds"].cumsum()
+    frame["recorded_at"] = _iso_time(frame["recorded_at"])
+    return frame[list(_EPOCH_COLUMNS)]
+
+
+def _iso_time(seconds: pd.Series) -> pd.Series:
+    return pd.to_datetime(seconds, unit="s", utc=True).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _frame_timings(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    frame = pd.DataFrame.from_records(records, columns=None if records else list(_TIMING_COLUMNS))
+    seconds = frame["seconds"].astype(np.float64)
+    frame["tokens_per_s"] = frame["tokens"].astype(np.float64) / seconds.where(seconds > 0)
+    return frame[list(_TIMING_COLUMNS)]
+
+
+def throughput(timings: pd.DataFrame) -> pd.DataFrame:
+    """Return each trial's tokens_per_s: the median of its training blocks, with its 95 % interval.
+
+    A trial's first block, in which caches and clocks warm up, counts only where there is no other.
+    """
+    blocks = timings[(timings["phase"] == "training") & timings["tokens_per_s"].notna()]
+    by_trial = blocks.groupby("trial_id", sort=False)["tokens_per_s"]
+    blocks = blocks[(by_trial.cumcount() > 0) | (by_trial.transform("size") == 1)]
+    ordered = blocks.sort_values(["trial_id", "tokens_per_s"])
+    rates = ordered.groupby("trial_id", sort=False)["tokens_per_s"]
+    rank = rates.cumcount().to_numpy()
+    low, high = median_ranks(rates.transform("size"))
+    bounds = {
+        name: ordered[rank == bound].set_index("trial_id")["tokens_per_s"]
+        for name, bound in (("tokens_per_s_low", low), ("tokens_per_s_high", high))
+    }
+    return pd.DataFrame({"tokens_per_s": rates.median(), **bounds})
+
+
+# --- trials -----------------------------------------------------------------------------------------------
+
+
+def _frame_trials(
+    records: Sequence[dict[str, Any]], epochs: pd.DataFrame, timings: pd.DataFrame, manifest: Manifest
+) -> pd.DataFrame:
+    columns = (*TRIAL_COLUMNS, *_MORE_TRIAL_COLUMNS)
+    known = pd.DataFrame([_flat(record) for record in records], columns=list(columns)).set_index("trial_id")
+    known["unigram_valid_perplexity"] = known["corpus_digest"].map(_unigram_perplexities(manifest))
+    for measured in (_last_epochs(epochs), _best_epochs(epochs), _epoch_sums(epochs), throughput(timings)):
+        for name in measured.columns:
+            known[name] = measured[name].reindex(known.index)
+    known["num_epochs_done"] = known["num_epochs_done"].fillna(0)
+    known = _name_pending(known.reset_index())
+    for name in columns:
+        known[name] = _typed(name, known[name])
+    return known[list(columns)]
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record with its dictionaries as JSON text, one cell each."""
+    return {
+        name: json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else value
+        for name, value in record.items()
+    }
+
+
+def _typed(name: str, column: pd.Series) -> pd.Series:
+    if name in _TEXT:
+        return column.astype(object).where(column.notna(), "").astype(str)
+    if name in _WHOLE:
+        return _whole(column)
+    if name == "parity_certified":
+        return column.astype("boolean")
+    return pd.to_numeric(column, errors="coerce").astype(np.float64)
+
+
+def _whole(column: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
+    return numbers.where(numbers % 1 == 0).astype("Int64")
+
+
+def _unigram_perplexities(manifest: Manifest) -> dict[str, float]:
+    pairs = ((corpus.get("digest"), corpus.get("unigram_valid_perplexity")) for corpus in manifest.corpora)
+    return {
+        digest: float(value)
+        for digest, value in pairs
+        if isinstance(digest, str) and isinstance(value, (int, float)) and math.isfinite(value) and value > 0
+    }
+
+
+_LAST = (
+    "train_loss", "train_perplexity", "valid_loss", "valid_perplexity", "valid_bits_per_char", "valid_accuracy",
+    "valid_top5_accuracy",
+)  # fmt: skip
+
+
+def _last_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
+    return epochs.drop_duplicates("trial_id", keep="last").set_index("trial_id")[list(_LAST)]
+
+
+def _best_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
+    finite = epochs[np.isfinite(epochs["valid_perplexity"])]
+    # A stable sort, so that among equals the first epoch is the best one.
+    best = finite.sort_values("valid_perplexity", kind="stable").drop_duplicates("trial_id").set_index("trial_id")
+    return best[["valid_perplexity", "epoch"]].set_axis(["best_valid_perplexity", "best_epoch"], axis=1)
+
+
+def _epoch_sums(epochs: pd.DataFrame) -> pd.DataFrame:
+    by_trial = epochs.groupby("trial_id", sort=False)
+    sums = by_trial[["train_seconds", "valid_seconds"]].sum(min_count=1)
+    return sums.assign(num_epochs_done=by_trial.size())
+
+
+def _name_pending(trials: pd.DataFrame) -> pd.DataFrame:
+    """Call trials that are still to run 'skipped', with the reason that they are."""
+    pending = ~trials["status"].isin(ENDED)
+    done = trials["num_epochs_done"].astype(int).astype(str) + " of " + trials["num_epochs"].astype(str)
+    begun = "Not run to the end yet (" + done + " epochs); the same command again continues it."
+    unbegun = "Not run yet; the same command again runs it."
+    # A released trial waits again, but keeps its epochs.
+    reasons = begun.where((trials["num_epochs_done"] > 0) | (trials["status"] == "running"), unbegun)
+    return trials.assign(
+        status=trials["status"].where(~pending, "skipped"), reason=trials["reason"].where(~pending, reasons)
+    )
+
+
+# --- the summary over seeds -------------------------------------------------------------------------------
+
+
+def summarise(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each model and setting: the mean over its finished seeds with a 95 % t interval."""
+    done = trials[trials["status"] == "ok"]
+    groups = done.groupby(list(SETTINGS), sort=False, dropna=False)
+    summary = pd.DataFrame({"num_seeds": groups["seed"].nunique(), "num_params": groups["num_params"].first()})
+    numbers = groups[list(METRICS)]
+    with np.errstate(invalid="ignore"):
+        means, deviations, counts = numbers.mean(), numbers.std(), numbers.count()
+    margins = mean_margin(deviations, counts)
+    bounds = {"mean": means, "mean_low": means - margins, "mean_high": means + margins}
+    for metric in METRICS:
+        for name, values in bounds.items():
+            summary[f"{metric}_{name}"] = values[metric]
+    return summary.reset_index()
+
+
+def varying(trials: pd.DataFrame, names: Iterable[str]) -> list[str]:
+    """Return those of the columns in which the trials differ."""
+    return [name for name in names if trials[name].nunique(dropna=False) > 1]

@@ -1,0 +1,210 @@
+"""Renders the run as one self-contained HTML page: tables, figures, and how to read them."""
+
+import base64
+import hashlib
+import json
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import vl_convert
+from markupsafe import Markup
+
+from harness.report import findings, wording
+from harness.report.comparison import Comparison, certified, compare
+from harness.report.drawing import CONFIG, Rows, Spec
+from harness.report.figures import draw
+from harness.report.frames import Run, records
+from harness.report.tables import corpora, ranking, seed_means, shared_settings, stopped, workers
+
+MAX_COMPARISONS = 12
+MAX_ROWS = 600
+"""Rows of all ranking tables together: enough to look at, few enough to scroll."""
+MAX_SAMPLES = 12
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(run: Run, files: Sequence[tuple[str, str]]) -> str:
+    """Render the page; ``files`` names the files beside it and what they hold."""
+    comparisons = compare(run)
+    shown = comparisons[:MAX_COMPARISONS]
+    sections = [_section(comparison, position, len(shown)) for position, comparison in enumerate(shown, 1)]
+    scripts = [Markup(text) for text in (vega_script(), _template_text("page.js"))]
+    style = Markup(_template_text("style.css"))
+    template = _environment().get_template("index.html.j2")
+    return template.render(
+        run=run,
+        title=findings.title(run.trials),
+        progress=_progress(run),
+        sections=sections,
+        hidden_comparisons=len(comparisons) - len(shown),
+        stopped=stopped(run.trials, run.log_tails),
+        samples=_samples(shown, run.samples),
+        measured=_measured(run),
+        workers=workers(run.trials),
+        corpora=corpora(run.manifest.corpora),
+        hardware=_hardware(run.manifest.hardware),
+        command=shlex.join(run.manifest.command),
+        created=_readable_time(run.manifest.created),
+        last_epoch=_readable_time(str(run.epochs["recorded_at"].max())) if len(run.epochs) else "",
+        files=files,
+        style=style,
+        scripts=scripts,
+        drawings=_embedded_json(_drawings(sections)),
+        policy=_policy(scripts, [style]),
+    )
+
+
+def _section(comparison: Comparison, position: int, total: int) -> dict[str, Any]:
+    anchor = f"text-{position}"
+    return {
+        "anchor": anchor,
+        "comparison": comparison,
+        "findings": findings.findings(comparison),
+        "caveat": findings.caveat(comparison),
+        "settings": shared_settings(comparison),
+        "ranking": ranking(comparison, MAX_ROWS // total),
+        "seed_means": seed_means(comparison, MAX_ROWS // total),
+        "drawn": draw(comparison, anchor, total),
+    }
+
+
+def _progress(run: Run) -> dict[str, Any]:
+    counts = run.trials["status"].value_counts()
+    pending = int(run.pending.sum())
+    planned_skips = int(counts.get("skipped", 0)) - pending
+    words = {"ok": "finished", "failed": "failed", "timeout": "timed out", "diverged": "diverged"}
+    parts = [f"{wording.count(counts[status])} {word}" for status, word in words.items() if counts.get(status)]
+    parts += [f"{wording.count(planned_skips)} skipped"] if planned_skips else []
+    return {"total": len(run.trials), "pending": pending, "parts": parts}
+
+
+def _samples(comparisons: Sequence[Comparison], samples: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the best trials' generated texts, a fair share from each comparison."""
+    share = max(1, MAX_SAMPLES // max(1, len(comparisons)))
+    chosen: list[dict[str, str]] = []
+    for comparison in comparisons:
+        ranked = comparison.ranked
+        for row in records(ranked[ranked["trial_id"].isin(list(samples))].head(share)):
+            perplexity = wording.perplexity(row["valid_perplexity"])
+            chosen.append({"label": row["label"], "perplexity": perplexity, "text": samples[row["trial_id"]]})
+    return chosen
+
+
+def _measured(run: Run) -> dict[str, Any]:
+    trials = run.trials[run.trials["num_epochs_done"] > 0]
+    return {
+        "any": bool(len(trials)),
+        "concurrency": sorted(int(value) for value in trials["concurrency"].dropna().unique()),
+        "threads": sorted(int(value) for value in trials["num_threads"].dropna().unique()),
+        "certified": certified(run.trials),
+        "diverged": bool((run.trials["status"] == "diverged").any()),
+    }
+
+
+def _hardware(hardware: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what the manifest says of the machine, each part worded; parts of another shape are shown as they are."""
+    words: dict[str, tuple[str, Callable[[Any], str]]] = {
+        "processor": ("Processor", str),
+        "logical_cores": ("Logical cores", str),
+        "memory_bytes": ("Memory", lambda value: wording.gigabytes(float(value))),
+        "gpus": ("GPUs", _word_gpus),
+        "system": ("System", str),
+    }
+    facts = []
+    for name, (title, word) in words.items():
+        if name not in hardware:
+            continue
+        try:
+            facts.append((title, word(hardware[name])))
+        except (TypeError, ValueError, KeyError, AttributeError):
+            facts.append((title, str(hardware[name])))
+    return facts
+
+
+def _word_gpus(gpus: Sequence[Mapping[str, Any]]) -> str:
+    words = [f"{gpu['name']} ({wording.gigabytes(float(gpu['memory_bytes']))})" for gpu in gpus]
+    return wording.enumerate_names(words, 16) or "none"
+
+
+def _readable_time(iso: str) -> str:
+    try:
+        return f"{datetime.fromisoformat(iso).astimezone(UTC):%-d %B %Y, %H:%M} UTC"
+    except (ValueError, OverflowError):
+        return iso
+
+
+# --- the page's parts -------------------------------------------------------------------------------------
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.filters |= {"count": wording.count, "plural": wording.plural}
+    return environment
+
+
+def _finalize(value: object) -> object:
+    """Show direction marks and control characters of every text that enters the page."""
+    if isinstance(value, Markup):
+        return value
+    return wording.visible(value) if isinstance(value, str) else value
+
+
+@cache
+def vega_script() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed as one script."""
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+
+
+def _template_text(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _drawings(sections: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return everything the script draws: the look, the data, and the specifications by their panels' ids."""
+    datasets: dict[str, Rows] = {}
+    specs: dict[str, Spec] = {}
+    for section in sections:
+        datasets |= section["drawn"].datasets
+        for i, figure in enumerate(section["drawn"].figures, 1):
+            for j, panel in enumerate(figure.panels, 1):
+                specs[f"{section['anchor']}-figure-{i}-{j}"] = {**panel.spec, "description": panel.description}
+    return {"config": CONFIG, "datasets": datasets, "specs": specs}
+
+
+def _embedded_json(value: object) -> Markup:
+    """Return JSON that cannot end the script element it stands in; non-ASCII characters are escaped too."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _policy(scripts: Sequence[str], styles: Sequence[str]) -> str:
+    """Return a content security policy: these scripts and styles by their hashes, and no request at all."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src {' '.join(_hash(script) for script in scripts)}",
+            f"style-src {' '.join(_hash(style) for style in styles)}",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,167 @@
+"""How the page words things: numbers with their units, lists, ranges, and the names of models."""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+MISSING = "–"
+NARROW = "\u202f"
+"""A narrow no-break space, between a number and its unit."""
+
+# Direction marks and control characters can make a text look like another one, so they are shown by name.
+_INVISIBLE = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
+)
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """Return the text with direction marks and control characters shown as ⟨U+202E⟩; no lone surrogate stays."""
+    return _SURROGATES.sub("\ufffd", _INVISIBLE.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text))
+
+
+# --- numbers ----------------------------------------------------------------------------------------------
+
+
+def perplexity(value: float) -> str:
+    """Word a perplexity with three digits after the point."""
+    if not _is_known(value):
+        return MISSING
+    if math.isinf(value):
+        return "∞"
+    return f"{value:.3f}" if value < 1e5 else f"{value:.2e}"
+
+
+def ratio(value: float) -> str:
+    """Word an accuracy or bits per character with three digits after the point."""
+    return f"{value:.3f}" if _is_finite(value) else MISSING
+
+
+def rate(value: float) -> str:
+    """Word tokens per second: 25.1 k."""
+    return _scaled(value, ((1e9, "G"), (1e6, "M"), (1e3, "k")))
+
+
+def count(value: float) -> str:
+    """Word a whole number with its thousands set apart."""
+    return f"{int(value):,}".replace(",", NARROW) if _is_finite(value) else MISSING
+
+
+def seconds(value: float) -> str:
+    """Word a time in seconds, finer the shorter it is."""
+    if not _is_finite(value):
+        return MISSING
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:,.{digits}f}".replace(",", NARROW)
+
+
+def megabytes(value: float) -> str:
+    """Word a size in units of 10⁶ bytes."""
+    return count(round(value / 1e6)) if _is_finite(value) else MISSING
+
+
+def gigabytes(value: float) -> str:
+    """Word a size in units of 10⁹ bytes."""
+    return f"{value / 1e9:.1f}{NARROW}GB" if _is_finite(value) else MISSING
+
+
+def bracket(low: float, high: float, word: Callable[[float], str]) -> str:
+    """Word an interval, or nothing where there is none."""
+    return f"{word(low)} to {word(high)}" if _is_finite(low) and _is_finite(high) else ""
+
+
+def _scaled(value: float, units: Sequence[tuple[float, str]]) -> str:
+    if not _is_finite(value):
+        return MISSING
+    for size, unit in units:
+        # 999.95 k would be worded 1000.0 k: the next unit takes over where the rounding does.
+        if abs(value) >= size * 0.99995:
+            return f"{value / size:.1f}{NARROW}{unit}"
+    return f"{value:.1f}"
+
+
+def _is_known(value: Any) -> bool:
+    return value is not None and value is not pd.NA and not math.isnan(value)
+
+
+def _is_finite(value: Any) -> bool:
+    return _is_known(value) and math.isfinite(value)
+
+
+# --- lists ------------------------------------------------------------------------------------------------
+
+
+def enumerate_names(names: Iterable[str], most: int = 6) -> str:
+    """Word a list: 'a', 'a and b', 'a, b and c', or the first few 'and 4 others'."""
+    listed = list(names)
+    if len(listed) > most:
+        rest = len(listed) - most + 1
+        listed = [*listed[: most - 1], f"{rest} others"]
+    if len(listed) < 2:
+        return "".join(listed)
+    return f"{', '.join(listed[:-1])} and {listed[-1]}"
+
+
+def enumerate_numbers(numbers: Iterable[int]) -> str:
+    """Word whole numbers, runs of three or more as ranges: '1–4', '1, 2 and 8'."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    parts: list[str] = []
+    for run in runs:
+        parts += [f"{run[0]}–{run[-1]}"] if len(run) > 2 else [str(number) for number in run]
+    return enumerate_names(parts)
+
+
+def plural(number: int, noun: str) -> str:
+    """Word a number of things: '1 trial', '8 trials'."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
+# --- models -----------------------------------------------------------------------------------------------
+
+FACTORS: Mapping[str, str] = {
+    "cell": "{}",
+    "num_layers": "{} layers",
+    "backend": "{}",
+    "implementation": "{}",
+    "num_hiddens": "{} hiddens",
+    "train_tokens": "{:,} training tokens",
+    "num_steps": "{} steps",
+    "batch_size": "batch {}",
+    "partition": "{} partition",
+    "optimizer": "{}",
+    "learning_rate": "learning rate {:g}",
+    "grad_clip": "clip {:g}",
+    "dropout": "dropout {:g}",
+    "num_epochs": "{} epochs",
+    "seed": "seed {}",
+}
+"""What can tell two trials on one text apart, in the order of a label, and how it is worded."""
+
+
+def label(frame: pd.DataFrame, factors: Sequence[str]) -> pd.Series:
+    """Name each row by these factors: 'lstm · 2 layers · torch'; a line may break after a dot."""
+    parts = [_phrases(frame[name], FACTORS[name]) for name in FACTORS if name in factors]
+    if not parts:
+        return pd.Series("", index=frame.index, dtype=object)
+    return pd.Series(["\u00a0· ".join(row) for row in zip(*parts, strict=True)], index=frame.index, dtype=object)
+
+
+def _phrases(column: pd.Series, phrase: str) -> list[str]:
+    # Few values, many rows: each value is worded once.
+    words = {value: _phrase(value, phrase) for value in column.dropna().unique()}
+    return [words.get(value, MISSING) for value in column]
+
+
+def _phrase(value: Any, phrase: str) -> str:
+    worded = phrase.format(value)
+    if not isinstance(value, str):
+        worded = worded.replace(",", NARROW)
+    return "1 layer" if worded == "1 layers" else worded

@@ -1,0 +1,188 @@
+"""From a selection to finished trials: corpora, plan, folder, workers; the one way a run goes."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from harness import plan as planning
+from harness import run_folder
+from harness.corpus.cache import default_cache_dir
+from harness.corpus.documents import CorpusRequest
+from harness.corpus.sources import read_documents
+from harness.corpus.tokenisation import tokenise
+from harness.corpus.tokenised import TokenisedCorpus, check_long_enough
+from harness.devices import Gpu, Slot, find_gpus, slots
+from harness.errors import EnvironmentMissing
+from harness.ledger import FINISHED, Ledger
+from harness.live import LiveView, duration
+from harness.plan import Plan, Selection
+from harness.prediction import Prediction, predict
+from harness.registry import Registry
+from harness.run_folder import RunFolder
+from harness.runner import Limits, Runner
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSelection:
+    """Which texts train, and how they become tokens."""
+
+    corpora: tuple[str, ...] = ("bronte",)
+    text: str = "d2l"
+    tokens: str = "char"
+    train_tokens: tuple[int | None, ...] = (None,)
+    corpora_dir: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Where the trials run and what they leave."""
+
+    out: Path | None = None
+    devices: str = "auto"
+    jobs: int | None = None
+    num_threads: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedRun:
+    """A run that only has to be started."""
+
+    registry: Registry
+    corpora: Sequence[TokenisedCorpus]
+    plan: Plan
+    prediction: Prediction
+    gpus: Sequence[Gpu]
+    slots: Sequence[Slot]
+    folder: RunFolder
+
+    @property
+    def costs(self) -> dict[str, float]:
+        """Return the predicted seconds of each trial that can run, by its id."""
+        ids = (trial.trial_id for trial in self.plan.runnable)
+        return dict(zip(ids, self.prediction.trial_seconds, strict=True))
+
+
+def prepare(
+    registry: Registry, selection: Selection, texts: TextSelection, placement: Placement, console: Console
+) -> PreparedRun:
+    """Read the texts, plan the trials and find the slots; nothing is trained or written but the text cache.
+
+    Raises: HarnessError for whatever in the selection can't be done.
+    """
+    planning.choose_plugins(selection.plugins, registry)  # a misspelt name is told before any text is read
+    gpus = find_gpus()
+    places = slots(placement.devices, placement.jobs, placement.num_threads, gpus)
+    corpora = read_corpora(texts, registry, console)
+    plan = planning.plan(selection, registry, corpora)
+    if not plan.runnable:
+        raise EnvironmentMissing(" ".join(plan.skips))
+    for corpus in corpora:
+        for batch_size in selection.batch_sizes:
+            for num_steps in selection.steps:
+                check_long_enough(corpus, batch_size, num_steps)
+    return PreparedRun(
+        registry=registry,
+        corpora=corpora,
+        plan=plan,
+        prediction=predict(plan.runnable, registry, corpora),
+        gpus=gpus,
+        slots=places,
+        folder=run_folder.choose(placement.out, plan),
+    )
+
+
+def read_corpora(texts: TextSelection, registry: Registry, console: Console) -> list[TokenisedCorpus]:
+    """Return every selected corpus under every budget. Raises: CorpusError."""
+    cache = default_cache_dir()
+    request = CorpusRequest(mirror=texts.corpora_dir, downloads=cache / "downloads", show_progress=console.is_terminal)
+    corpora = []
+    for name in texts.corpora:
+        if name not in registry.corpora and not Path(name).exists():
+            registry.reject_broken(name)
+        documents = read_documents(name, registry.corpora, request)
+        tokenised = tokenise(documents, name, texts.text, texts.tokens, texts.train_tokens, cache / "tokens")
+        for budget, corpus in zip(texts.train_tokens, tokenised, strict=True):
+            if budget is not None and corpus.train_tokens < budget:
+                console.print(
+                    f"The training part of {name} has {corpus.train_tokens:,} tokens, fewer than the {budget:,} of "
+                    "--train-tokens: all of them are used.",
+                    markup=False,
+                    highlight=False,
+                    soft_wrap=True,
+                )
+        corpora.extend(tokenised)
+    return corpora
+
+
+def describe_plan(run: PreparedRun) -> str:
+    """Return the plan, the skips with their reasons and the predicted duration, for a terminal."""
+    lines = [
+        f"{trial.trial_id}  {trial.corpus}, {trial.train_tokens:,} tokens, {trial.num_layers} x {trial.num_hiddens}, "
+        f"{trial.num_epochs} epochs, {trial.optimizer} {trial.learning_rate:g}, seed {trial.seed}, "
+        f"about {duration(seconds)}"
+        for trial, seconds in zip(run.plan.runnable, run.prediction.trial_seconds, strict=True)
+    ]
+    lines += [f"skipped: {_counted(count, 'trial')}: {reason}" for reason, count in run.plan.skips.items()]
+    lines.append(
+        f"{_counted(len(run.plan.runnable), 'trial')} on {_places(run.slots)}: "
+        f"about {duration(run.prediction.wall_seconds(len(run.slots)))}. "
+        f"The report would be {run.folder.path / 'index.html'}."
+    )
+    return "\n".join(lines)
+
+
+def _places(slots: Sequence[Slot]) -> str:
+    gpus = [slot.name for slot in slots if slot.kind == "gpu"]
+    return ", ".join([*gpus, _counted(len(slots) - len(gpus), "CPU slot")])
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the run's own trials stand after it."""
+
+    statuses: dict[str, str]
+    interrupted: bool
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0 when all are ok, 130 after Ctrl-C, else 1."""
+        if self.interrupted:
+            return 130
+        return 0 if all(status == "ok" for status in self.statuses.values()) else 1
+
+
+def execute(run: PreparedRun, limits: Limits, command: Sequence[str], console: Console) -> Outcome:
+    """Train what is not finished yet; the caller holds the folder open.
+
+    Raises: RunFolderError, WorkerError.
+    """
+    manifest = run_folder.describe(command, run.plan, run.corpora, run.registry, run.gpus)
+    with Ledger(run.folder.ledger) as ledger:
+        run.folder.furnish(manifest)
+        ledger.note("command", json.dumps(list(command)))
+        ids = [planned.trial.trial_id for planned in run.plan.trials]
+        done = {key for key, status in ledger.statuses().items() if status in FINISHED}
+        if done & set(ids):
+            told = f"{len(done & set(ids)):,} of {_counted(len(ids), 'trial')}: finished already, not trained again."
+            console.print(told, markup=False, highlight=False, soft_wrap=True)
+        costs = {key: seconds for key, seconds in run.costs.items() if key not in done}
+        with LiveView(costs, console) as view:
+            runner = Runner(
+                registry=run.registry,
+                folder=run.folder,
+                ledger=ledger,
+                corpora=run.corpora,
+                slots=run.slots,
+                observer=view,
+                limits=limits,
+            )
+            runner.run(run.plan, cost=lambda trial: costs[trial.trial_id])
+        statuses = ledger.statuses()
+    return Outcome({key: statuses[key] for key in ids}, runner.interrupted)

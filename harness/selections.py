@@ -1,0 +1,128 @@
+"""Reads what a user types for an axis of the grid: '1-4', '10k,100k,all', '0.1,1', '3'."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from harness.errors import UsageError
+
+Value = TypeVar("Value")
+MAX_VALUES = 10_000
+"""Of one option; a slip such as 1-1000000000 would fill the memory."""
+_COUNT = re.compile(r"(\d+(?:\.\d+)?)([kM]?)")
+_FACTORS = {"": 1, "k": 1_000, "M": 1_000_000}
+
+
+def counts(text: str, option: str) -> tuple[int, ...]:
+    """Read positive whole numbers and ranges: '1-4' or '1,3,5-7'. Raises: UsageError."""
+    values: list[int] = []
+    for part in _parts(text, option):
+        first, dash, last = part.partition("-")
+        try:
+            low, high = int(first), int(last) if dash else int(first)
+        except ValueError:
+            raise UsageError(
+                f"{option} {text!r} cannot be read: give whole numbers or ranges, as in 2 or 1-4 or 1,2,4-6."
+            ) from None
+        if low < 1:
+            raise UsageError(f"{option} {text!r} begins below 1: the smallest value is 1.")
+        if high < low:
+            raise UsageError(f"{option} {text!r} runs backwards: write {high}-{low}.")
+        _require_few(len(values) + high - low + 1, text, option)
+        values.extend(range(low, high + 1))
+    return _unique(values)
+
+
+def token_budgets(text: str, option: str) -> tuple[int | None, ...]:
+    """Read numbers of tokens; 'all' is None. '10k' is 10,000 and '1M' a million. Raises: UsageError."""
+
+    def read(part: str) -> int | None:
+        if part == "all":
+            return None
+        match = _COUNT.fullmatch(part)
+        if match is None:
+            raise ValueError(part)
+        budget = float(match[1]) * _FACTORS[match[2]]
+        if budget < 1 or budget != int(budget):
+            raise ValueError(part)
+        return int(budget)
+
+    return _each(text, option, read, "numbers of tokens, as in 10k,100k,all")
+
+
+def numbers(text: str, option: str, *, low: float, high: float = float("inf"), open_low: bool) -> tuple[float, ...]:
+    """Read decimal numbers within bounds; ``open_low`` leaves ``low`` itself out. Raises: UsageError."""
+
+    def read(part: str) -> float:
+        value = float(part)
+        if not (low < value if open_low else low <= value) or not value < high:
+            raise ValueError(part)
+        return value
+
+    above = f"above {low:g}" if open_low else f"from {low:g}"
+    bounds = above if high == float("inf") else f"{above} and below {high:g}"
+    return _each(text, option, read, f"numbers {bounds}")
+
+
+def number(text: str, option: str, *, low: float, open_low: bool) -> float:
+    """Read one decimal number within bounds. Raises: UsageError."""
+    values = numbers(text, option, low=low, open_low=open_low)
+    if len(values) > 1:
+        raise UsageError(f"{option} {text!r} is several numbers: give one.")
+    return values[0]
+
+
+def seeds(text: str, option: str) -> tuple[int, ...]:
+    """Read seeds: one number N is the N seeds 0 … N-1, a list is those seeds. Raises: UsageError."""
+
+    def read(part: str) -> int:
+        value = int(part)
+        if value < 0:
+            raise ValueError(part)
+        return value
+
+    values = _each(text, option, read, "how many seeds, as in 3, or which ones, as in 3,7")
+    if "," in text:
+        return values
+    if values[0] == 0:
+        raise UsageError(f"{option} 0 is no seed at all: give how many seeds, as in 3, or use --seed 0 for seed 0.")
+    _require_few(values[0], text, option)
+    return tuple(range(values[0]))
+
+
+def names(text: str, option: str) -> tuple[str, ...]:
+    """Read names separated by commas. Raises: UsageError."""
+    return _unique(_parts(text, option))
+
+
+def folder(text: str, option: str) -> Path:
+    """Read a folder's path. Raises: UsageError."""
+    if not text.strip():
+        raise UsageError(f"{option} {text!r} names no folder: give its path.")
+    return Path(text)
+
+
+def _parts(text: str, option: str) -> list[str]:
+    parts = [part.strip() for part in text.split(",")]
+    if not any(parts):
+        raise UsageError(f"{option} {text!r} is empty: give at least one value, or leave the option out.")
+    if not all(parts):
+        raise UsageError(f"{option} {text!r} has an empty part: separate values by single commas.")
+    return parts
+
+
+def _require_few(number: int, text: str, option: str) -> None:
+    if number > MAX_VALUES:
+        raise UsageError(f"{option} {text!r} is {number:,} values: give at most {MAX_VALUES:,}.")
+
+
+def _each(text: str, option: str, read: Callable[[str], Value], expected: str) -> tuple[Value, ...]:
+    try:
+        return _unique([read(part) for part in _parts(text, option)])
+    except ValueError:
+        raise UsageError(f"{option} {text!r} cannot be used: give {expected}.") from None
+
+
+def _unique(values: list[Value]) -> tuple[Value, ...]:
+    return tuple(dict.fromkeys(values))

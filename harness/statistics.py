@@ -1,0 +1,66 @@
+"""Intervals: a median by the order of its observations, a mean by Student's t.
+
+The array forms (`median_ranks`, `mean_margin`) serve many groups at once; the others, one sample.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and its interval; the bounds are NaN where the sample is too small for the confidence."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def median_interval(sample: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:
+    """Return the median with an interval between two of the observations; needs 6 of them for 95 %."""
+    ordered = np.sort(np.asarray(sample, dtype=np.float64))
+    if not ordered.size:
+        return Interval(np.nan, np.nan, np.nan)
+    low, high = (int(rank[0]) for rank in median_ranks(np.array([ordered.size]), confidence))
+    bounds = (float(ordered[low]), float(ordered[high])) if low >= 0 else (np.nan, np.nan)
+    return Interval(float(np.median(ordered)), *bounds)
+
+
+def mean_interval(sample: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:
+    """Return the mean with its t interval; one observation has none."""
+    values = np.asarray(sample, dtype=np.float64)
+    if not values.size:
+        return Interval(np.nan, np.nan, np.nan)
+    mean = float(values.mean())
+    deviation = float(values.std(ddof=1)) if values.size > 1 else np.nan
+    margin = float(mean_margin(np.array([deviation]), np.array([values.size]), confidence)[0])
+    return Interval(mean, mean - margin, mean + margin)
+
+
+def median_ranks(
+    counts: npt.ArrayLike, confidence: float = CONFIDENCE
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the 0-based ranks of the ordered observations that bound each median.
+
+    The number of observations below the median is binomial(n, 1/2), whatever their distribution. Where
+    even the extremes do not reach the confidence, the low rank is -1 and the high one is n.
+    """
+    n = np.asarray(counts, dtype=np.int64)
+    low = np.asarray(stats.binom.ppf((1 - confidence) / 2, n, 0.5), dtype=np.int64) - 1
+    return low, n - 1 - low
+
+
+def mean_margin(deviations: npt.ArrayLike, counts: npt.ArrayLike, confidence: float = CONFIDENCE) -> Floats:
+    """Return half the width of each mean's t interval, from sample deviations (ddof=1); NaN below two observations."""
+    n = np.asarray(counts, dtype=np.float64)
+    several = n > 1
+    quantiles = stats.t.ppf((1 + confidence) / 2, np.where(several, n - 1, 1))
+    margins = quantiles * np.asarray(deviations, dtype=np.float64) / np.sqrt(np.where(several, n, 1))
+    return np.where(several, margins, np.nan)
