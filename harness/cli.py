@@ -155,8 +155,15 @@ def main() -> None:
     help="Seconds a worker may be silent.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan, the skips and a predicted duration, and stop.")
+@click.option(
+    "--parity-steps",
+    type=click.IntRange(min=0),
+    default=5,
+    show_default=True,
+    help="First minibatches held against the float64 reference; 0 certifies nothing.",
+)
 @_plugins_dir
-def run(plugins_dir: Path | None, *, dry_run: bool, **options: Any) -> None:
+def run(plugins_dir: Path | None, *, dry_run: bool, parity_steps: int, **options: Any) -> None:
     """Train a grid of models and write a report.
 
     The same command again continues where it stopped.
@@ -174,7 +181,7 @@ def run(plugins_dir: Path | None, *, dry_run: bool, **options: Any) -> None:
         console.print(run.describe_plan(prepared), markup=False, highlight=False, soft_wrap=True)
         return
     with prepared.folder.opened():
-        outcome = run.execute(prepared, limits, ["harness", *sys.argv[1:]], console)
+        outcome = run.execute(prepared, limits, parity_steps, ["harness", *sys.argv[1:]], console)
         if outcome.interrupted:
             console.print("Interrupted: the same command continues from here. Writing the report …", soft_wrap=True)
         _write_report(prepared.folder.path, console)
@@ -230,6 +237,87 @@ def sample(run_folder: Path, trial: str, plugins_dir: Path | None, **request: An
     folder = RunFolder(run_folder)
     found = generation.find_trial(folder, trial)
     click.echo(generation.generate(registry.load(plugins_dir), folder, found, SampleRequest(**request)))
+
+
+@main.group()
+def env() -> None:
+    """Build, check and remove the isolated environments of backends."""
+
+
+_backend_names = click.argument("backends", metavar="[BACKEND]...", nargs=-1)
+
+
+@env.command("list")
+@_plugins_dir
+def env_list(plugins_dir: Path | None) -> None:
+    """List each backend's interpreter, or the command that makes one."""
+    from rich.console import Console
+
+    from harness import inventory, registry
+
+    Console(width=None if sys.stdout.isatty() else 240).print(inventory.environments(registry.load(plugins_dir)))
+
+
+@env.command("create")
+@_backend_names
+@_plugins_dir
+def env_create(backends: tuple[str, ...], plugins_dir: Path | None) -> None:
+    """Build the environments of BACKENDs, or of all that have no interpreter here."""
+    from rich.console import Console
+
+    from harness import registry
+    from harness.environments import building, interpreter_for
+    from harness.environments.progress import installing
+
+    console = Console()
+    found = registry.load(plugins_dir)
+    for name in backends or _without_interpreter(found):
+        with installing(console, name) as say:
+            building.create(found.backend(name), say)
+        console.print(f"{name}: {interpreter_for(found.backend(name)).python}", highlight=False, soft_wrap=True)
+
+
+@env.command("check")
+@_backend_names
+@_plugins_dir
+def env_check(backends: tuple[str, ...], plugins_dir: Path | None) -> None:
+    """Import each BACKEND's framework and run a small model; exit 1 where one is not well."""
+    from harness import registry
+    from harness.environments import health, interpreter_for
+
+    found = registry.load(plugins_dir)
+    chosen = backends or tuple(name for name in found.backends if name not in _without_interpreter(found))
+    problems = {name: health.problem(found.backend(name), interpreter_for(found.backend(name))) for name in chosen}
+    for name, problem in problems.items():
+        click.echo(f"{name}: {problem or 'well'}")
+    raise SystemExit(1 if any(problems.values()) else 0)
+
+
+@env.command("remove")
+@click.argument("backends", metavar="BACKEND...", nargs=-1, required=True)
+@_plugins_dir
+def env_remove(backends: tuple[str, ...], plugins_dir: Path | None) -> None:
+    """Delete the built environments of BACKENDs."""
+    from harness import registry
+    from harness.environments import building
+
+    found = registry.load(plugins_dir)
+    for name in backends:
+        removed = building.remove(found.backend(name), click.echo)
+        click.echo(f"{name}: {'removed' if removed else 'there was none'}")
+
+
+def _without_interpreter(found: Any) -> list[str]:
+    from harness.environments import interpreter_for
+    from harness.errors import EnvironmentMissing
+
+    missing = []
+    for name, backend in found.backends.items():
+        try:
+            interpreter_for(backend)
+        except EnvironmentMissing:
+            missing.append(name)
+    return missing
 
 
 def _take(options: dict[str, Any], *names: str) -> dict[str, Any]:

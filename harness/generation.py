@@ -8,15 +8,15 @@ from pathlib import Path
 
 from harness.corpus.text import split_tokens
 from harness.devices import slots
-from harness.environments import interpreter_for
 from harness.errors import RunFolderError, UsageError, WorkerError, did_you_mean, one_line
-from harness.executors import Command, Ending, run_worker, worker_environment
+from harness.executors import Command, Ending, run_worker
 from harness.ledger import LedgerReader
 from harness.registry import Registry
 from harness.run_folder import RunFolder
 from harness.worker.events import Event, Failed, Sampled
 from harness.worker.job import Job, SampleRequest
 from harness.worker.trial import Trial
+from harness.workers import worker_command
 
 STALL_SECONDS = 300.0
 
@@ -66,14 +66,8 @@ def generate(registry: Registry, folder: RunFolder, trial: Trial, request: Sampl
         sample=prepared,
     )
     with tempfile.TemporaryDirectory() as scratch:
-        command = Command(
-            python=interpreter_for(backend).python,
-            job_path=Path(scratch) / "job.json",
-            log_path=Path(scratch) / "log",
-            environment=worker_environment(slot.num_threads, slot.environment, backend.environment, os.environ),
-        )
-        job.write(command.job_path)
-        return _sampled(command)
+        log, job_path = Path(scratch) / "log", Path(scratch) / "job.json"
+        return _sampled(worker_command(registry, job, trial.backend, slot, log, job_path, os.environ))
 
 
 def _as_tokens(trial: Trial, request: SampleRequest) -> SampleRequest:

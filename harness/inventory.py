@@ -1,5 +1,7 @@
 """What `harness plugins` lists: everything announced, whether it can run here, and if not what mends it."""
 
+import platform
+
 from rich.markup import escape
 from rich.table import Table
 
@@ -42,6 +44,23 @@ def _rows(registry: Registry) -> list[tuple[str, str, str, str, str]]:
         for plugin in registry.broken
     ]
     return sound + broken
+
+
+def environments(registry: Registry) -> Table:
+    """Return one row for each backend: its interpreter and what it holds, or what makes it one."""
+    listing = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("backend", "python", "interpreter"):
+        listing.add_column(heading, no_wrap=heading != "interpreter", overflow="fold")
+    for backend in registry.backends.values():
+        try:
+            interpreter = interpreter_for(backend)
+        except EnvironmentMissing as missing:
+            listing.add_row(escape(backend.name), "", escape(str(missing)))
+            continue
+        version = platform.python_version() if interpreter.state is None else interpreter.state.lock.python
+        place = "the harness's own" if interpreter.state is None else interpreter.python
+        listing.add_row(escape(backend.name), version, escape(place))
+    return listing
 
 
 def _mending(origin: Origin) -> str:

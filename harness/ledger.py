@@ -9,11 +9,12 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Self
 
 from harness.errors import RunFolderError
+from harness.parity import Certificate
 from harness.worker.events import EpochEnded, Finished, Started
 from harness.worker.trial import Trial
 
@@ -21,6 +22,7 @@ FINISHED = ("ok", "diverged")
 """Statuses the same command does not train again."""
 ENDED = (*FINISHED, "failed", "timeout", "skipped")
 
+_CERTIFICATE = {field.name for field in fields(Certificate)}
 SCHEMA_VERSION = 1
 _SCHEMA = """
 BEGIN IMMEDIATE;                        -- all tables or none, wherever a kill strikes
@@ -120,13 +122,29 @@ class Ledger:
         count, last = row
         return count if count == last else 0
 
-    def launched(self, trial_id: str, *, device: str, concurrency: int) -> None:
-        """Record that a worker is being started for the trial; what it said before is cleared, its epochs stay."""
+    def launched(self, trial_id: str, *, device: str, concurrency: int, environment_hash: str = "") -> None:
+        """Record that a worker is being started for the trial.
+
+        What an earlier worker said is cleared, but for its certificate: a resumed trial has its first steps behind it.
+        """
+        facts = {
+            "slot": device,
+            "concurrency": concurrency,
+            "environment_hash": environment_hash,
+            "launched_at": time.time(),
+        }
         with self._db:
+            (before,) = self._db.execute("SELECT facts FROM trials WHERE trial_id=?", (trial_id,)).fetchone()
+            kept = {name: value for name, value in json.loads(before).items() if name in _CERTIFICATE}
             self._db.execute(
                 "UPDATE trials SET status='running', reason='', attempts=attempts+1, facts=? WHERE trial_id=?",
-                (json.dumps({"slot": device, "concurrency": concurrency, "launched_at": time.time()}), trial_id),
+                (json.dumps(facts | kept), trial_id),
             )
+
+    def certified(self, trial_id: str, certificate: Certificate) -> None:
+        """Record how the trial's first steps compare with the reference."""
+        with self._db:
+            self._merge(trial_id, asdict(certificate))
 
     def started(self, trial_id: str, event: Started) -> None:
         """Record what the worker runs on."""

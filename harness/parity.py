@@ -6,8 +6,10 @@ made once for each such configuration, in a worker of the numpy backend, and kep
 
 import hashlib
 import json
+import math
 import os
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from harness.worker.events import FirstSteps
@@ -31,15 +33,15 @@ class Certificate:
 
 
 def compare(steps: FirstSteps, reference: FirstSteps) -> Certificate:
-    """Compare losses and gradient norms, step by step; a figure that is not finite certifies nothing."""
+    """Compare losses and gradient norms, step by step; a figure that is missing or not finite certifies nothing."""
     pairs = [
-        *zip(steps.losses, reference.losses, strict=True),
-        *zip(steps.grad_norms, reference.grad_norms, strict=True),
+        *zip_longest(steps.losses, reference.losses, fillvalue=math.nan),
+        *zip_longest(steps.grad_norms, reference.grad_norms, fillvalue=math.nan),
     ]
     # max() would drop a NaN that is not the first; nothing compares with it, so it must fail by itself.
-    differences = [abs(ours - theirs) / abs(theirs) for ours, theirs in pairs]
-    certified = all(difference <= TOLERANCE for difference in differences)
-    largest = max(differences, key=lambda difference: (difference != difference, difference))
+    differences = [abs(ours - theirs) / abs(theirs) if theirs else math.nan for ours, theirs in pairs]
+    certified = bool(pairs) and all(difference <= TOLERANCE for difference in differences)
+    largest = max(differences, key=lambda difference: (math.isnan(difference), difference), default=math.nan)
     return Certificate(parity_max_rel_diff=largest, parity_certified=certified, parity_steps=len(steps.losses))
 
 

@@ -69,6 +69,11 @@ class Plan:
         return [planned.trial for planned in self.trials if not planned.skip]
 
     @property
+    def backends(self) -> list[str]:
+        """Return the backends of the trials that can run."""
+        return list(dict.fromkeys(trial.backend for trial in self.runnable))
+
+    @property
     def skips(self) -> dict[str, int]:
         """Return how many trials are skipped for each reason."""
         return dict(Counter(planned.skip for planned in self.trials if planned.skip))

@@ -15,6 +15,8 @@ from harness.corpus.sources import read_documents
 from harness.corpus.tokenisation import tokenise
 from harness.corpus.tokenised import TokenisedCorpus, check_long_enough
 from harness.devices import Gpu, Slot, find_gpus, slots
+from harness.environments import interpreter_for
+from harness.environments.locks import lock_of
 from harness.errors import EnvironmentMissing
 from harness.ledger import FINISHED, Ledger
 from harness.live import LiveView, duration
@@ -158,12 +160,13 @@ class Outcome:
         return 0 if all(status == "ok" for status in self.statuses.values()) else 1
 
 
-def execute(run: PreparedRun, limits: Limits, command: Sequence[str], console: Console) -> Outcome:
+def execute(run: PreparedRun, limits: Limits, parity_steps: int, command: Sequence[str], console: Console) -> Outcome:
     """Train what is not finished yet; the caller holds the folder open.
 
     Raises: RunFolderError, WorkerError.
     """
-    manifest = run_folder.describe(command, run.plan, run.corpora, run.registry, run.gpus)
+    locks = {name: lock_of(interpreter_for(run.registry.backend(name))) for name in run.plan.backends}
+    manifest = run_folder.describe(command, run.plan, run.corpora, run.registry, run.gpus, locks)
     with Ledger(run.folder.ledger) as ledger:
         run.folder.furnish(manifest)
         ledger.note("command", json.dumps(list(command)))
@@ -182,6 +185,8 @@ def execute(run: PreparedRun, limits: Limits, command: Sequence[str], console: C
                 slots=run.slots,
                 observer=view,
                 limits=limits,
+                parity_steps=parity_steps,
+                environment_hashes={name: lock.digest for name, lock in locks.items()},
             )
             runner.run(run.plan, cost=lambda trial: costs[trial.trial_id])
         statuses = ledger.statuses()

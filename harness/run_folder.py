@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -18,6 +18,7 @@ import filelock
 import harness
 from harness.corpus.tokenised import TokenisedCorpus
 from harness.devices import Gpu, available_cores
+from harness.environments.store import Lock
 from harness.errors import RunFolderError
 from harness.plan import Plan
 from harness.registry import Registry
@@ -119,8 +120,9 @@ def describe(
     corpora: Sequence[TokenisedCorpus],
     registry: Registry,
     gpus: Sequence[Gpu],
+    locks: Mapping[str, Lock],
 ) -> dict[str, Any]:
-    """Return the manifest: the command, the plan, versions, hardware, corpora and seeds."""
+    """Return the manifest: the command, the plan, versions, hardware, environments, corpora and seeds."""
     backends = {planned.trial.backend for planned in plan.trials}
     return {
         "command": list(command),
@@ -130,6 +132,7 @@ def describe(
         "python": platform.python_version(),
         "packages": _versions([*_RECORDED_DISTRIBUTIONS, *sorted(backends)]),
         "hardware": _hardware(gpus),
+        "environments": {name: asdict(lock) | {"digest": lock.digest} for name, lock in locks.items()},
         "corpora": [_corpus(corpus, registry) for corpus in corpora],
         "seeds": sorted({planned.trial.seed for planned in plan.trials}),
     }

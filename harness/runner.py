@@ -6,21 +6,23 @@ import re
 import signal
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from harness.corpus.tokenised import TokenisedCorpus
 from harness.devices import Slot
-from harness.environments import interpreter_for
-from harness.errors import RunFolderError, WorkerError, one_line
-from harness.executors import Command, Ending, ProtocolError, run_worker, worker_environment
+from harness.errors import EnvironmentMissing, RunFolderError, WorkerError, one_line
+from harness.executors import Command, Ending, ProtocolError, run_worker
 from harness.ledger import FINISHED, Ledger
+from harness.parity import compare
 from harness.plan import Plan
+from harness.references import References
 from harness.registry import Registry
 from harness.run_folder import RunFolder
 from harness.worker.events import Diverged, EpochEnded, Event, Failed, Finished, FirstSteps, Progress, Started
 from harness.worker.job import Job, SampleRequest
 from harness.worker.trial import Trial
+from harness.workers import worker_command
 
 SAMPLE_PREFIX = "time traveller"
 """What every finished trial continues, as D2L's predict does."""
@@ -73,8 +75,15 @@ class Runner:
     observer: Observer
     limits: Limits
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    parity_steps: int = 5
+    """First minibatches of each trial that are held against the reference; 0 certifies nothing."""
+    environment_hashes: Mapping[str, str] = field(default_factory=dict)
+    """Of the exact versions in each backend's interpreter, by backend."""
     interrupted: bool = False
     _concurrency: int = 1
+
+    def __post_init__(self) -> None:
+        self._references = References(self.registry, self.folder, self.limits.stall_timeout)
 
     def run(self, plan: Plan, cost: Callable[[Trial], float]) -> None:
         """Run every trial that is not finished yet, costly ones first; return when all ended or Ctrl-C was pressed.
@@ -145,21 +154,21 @@ class Runner:
             await self._run_trial(trial, slot)
 
     async def _run_trial(self, trial: Trial, slot: Slot) -> None:
-        backend = self.registry.backends[trial.backend]
-        self._job(trial, slot).write(self.folder.job(trial.trial_id))
+        job = self._job(trial, slot)
         self.folder.log(trial.trial_id).write_bytes(b"")
-        self.ledger.launched(trial.trial_id, device=slot.name, concurrency=self._concurrency)
+        self.ledger.launched(
+            trial.trial_id,
+            device=slot.name,
+            concurrency=self._concurrency,
+            environment_hash=self.environment_hashes.get(trial.backend, ""),
+        )
         self.observer.launched(trial, slot)
         conversation = _Conversation(trial, self.ledger, self.observer)
-        command = Command(
-            python=interpreter_for(backend).python,
-            job_path=self.folder.job(trial.trial_id),
-            log_path=self.folder.log(trial.trial_id),
-            environment=worker_environment(slot.num_threads, slot.environment, backend.environment, self.environment),
-        )
         try:
+            if job.parity_steps:
+                conversation.reference = await self._references.reference_for(job, slot)
             ending = await run_worker(
-                command,
+                self._command(job, slot),
                 conversation.hear,
                 timeout=self.limits.timeout,
                 stall_timeout=self.limits.stall_timeout,
@@ -169,19 +178,32 @@ class Runner:
             self.ledger.release(trial.trial_id)
             self.observer.ended(trial, "waiting", "interrupted")
             raise
-        except WorkerError as error:
+        except (WorkerError, EnvironmentMissing) as error:
             status, reason = "failed", str(error)
         if status not in FINISHED:
             self.ledger.note_log_tail(trial.trial_id, log_tail(self.folder, trial.trial_id))
         self.ledger.ended(trial.trial_id, status, reason, conversation.finished)
         self.observer.ended(trial, status, reason)
 
+    def _command(self, job: Job, slot: Slot) -> Command:
+        trial_id = job.trial.trial_id
+        return worker_command(
+            self.registry,
+            job,
+            job.trial.backend,
+            slot,
+            self.folder.log(trial_id),
+            self.folder.job(trial_id),
+            self.environment,
+        )
+
     def _job(self, trial: Trial, slot: Slot) -> Job:
         corpus = next(corpus for corpus in self.corpora if corpus.digest == trial.corpus_digest)
         sample = SampleRequest(prefix=SAMPLE_PREFIX, num_tokens=200, temperature=0.8, seed=trial.seed)
-        return training_job(
+        job = training_job(
             self.registry, self.folder, trial, slot, corpus, sample, self.ledger.num_epochs(trial.trial_id)
         )
+        return replace(job, parity_steps=self.parity_steps)
 
 
 def training_job(
@@ -221,6 +243,7 @@ class _Conversation:
         self._ledger = ledger
         self._observer = observer
         self.finished: Finished | None = None
+        self.reference: FirstSteps | None = None
         self._bad_end: Diverged | Failed | None = None
 
     def hear(self, event: Event) -> None:
@@ -233,7 +256,10 @@ class _Conversation:
                 self.finished = event
             case Diverged() | Failed():
                 self._bad_end = event
-            case Progress() | FirstSteps():
+            case FirstSteps():
+                if self.reference is not None:
+                    self._ledger.certified(self._trial.trial_id, compare(event, self.reference))
+            case Progress():
                 pass
             case _:
                 raise ProtocolError(f"{event.name!r}, which is no event of a training worker")
@@ -247,7 +273,8 @@ class _Conversation:
             return "diverged", one_line(self._bad_end.reason)
         if isinstance(self._bad_end, Failed):
             return "failed", _explained_failure(one_line(self._bad_end.reason))
-        if ending.returncode == 0 and self.finished is not None:
+        if self.finished is not None:
+            # Whatever its framework does at exit, the trial is done and its checkpoint written.
             return "ok", ""
         return "failed", _crash(ending.returncode)
 

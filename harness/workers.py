@@ -1,0 +1,38 @@
+"""How a job becomes a worker: which interpreter, which packages it sees, which variables."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.devices import Slot
+from harness.environments import interpreter_for
+from harness.environments.links import linked_packages
+from harness.executors import Command, worker_environment
+from harness.registry import Registry
+from harness.worker.job import Job
+
+
+def worker_command(
+    registry: Registry,
+    job: Job,
+    backend_name: str,
+    slot: Slot,
+    log_path: Path,
+    job_path: Path,
+    inherited: Mapping[str, str],
+) -> Command:
+    """Write the job and return the command that does it in the backend's interpreter.
+
+    Raises: EnvironmentMissing; OSError where the job can't be written.
+    """
+    backend = registry.backend(backend_name)
+    interpreter = interpreter_for(backend)
+    own = dict(slot.environment)
+    if interpreter.state is not None:
+        own["PYTHONPATH"] = str(linked_packages(registry.targets(backend_name)))
+    job.write(job_path)
+    return Command(
+        python=interpreter.python,
+        job_path=job_path,
+        log_path=log_path,
+        environment=worker_environment(slot.num_threads, own, backend.environment, inherited),
+    )
