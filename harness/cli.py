@@ -273,7 +273,7 @@ def env_create(backends: tuple[str, ...], plugins_dir: Path | None) -> None:
     found = registry.load(plugins_dir)
     for name in backends or _without_interpreter(found):
         with installing(console, name) as say:
-            building.create(found.backend(name), say)
+            building.create(found.backend(name), found, say)
         console.print(f"{name}: {interpreter_for(found.backend(name)).python}", highlight=False, soft_wrap=True)
 
 
@@ -287,10 +287,13 @@ def env_check(backends: tuple[str, ...], plugins_dir: Path | None) -> None:
 
     found = registry.load(plugins_dir)
     chosen = backends or tuple(name for name in found.backends if name not in _without_interpreter(found))
-    problems = {name: health.problem(found.backend(name), interpreter_for(found.backend(name))) for name in chosen}
-    for name, problem in problems.items():
+    sick = False
+    for name in chosen:
+        backend = found.backend(name)
+        problem = health.problem(backend, interpreter_for(backend), found)
         click.echo(f"{name}: {problem or 'well'}")
-    raise SystemExit(1 if any(problems.values()) else 0)
+        sick = sick or bool(problem)
+    raise SystemExit(1 if sick else 0)
 
 
 @env.command("remove")

@@ -6,9 +6,10 @@ Every event is committed when it comes. A trial that is not finished has status 
 
 import contextlib
 import json
+import math
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Self
@@ -73,7 +74,10 @@ _EPOCH_COLUMNS = (
 
 
 class Ledger:
-    """The writer's side. One process writes; `harness.run_folder` holds the lock that ensures it."""
+    """The writer's side. One process writes; `harness.run_folder` holds the lock that ensures it.
+
+    Every method that records something raises RunFolderError where the disk does not take it.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open or create the ledger.
@@ -83,14 +87,11 @@ class Ledger:
         self.path = path
         try:
             _check(path)
-            self._db = _connect(path, "rwc")
-            self._db.execute("PRAGMA journal_mode=WAL")
-            # NORMAL survives a kill of any process; only a power cut may lose the last commits.
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
-            self.note("schema_version", str(SCHEMA_VERSION))
         except sqlite3.Error as error:
             raise _unusable(path, error, "Move it away to start anew, or name another folder with --out.") from None
+        with _explained(path):
+            self._db = _open_to_write(path)
+        self.note("schema_version", str(SCHEMA_VERSION))
 
     def __enter__(self) -> Self:
         return self
@@ -100,7 +101,7 @@ class Ledger:
 
     def note(self, key: str, value: str) -> None:
         """Record a fact about the run as a whole."""
-        with self._db:
+        with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO run VALUES (?, ?)", (key, value))
 
     def add(self, trials: Iterable[Trial]) -> None:
@@ -109,7 +110,7 @@ class Ledger:
             (trial.trial_id, position, json.dumps(asdict(trial), sort_keys=True))
             for position, trial in enumerate(trials)
         ]
-        with self._db:
+        with self._transaction():
             self._db.executemany("INSERT OR IGNORE INTO trials (trial_id, position, trial) VALUES (?, ?, ?)", rows)
 
     def statuses(self) -> dict[str, str]:
@@ -133,7 +134,7 @@ class Ledger:
             "environment_hash": environment_hash,
             "launched_at": time.time(),
         }
-        with self._db:
+        with self._transaction():
             (before,) = self._db.execute("SELECT facts FROM trials WHERE trial_id=?", (trial_id,)).fetchone()
             kept = {name: value for name, value in json.loads(before).items() if name in _CERTIFICATE}
             self._db.execute(
@@ -143,12 +144,12 @@ class Ledger:
 
     def certified(self, trial_id: str, certificate: Certificate) -> None:
         """Record how the trial's first steps compare with the reference."""
-        with self._db:
+        with self._transaction():
             self._merge(trial_id, asdict(certificate))
 
     def started(self, trial_id: str, event: Started) -> None:
         """Record what the worker runs on."""
-        with self._db:
+        with self._transaction():
             self._merge(trial_id, asdict(event))
 
     def epoch(self, trial_id: str, event: EpochEnded) -> None:
@@ -157,7 +158,7 @@ class Ledger:
         blocks: Sequence[tuple[int, float]] = values.pop("blocks")
         columns = ", ".join(_EPOCH_COLUMNS)
         marks = ", ".join("?" for _ in _EPOCH_COLUMNS)
-        with self._db:
+        with self._transaction():
             self._db.execute(
                 f"INSERT OR REPLACE INTO epochs (trial_id, {columns}, recorded_at) VALUES (?, {marks}, ?)",
                 (trial_id, *(values[name] for name in _EPOCH_COLUMNS), time.time()),
@@ -172,23 +173,30 @@ class Ledger:
 
     def ended(self, trial_id: str, status: str, reason: str = "", finished: Finished | None = None) -> None:
         """Record how the trial ended: a status of `ENDED`, with a reason for all but 'ok'."""
-        with self._db:
-            self._db.execute("UPDATE trials SET status=?, reason=? WHERE trial_id=?", (status, reason, trial_id))
+        with self._transaction():
+            self._db.execute(
+                "UPDATE trials SET status=?, reason=? WHERE trial_id=?", (status, _storable(reason), trial_id)
+            )
             if finished is not None:
                 self._merge(trial_id, asdict(finished))
 
     def note_log_tail(self, trial_id: str, text: str) -> None:
         """Record the last lines of a failed trial's log as the fact ``log_tail``."""
-        with self._db:
+        with self._transaction():
             self._merge(trial_id, {"log_tail": text})
 
     def release(self, trial_id: str) -> None:
         """Put an interrupted trial back among the waiting; its epochs stay."""
-        with self._db:
+        with self._transaction():
             self._db.execute("UPDATE trials SET status='waiting', reason='' WHERE trial_id=?", (trial_id,))
 
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with _explained(self.path), self._db:
+            yield
+
     def _merge(self, trial_id: str, facts: dict[str, Any]) -> None:
-        self._db.execute("UPDATE trials SET facts=json_patch(facts, ?) WHERE trial_id=?", (json.dumps(facts), trial_id))
+        self._db.execute("UPDATE trials SET facts=json_patch(facts, ?) WHERE trial_id=?", (_json(facts), trial_id))
 
 
 class LedgerReader:
@@ -249,8 +257,46 @@ class LedgerReader:
         return [dict(row) for row in self._db.execute("SELECT * FROM timings ORDER BY trial_id, phase, round, block")]
 
 
+def _json(facts: dict[str, Any]) -> str:
+    """Return facts as the JSON SQLite takes: a figure that is not finite is a missing one."""
+    finite = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in facts.items()
+    }
+    return json.dumps(finite)
+
+
+def _storable(text: str) -> str:
+    """Return a text SQLite can hold: an exception's may have a lone surrogate in it."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=10)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn a failed write into the sentence for it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise RunFolderError(
+            f"The ledger {path} cannot be written ({error}): free some space there and give the same command again; "
+            "every epoch recorded so far is kept."
+        ) from None
+
+
+def _open_to_write(path: Path) -> sqlite3.Connection:
+    db = _connect(path, "rwc")
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+        # NORMAL survives a kill of any process; only a power cut may lose the last commits.
+        db.execute("PRAGMA synchronous=NORMAL")
+        db.executescript(_SCHEMA)
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
 
 
 def _check(path: Path) -> bool:

@@ -97,15 +97,14 @@ class Registry:
             raise PluginError(f"No plugin brings an implementation {name!r} of {cell} on {backend}.{hint}")
         return known[name].target
 
-    def targets(self, backend: str) -> list[str]:
-        """Return every module a worker of the backend may import: its own, and the cells' equations."""
-        own = [
-            implementation.target
-            for (_, name), implementations in self.implementations.items()
-            if name == backend
-            for implementation in implementations.values()
+    def targets(self) -> list[str]:
+        """Return every module a worker may import: those of backends, implementations and cells."""
+        implementations = [one for pair in self.implementations.values() for one in pair.values()]
+        return [
+            *(backend.target for backend in self.backends.values()),
+            *(implementation.target for implementation in implementations),
+            *(cell.equations for cell in self.cells.values()),
         ]
-        return [self.backends[backend].target, *own, *(cell.equations for cell in self.cells.values())]
 
     def reject_unknown(self, name: str, kinds: str, known: Mapping[str, Any]) -> NoReturn:
         """Raise a PluginError for a name nobody announced, naming a broken plugin that may have meant to."""

@@ -127,13 +127,17 @@ def describe_plan(run: PreparedRun) -> str:
         f"about {duration(seconds)}"
         for trial, seconds in zip(run.plan.runnable, run.prediction.trial_seconds, strict=True)
     ]
-    lines += [f"skipped: {_counted(count, 'trial')}: {reason}" for reason, count in run.plan.skips.items()]
+    lines += _skips(run.plan)
     lines.append(
         f"{_counted(len(run.plan.runnable), 'trial')} on {_places(run.slots)}: "
         f"about {duration(run.prediction.wall_seconds(len(run.slots)))}. "
         f"The report would be {run.folder.path / 'index.html'}."
     )
     return "\n".join(lines)
+
+
+def _skips(plan: Plan) -> list[str]:
+    return [f"skipped: {_counted(count, 'trial')}: {reason}" for reason, count in plan.skips.items()]
 
 
 def _places(slots: Sequence[Slot]) -> str:
@@ -175,6 +179,8 @@ def execute(run: PreparedRun, limits: Limits, parity_steps: int, command: Sequen
         if done & set(ids):
             told = f"{len(done & set(ids)):,} of {_counted(len(ids), 'trial')}: finished already, not trained again."
             console.print(told, markup=False, highlight=False, soft_wrap=True)
+        for line in _skips(run.plan):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
         costs = {key: seconds for key, seconds in run.costs.items() if key not in done}
         with LiveView(costs, console) as view:
             runner = Runner(

@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import signal
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -107,10 +106,9 @@ class Runner:
         error = group.exceptions[0]
         if isinstance(error, ExceptionGroup):
             return self._explained(error)
-        if isinstance(error, sqlite3.Error | OSError):
-            cause = error.strerror if isinstance(error, OSError) else error
+        if isinstance(error, OSError):
             return RunFolderError(
-                f"The run folder {self.folder.path} cannot be written any more ({cause}): free some space there and "
+                f"The run folder {self.folder.path} cannot be written ({error.strerror}): free some space there and "
                 "give the same command again; every epoch recorded so far is kept."
             )
         return error

@@ -28,7 +28,7 @@ def worker_command(
     interpreter = interpreter_for(backend)
     own = dict(slot.environment)
     if interpreter.state is not None:
-        own["PYTHONPATH"] = str(linked_packages(registry.targets(backend_name)))
+        own["PYTHONPATH"] = str(linked_packages(registry.targets()))
     job.write(job_path)
     return Command(
         python=interpreter.python,

@@ -14,12 +14,13 @@ from harness.environments.finding import Interpreter
 from harness.environments.pythons import find_python
 from harness.environments.store import Built, Lock, State, place_of, requirements_of
 from harness.errors import EnvironmentMissing
+from harness.registry import Registry
 
 Say = Callable[[str], None]
 """Shows the user one line of progress."""
 
 
-def create(backend: Backend, say: Say) -> Built:
+def create(backend: Backend, registry: Registry, say: Say) -> Built:
     """Return the backend's environment, building it where it is not there, not whole or not well.
 
     Raises: EnvironmentMissing with the installer's own words where it cannot be built.
@@ -35,12 +36,12 @@ def create(backend: Backend, say: Say) -> Built:
         ) from None
     with _alone(place, say):
         # Whoever held the lock may have built it meanwhile.
-        if place.state() is not None and not health.problem(backend, _interpreter(place)):
+        if place.state() is not None and not health.problem(backend, _interpreter(place), registry):
             say(f"The {backend.name} environment is there and well: {place.path}")
             return place
         place.remove()
         try:
-            _build(backend, place, python.path, say)
+            _build(backend, registry, place, python.path, say)
         except BaseException:
             place.remove()
             raise
@@ -76,12 +77,12 @@ def _alone(place: Built, say: Say) -> Iterator[None]:
         lock.release()
 
 
-def _build(backend: Backend, place: Built, python: Path, say: Say) -> None:
+def _build(backend: Backend, registry: Registry, place: Built, python: Path, say: Say) -> None:
     requirements = requirements_of(backend)
     say(f"Building the {backend.name} environment with {_installer()}: {', '.join(requirements)}")
     for command in _commands(place, python, requirements):
         _run(backend, command, say)
-    problem = health.problem(backend, _interpreter(place))
+    problem = health.problem(backend, _interpreter(place), registry)
     if problem:
         raise EnvironmentMissing(
             f"The {backend.name} environment was built but is not well, so it was removed again: {problem}"

@@ -8,14 +8,16 @@ from harness.environments.finding import Interpreter
 from harness.environments.links import linked_packages
 from harness.errors import one_line
 from harness.executors import worker_environment
+from harness.registry import Registry
 
 SECONDS = 180
 """A framework's first import, from a cold disk, may take a minute."""
 
 
-def problem(backend: Backend, interpreter: Interpreter) -> str:
+def problem(backend: Backend, interpreter: Interpreter, registry: Registry) -> str:
     """Return what is wrong with a backend in an interpreter, in one line; empty when all is well."""
-    links = {"PYTHONPATH": str(linked_packages([backend.target, "harness_rnn.cell"]))}
+    packages = linked_packages(registry.targets())
+    links = {"PYTHONPATH": os.pathsep.join([str(packages), *registry.module_paths])}
     environment = worker_environment(1, links, backend.environment, os.environ)
     command = [interpreter.python, "-m", "harness.worker.health", backend.target]
     try:

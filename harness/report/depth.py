@@ -85,7 +85,8 @@ def _chart(name: str, y: alt.Y, layers: alt.X, key: Key, dataset: str) -> alt.La
     base = base.encode(x=layers, color=key.colour())
     bounded = base.transform_filter(f"isValid(datum.{low}) && isValid(datum.{high})")
     tooltip = [alt.Tooltip("series:N"), alt.Tooltip("layers:Q", format="d"), alt.Tooltip("seeds:Q", format="d")]
-    tooltip += [alt.Tooltip(f"{column}:Q", format=_FORMATS[name]) for column in (name, low, high)]
+    titles = {name: _TITLES[name].lower(), low: "interval from", high: "to"}
+    tooltip += [alt.Tooltip(f"{column}:Q", title=title, format=_FORMATS[name]) for column, title in titles.items()]
     return alt.layer(
         base.mark_line(strokeWidth=2).encode(y=y),
         bounded.mark_rule(strokeWidth=1.5).encode(y=alt.Y(f"{low}:Q"), y2=f"{high}:Q"),

@@ -1,0 +1,50 @@
+"""What a run says of an environment that is not there; nothing is ever installed by it."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def test_a_run_says_which_command_builds_what_it_needs_and_builds_nothing(harness, cache):
+    result = harness("run", "--plugins", "rnn,old-numpy")
+    assert result.returncode == 2
+    assert "needs numpy==1.26.4, in an environment of its own: harness env create old-numpy" in result.stderr
+    assert not list(cache.glob("environments/old-numpy*"))
+
+
+def test_the_list_names_each_backends_interpreter_or_the_command_that_makes_one(harness):
+    lines = harness("env", "list").stdout.splitlines()
+    numpy = next(line for line in lines if line.startswith("numpy "))
+    missing = next(line for line in lines if line.startswith("old-numpy "))
+    assert "the harness's own" in numpy
+    assert "harness env create old-numpy" in missing
+
+
+def test_listing_loads_no_framework():
+    code = (
+        "import sys; from click.testing import CliRunner; from harness.cli import main;"
+        "CliRunner().invoke(main, ['env', 'list']); print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"pandas", "torch", "autograd"} & set(loaded) == set()
+
+
+@pytest.mark.parametrize("command", ["create", "check", "remove"])
+def test_an_unknown_backend_gets_did_you_mean(harness, command):
+    result = harness("env", command, "old-numpi")
+    assert result.returncode == 2
+    assert "Did you mean 'old-numpy'" in result.stderr
+
+
+def test_a_python_that_is_not_there_is_one_sentence(harness):
+    result = harness("env", "create", "ancient")
+    assert result.returncode == 2
+    assert "needs Python ==2.7.*" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_list_goes_on_past_a_backend_no_python_fits(harness):
+    result = harness("env", "list")
+    assert result.returncode == 0
+    assert "needs Python ==2.7.*" in result.stdout
