@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -56,7 +56,7 @@ class Terminal(Console):
 class _Running:
     trial: Trial
     slot: str
-    since: float = field(default_factory=time.monotonic)
+    since: float
     epoch: int = 0
     resumed: float = 0.0
     """The share of the trial that an earlier run did."""
@@ -70,9 +70,9 @@ class _Running:
         """The share of the trial done since it was launched."""
         return self.fraction - self.resumed
 
-    def seconds_left(self) -> float:
+    def seconds_left(self, now: float) -> float:
         """Return what its own pace so far leaves to do; 0 where there is none yet."""
-        return (time.monotonic() - self.since) * (1 - self.fraction) / self.worked if self.worked > 0 else 0.0
+        return (now - self.since) * (1 - self.fraction) / self.worked if self.worked > 0 else 0.0
 
 
 @dataclass
@@ -81,10 +81,10 @@ class _Tally:
 
     costs: Mapping[str, float]
     """Predicted seconds by trial id, of all trials of this run."""
+    since: float
     statuses: Counter[str] = field(default_factory=Counter)
     worked_cost: float = 0.0
     left_cost: float = 0.0
-    since: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.left_cost = sum(self.costs.values())
@@ -96,26 +96,29 @@ class _Tally:
         self.worked_cost += cost * entry.worked
         self.left_cost -= cost
 
-    def eta_seconds(self, running: Iterable[_Running]) -> float | None:
+    def eta_seconds(self, running: Iterable[_Running], now: float) -> float | None:
         """Scale the predicted rest by how the prediction has fared; no less than the slowest trial's own rest."""
         entries = [(self.costs[entry.trial.trial_id], entry) for entry in running]
         worked = self.worked_cost + sum(cost * entry.worked for cost, entry in entries)
         left = self.left_cost - sum(cost * entry.fraction for cost, entry in entries)
-        elapsed = time.monotonic() - self.since
+        elapsed = now - self.since
         if worked <= 0 or elapsed < _ETA_SECONDS:
             return None
-        return max(elapsed * max(left, 0.0) / worked, *(entry.seconds_left() for _, entry in entries), 0.0)
+        return max(elapsed * max(left, 0.0) / worked, *(entry.seconds_left(now) for _, entry in entries), 0.0)
 
 
 class LiveView:
     """The terminal view, also an `harness.runner.Observer`: trials done, running and waiting, and when it will end."""
 
-    def __init__(self, costs: Mapping[str, float], console: Console) -> None:
+    def __init__(
+        self, costs: Mapping[str, float], console: Console, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._console = console
-        self._tally = _Tally(costs=costs)
+        self._clock = clock
+        self._tally = _Tally(costs=costs, since=clock())
         self._running: dict[str, _Running] = {}
         """By trial id, in the order of the slots, so that a row stays where it is."""
-        self._last_line = 0.0
+        self._last_line = -math.inf
         self._bar = Progress(
             TextColumn("[bold]trials"),
             BarColumn(bar_width=None),
@@ -124,6 +127,7 @@ class LiveView:
             TextColumn("{task.fields[eta]}"),
             console=console,
             expand=True,
+            get_time=clock,
         )
         self._task = self._bar.add_task("trials", total=len(costs), eta="")
         self._live = (
@@ -145,11 +149,11 @@ class LiveView:
         if self._tally.statuses:
             counts = ", ".join(f"{count:,} {status}" for status, count in self._tally.statuses.most_common())
             done, total = self._tally.statuses.total(), len(self._tally.costs)
-            self._say(f"{done:,} of {total:,} trials in {duration(time.monotonic() - self._tally.since)}: {counts}")
+            self._say(f"{done:,} of {total:,} trials in {duration(self._clock() - self._tally.since)}: {counts}")
 
     def launched(self, trial: Trial, slot: Slot) -> None:
         """Show the trial among the running."""
-        self._running[trial.trial_id] = _Running(trial, slot.name)
+        self._running[trial.trial_id] = _Running(trial, slot.name, self._clock())
         self._running = dict(sorted(self._running.items(), key=lambda item: _slot_order(item[1].slot)))
 
     def heard(self, trial: Trial, event: Event) -> None:
@@ -157,7 +161,7 @@ class LiveView:
         entry = self._running[trial.trial_id]
         if isinstance(event, events.Started):
             entry.epoch, entry.resumed = event.resumed_epochs, event.resumed_epochs / trial.num_epochs
-            entry.fraction, entry.since = entry.resumed, time.monotonic()
+            entry.fraction, entry.since = entry.resumed, self._clock()
         elif isinstance(event, events.Progress):
             entry.epoch, entry.fraction = event.epoch, event.fraction
             entry.loss, entry.tokens_per_s = event.loss, event.tokens_per_s
@@ -182,7 +186,7 @@ class LiveView:
         self._console.show_cursor(True)
 
     def _say_progress(self, entry: _Running) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if self._live is not None or now - self._last_line < _PLAIN_SECONDS:
             return
         self._last_line = now
@@ -197,7 +201,7 @@ class LiveView:
         self._console.print(line, soft_wrap=True, highlight=False)
 
     def _eta(self) -> str:
-        seconds = self._tally.eta_seconds(self._running.values())
+        seconds = self._tally.eta_seconds(self._running.values(), self._clock())
         return "" if seconds is None else f"about {duration(seconds)} left"
 
     def _render(self) -> RenderableType:

@@ -25,8 +25,8 @@ BUILT_IN_CELLS = ("harness_rnn.cell", "harness_gru.cell", "harness_gru.textbook"
 OPTIMIZERS = (("sgd", 0.5), ("adam", 0.01), ("rmsprop", 0.01))
 
 
-class ModelContract:
-    """What any model of any implementation does; subclasses give `equations` and `build`."""
+class BehaviourContract:
+    """What any model does, whatever it computes; subclasses give `equations` and `build`."""
 
     tolerance: ClassVar[float] = 1e-9
     """Largest difference from the float64 reference; a backend without float64 sets its own."""
@@ -44,33 +44,6 @@ class ModelContract:
     def small(self, **changes: Any) -> Architecture:
         """Return a small architecture in this contract's dtype."""
         return replace(SMALL, dtype=self.dtype, **changes)
-
-    @pytest.mark.parametrize("num_layers", [1, 2, 3])
-    def test_losses_and_gradients_are_the_references(self, equations: Equations, num_layers: int) -> None:
-        """Hold loss and every gradient against the cell's equations in float64."""
-        architecture = self.small(num_layers=num_layers)
-        batch = minibatches(1)
-        model = loaded(self.build, equations, architecture)
-        reference = loaded(reference_model, equations, replace(architecture, dtype="float64"))
-        loss, gradients = model.gradients(batch.inputs[0], batch.targets[0], model.initial_state(BATCH_SIZE))
-        expected = reference.gradients(batch.inputs[0], batch.targets[0], reference.initial_state(BATCH_SIZE))
-        assert abs(loss - expected[0]) <= self.tolerance
-        assert largest_difference(gradients, expected[1]) <= self.tolerance
-
-    @pytest.mark.parametrize(("optimizer", "learning_rate"), OPTIMIZERS)
-    def test_twenty_steps_of_each_optimizer_are_the_references(
-        self, equations: Equations, optimizer: str, learning_rate: float
-    ) -> None:
-        """Hold losses, accuracies, norms and weights after training against the reference, clipping included."""
-        architecture = self.small(optimizer=optimizer, learning_rate=learning_rate, grad_clip=0.1)
-        batches = minibatches(20)
-        model = loaded(self.build, equations, architecture)
-        reference = loaded(reference_model, equations, replace(architecture, dtype="float64"))
-        figures, expected = train(model, batches), train(reference, batches)
-        assert (expected[:, GRAD_NORM] > 0.1).any()  # something was clipped
-        scale = 100 * self.tolerance
-        assert np.max(np.abs(figures[:, [LOSS, GRAD_NORM]] - expected[:, [LOSS, GRAD_NORM]])) <= scale
-        assert largest_difference(model.weights(), reference.weights()) <= scale
 
     def test_the_state_carries_a_sequence_over_minibatches(self, equations: Equations) -> None:
         """Run a window whole and in two parts."""
@@ -141,7 +114,38 @@ class ModelContract:
         assert abs(first - again) < 1e-6 < abs(first - other)
 
 
-class CellContract(ModelContract):
+class ModelContract(BehaviourContract):
+    """What a model of a backend's implementation computes: the reference's figures."""
+
+    @pytest.mark.parametrize("num_layers", [1, 2, 3])
+    def test_losses_and_gradients_are_the_references(self, equations: Equations, num_layers: int) -> None:
+        """Hold loss and every gradient against the cell's equations in float64."""
+        architecture = self.small(num_layers=num_layers)
+        batch = minibatches(1)
+        model = loaded(self.build, equations, architecture)
+        reference = loaded(reference_model, equations, replace(architecture, dtype="float64"))
+        loss, gradients = model.gradients(batch.inputs[0], batch.targets[0], model.initial_state(BATCH_SIZE))
+        expected = reference.gradients(batch.inputs[0], batch.targets[0], reference.initial_state(BATCH_SIZE))
+        assert abs(loss - expected[0]) <= self.tolerance
+        assert largest_difference(gradients, expected[1]) <= self.tolerance
+
+    @pytest.mark.parametrize(("optimizer", "learning_rate"), OPTIMIZERS)
+    def test_twenty_steps_of_each_optimizer_are_the_references(
+        self, equations: Equations, optimizer: str, learning_rate: float
+    ) -> None:
+        """Hold losses, accuracies, norms and weights after training against the reference, clipping included."""
+        architecture = self.small(optimizer=optimizer, learning_rate=learning_rate, grad_clip=0.1)
+        batches = minibatches(20)
+        model = loaded(self.build, equations, architecture)
+        reference = loaded(reference_model, equations, replace(architecture, dtype="float64"))
+        figures, expected = train(model, batches), train(reference, batches)
+        assert (expected[:, GRAD_NORM] > 0.1).any()  # something was clipped
+        scale = 100 * self.tolerance
+        assert np.max(np.abs(figures[:, [LOSS, GRAD_NORM]] - expected[:, [LOSS, GRAD_NORM]])) <= scale
+        assert largest_difference(model.weights(), reference.weights()) <= scale
+
+
+class CellContract(BehaviourContract):
     """What a cell's equations must do on the reference backend; name the module in `equations_module`."""
 
     equations_module: ClassVar[str]

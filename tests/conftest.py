@@ -1,0 +1,210 @@
+"""Runs the real thing, small: the command in a process of its own, or a run without its report in this one."""
+
+import contextlib
+import os
+import random
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from rich.console import Console
+
+from harness import registry, run
+from harness.ledger import LedgerReader
+from harness.plan import Selection
+from harness.runner import Limits
+
+TINY_PLUGINS = Path(__file__).parent / "tiny_plugins"
+COMMAND = Path(sysconfig.get_path("scripts"), "harness")
+
+
+def pseudo_words(num_words: int, seed: int = 0) -> str:
+    """Return a text of seeded pseudo-random words."""
+    generator = random.Random(seed)
+    words = ["".join(generator.choices("abcdefgh", k=generator.randint(2, 7))) for _ in range(60)]
+    return " ".join(generator.choices(words, k=num_words))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run after its trials."""
+
+    outcome: run.Outcome
+    prepared: run.PreparedRun
+
+    @property
+    def folder(self) -> Path:
+        return self.prepared.folder.path
+
+    @property
+    def trials(self) -> list[dict[str, Any]]:
+        with LedgerReader(self.prepared.folder.ledger) as ledger:
+            return ledger.trials()
+
+    def trial(self, name: str) -> dict[str, Any]:
+        """Return the one trial whose id begins so, or whose backend has this name."""
+        (found,) = [row for row in self.trials if row["backend"] == name or row["trial_id"].startswith(name)]
+        return found
+
+
+@pytest.fixture(autouse=True)
+def _no_plugin_file_stays_imported() -> Iterator[None]:
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None) or "").endswith(f"plugins/{name}.py"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder with a cache of its own and a small text.txt, and no GPU."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    (tmp_path / "text.txt").write_text(pseudo_words(300))
+    return tmp_path
+
+
+@pytest.fixture
+def small() -> tuple[str, ...]:
+    """The arguments of a run whose trials take a second."""
+    return ("run", "--hiddens", "8", "--steps", "5", "--batch-size", "4", "--epochs", "2", "--corpus", "text.txt")
+
+
+@pytest.fixture
+def plugin_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Copy some of the tiny plugins into a folder for --plugins-dir."""
+
+    def copy(*names: str) -> Path:
+        folder = tmp_path / "plugins"
+        folder.mkdir(exist_ok=True)
+        for name in names:
+            shutil.copy(TINY_PLUGINS / f"{name}.py", folder)
+        return folder
+
+    return copy
+
+
+@pytest.fixture
+def harness(here: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command to its end and return its exit code and output."""
+
+    def call(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [COMMAND, *map(str, arguments)],
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return call
+
+
+@pytest.fixture
+def start(here: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start the command; what still runs when the test is over is killed, its workers too."""
+    started: list[subprocess.Popen[str]] = []
+
+    def call(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+        # An environment that is given leaves out the terminal's size, which readline sets behind Python's back.
+        usual = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": dict(os.environ)}
+        started.append(subprocess.Popen([COMMAND, *map(str, arguments)], **{**usual, **options}))
+        return started[-1]
+
+    yield call
+    for process in started:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+        process.kill()
+        process.communicate()
+
+
+def prepare_run(
+    plugins: str,
+    folder: Path | None = None,
+    *,
+    out: str = "out",
+    corpora: tuple[str, ...] = ("text.txt",),
+    jobs: int = 2,
+    devices: str = "cpu",
+    **options: Any,
+) -> run.PreparedRun:
+    """Prepare a small run of these cells and backends; ``options`` are `Selection`'s."""
+    small: dict[str, Any] = {"hiddens": (8,), "steps": (5,), "batch_sizes": (4,), "epochs": 2}
+    return run.prepare(
+        registry.load(folder),
+        Selection(plugins=tuple(plugins.split(",")), **{**small, **options}),
+        run.TextSelection(corpora=corpora),
+        run.Placement(out=Path(out), devices=devices, jobs=jobs),
+        Console(quiet=True),
+    )
+
+
+def execute_run(
+    prepared: run.PreparedRun, *, console: Console | None = None, parity_steps: int = 0, **limits: float
+) -> Trained:
+    """Run what is prepared, in real workers, without a report, and without the reference's worker unless asked."""
+    with prepared.folder.opened():
+        outcome = run.execute(
+            prepared, Limits(**limits), parity_steps, ["harness", "run"], console or Console(quiet=True)
+        )
+    return Trained(outcome, prepared)
+
+
+@pytest.fixture
+def prepare(here: Path, plugin_folder: Callable[..., Path]) -> Callable[..., run.PreparedRun]:
+    """`prepare_run`, with these tiny plugins."""
+
+    def call(plugins: str, *files: str, **options: Any) -> run.PreparedRun:
+        return prepare_run(plugins, plugin_folder(*files) if files else None, **options)
+
+    return call
+
+
+@pytest.fixture
+def execute() -> Callable[..., Trained]:
+    """`execute_run`."""
+    return execute_run
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A run of two trials that tests may read, not change."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARNESS_CACHE_DIR", str(folder / "cache"))
+        (folder / "text.txt").write_text(pseudo_words(300))
+        return execute_run(prepare_run("rnn,gru,numpy", out=str(folder / "out"), corpora=(str(folder / "text.txt"),)))
+
+
+@pytest.fixture
+def train(prepare: Callable[..., run.PreparedRun], execute: Callable[..., Trained]) -> Callable[..., Trained]:
+    """Prepare and run; see `prepare`."""
+
+    def call(plugins: str, *files: str, limits: dict[str, float] | None = None, **options: Any) -> Trained:
+        return execute(prepare(plugins, *files, **options), **(limits or {}))
+
+    return call
+
+
+@pytest.fixture
+def losses() -> Callable[[Path], dict[tuple[str, int], tuple[float, ...]]]:
+    """Read every figure of a run that its seed decides, by trial and epoch."""
+    names = ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy", "valid_top5_accuracy", "grad_norm")
+
+    def read(folder: Path) -> dict[tuple[str, int], tuple[float, ...]]:
+        with LedgerReader(folder / "run.sqlite") as ledger:
+            return {(row["trial_id"], row["epoch"]): tuple(row[name] for name in names) for row in ledger.epochs()}
+
+    return read

@@ -1,0 +1,238 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from harness import __version__, cli
+from harness.errors import HarnessError, did_you_mean, one_line
+
+Harness = Callable[..., subprocess.CompletedProcess[str]]
+HEAVY = {"numpy", "rich", "pandas", "scipy", "altair", "jinja2", "torch", "autograd", "asyncio", "sqlite3", "pluggy"}
+
+
+@pytest.fixture
+def call(here: Path) -> Callable[..., Result]:
+    """Run the command in this process."""
+
+    def call(*arguments: object) -> Result:
+        return CliRunner().invoke(cli.main, [str(argument) for argument in arguments], prog_name="harness")
+
+    return call
+
+
+def files_in(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if "cache" not in path.relative_to(folder).parts}
+
+
+def make_corpora(here: Path) -> None:
+    (here / "empty.txt").touch()
+    (here / "blank.txt").write_text(" \n\t\n")
+    (here / "binary.txt").write_bytes(bytes(range(256)) * 100)
+    (here / "latin.txt").write_bytes("Café de Flore, à Paris. ".encode("latin-1") * 200)
+    (here / "utf16.txt").write_text("Some words. " * 200, encoding="utf-16")
+    (here / "short.txt").write_text("A few words only.")
+    (here / "digits.txt").write_text("1234567890 " * 500)
+    (here / "folder").mkdir()
+
+
+BAD_INPUT = [
+    (["--plugins", "lstn,numpy"], "There is no cell or backend 'lstn'. Did you mean 'lstm'?"),
+    (["--plugins", "lstm,nunpy"], "Did you mean 'numpy'?"),
+    (["--plugins", "lstm,,numpy"], "has an empty part"),
+    (["--plugins", ""], "--plugins '' is empty"),
+    (["--plugins-dir", "nowhere"], "There is no folder nowhere"),
+    (["--implementation", "fuzed"], "takes auto, all, or one of fused, scratch"),
+    (["--corpus", "brontee"], "Did you mean 'bronte'?"),
+    (["--corpus", "missing.txt"], "no file or folder missing.txt"),
+    (["--corpus", "empty.txt"], "empty.txt is empty"),
+    (["--corpus", "blank.txt"], "blank.txt is empty"),
+    (["--corpus", "binary.txt"], "binary.txt is not text"),
+    (["--corpus", "latin.txt"], "latin.txt is not UTF-8"),
+    (["--corpus", "utf16.txt"], "utf16.txt is UTF-16"),
+    (["--corpus", "short.txt"], "short.txt"),
+    (["--corpus", "digits.txt"], "no letter"),
+    (["--corpus", "folder"], "holds no .txt file"),
+    (["--batch-size", "4000"], "Lower one of them, or take more text"),
+    (["--train-tokens", "10"], "Lower one of them, or take more text"),
+    (["--layers", "4-1"], "--layers '4-1' runs backwards: write 1-4"),
+    (["--layers", "0"], "--layers '0' begins below 1"),
+    (["--layers", "1-"], "--layers '1-' cannot be read"),
+    (["--layers", "a-b"], "--layers 'a-b' cannot be read"),
+    (["--layers", "1-1000000000"], "give at most 10,000"),
+    (["--lr", "0"], "--lr '0' cannot be used: give numbers above 0"),
+    (["--dropout", "1"], "--dropout '1' cannot be used"),
+    (["--clip", "-1"], "--clip '-1' cannot be used"),
+    (["--seed", "1", "--seeds", "2"], "--seed and --seeds were both given"),
+    (["--seeds", "0"], "no seed at all"),
+    (["--optimizer", "adm"], "There is no optimizer 'adm'. Did you mean 'adam'?"),
+    (["--timeout", "nan"], "--timeout 'nan' cannot be used"),
+    (["--stall-timeout", "0"], "--stall-timeout '0' cannot be used"),
+    (["--devices", "99"], "--devices 99 names GPU 99, but"),
+    (["--devices", "gpu"], "--devices 'gpu' cannot be read"),
+    (["--out", ""], "--out '' names no folder"),
+    (["--out", "text.txt"], "The run folder text.txt cannot be written"),
+    (["--out", "text.txt/inside"], "The run folder text.txt/inside cannot be written"),
+    (["--epochs", "0"], "Invalid value for '--epochs'"),
+    (["--jobs", "1000000000"], "Invalid value for '--jobs'"),
+    (["--text", "html"], "Invalid value for '--text'"),
+    (["--layer", "1"], "No such option '--layer'"),
+    (["extra"], "unexpected extra argument"),
+]
+
+
+@pytest.mark.parametrize(("options", "said"), BAD_INPUT, ids=[" ".join(options) for options, _ in BAD_INPUT])
+def test_bad_input_is_one_sentence_and_exit_2_and_writes_nothing(
+    call: Callable[..., Result], small: tuple[str, ...], here: Path, options: list[str], said: str
+) -> None:
+    make_corpora(here)
+    before = files_in(here)
+    result = call(*small, "--plugins", "lstm,numpy", *options)
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: ")
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert files_in(here) == before
+
+
+@pytest.mark.parametrize("options", [["--layers", "4-1"], ["--corpus", "binary.txt"], ["--plugins", "lstn"]])
+def test_bad_input_shows_no_traceback_in_the_real_command(
+    harness: Harness, small: tuple[str, ...], here: Path, options: list[str]
+) -> None:
+    make_corpora(here)
+    done = harness(*small, *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_broken_plugin_that_is_selected_is_one_sentence_and_exit_2(
+    harness: Harness, small: tuple[str, ...], plugin_folder: Callable[..., Path]
+) -> None:
+    folder = plugin_folder("fails_to_load")
+    done = harness(*small, "--plugins", "fails_to_load,numpy", "--plugins-dir", folder)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"Error: 'fails_to_load' cannot be used: plugin 'fails_to_load' of {folder}/fails_to_load.py is broken "
+        "(RuntimeError: my framework is too old). Mend it, or leave it out.\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["second_lstm", "misspelt_hook", "unknown_pair"])
+@pytest.mark.parametrize("command", ["plugins", "run"])
+def test_plugins_at_odds_stop_every_command_with_one_sentence(
+    call: Callable[..., Result], plugin_folder: Callable[..., Path], name: str, command: str
+) -> None:
+    result = call(command, "--plugins-dir", plugin_folder(name))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("Error: T")
+    assert name in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def imported_by(*arguments: str) -> set[str]:
+    code = (
+        "import contextlib, io, sys\n"
+        "sys.argv[0] = 'harness'\n"
+        "from harness.cli import main\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): main()\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["sample", "--help"]])
+def test_help_is_fast_because_it_imports_nothing_heavy(arguments: list[str]) -> None:
+    assert "click" in imported_by(*arguments)
+    assert not HEAVY & imported_by(*arguments)
+
+
+def test_the_list_of_plugins_imports_no_framework() -> None:
+    assert not {"torch", "jax", "tensorflow", "mxnet", "autograd", "pandas", "scipy", "altair"} & imported_by("plugins")
+
+
+def test_the_version_is_the_distribution_s(harness: Harness) -> None:
+    assert harness("--version").stdout == f"harness, version {__version__}\n"
+
+
+def test_help_names_every_command_and_every_option_has_a_word(call: Callable[..., Result]) -> None:
+    assert {"plugins", "report", "run", "sample"} <= cli.main.commands.keys()
+    for name, command in cli.main.commands.items():
+        assert command.help, name
+    for option in cli.main.commands["run"].params:
+        assert getattr(option, "help", None) or option.name in ("tokens",), option.name
+
+
+def test_an_unknown_command_is_one_sentence(call: Callable[..., Result]) -> None:
+    result = call("rum")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: No such command 'rum'.")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command", [pytest.param(["report", "nowhere"], marks=pytest.mark.slow), ["sample", "nowhere", "lstm"]]
+)
+def test_a_folder_that_no_run_made_is_one_sentence(call: Callable[..., Result], command: list[str]) -> None:
+    result = call(*command)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "name a folder that 'harness run' made" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_corrupt_ledger_is_one_sentence_and_stays_as_it_is(
+    call: Callable[..., Result], small: tuple[str, ...], here: Path
+) -> None:
+    ledger = here / "out" / "run.sqlite"
+    ledger.parent.mkdir()
+    ledger.write_bytes(b"garbage" * 1000)
+    commands: list[list[Any]] = [
+        [*small, "--plugins", "rnn,numpy", "--out", "out"],
+        ["report", "out"],
+        ["sample", "out", "rnn"],
+    ]
+    for command in commands:
+        result = call(*command)
+        assert result.exit_code == 2
+        assert result.stderr.startswith("Error: The ledger out/run.sqlite cannot be used (file is not a database)")
+        assert result.stderr.count("\n") == 1
+        assert ledger.read_bytes() == b"garbage" * 1000
+
+
+def test_a_name_is_corrected_or_the_names_are_listed_but_not_thousands() -> None:
+    assert did_you_mean("lstn", ["gru", "lstm"]) == " Did you mean 'lstm'?"
+    assert did_you_mean("LSTM", ["gru", "lstm"]) == " Did you mean 'lstm'?"
+    assert did_you_mean("peephole", ["gru", "lstm"]) == " There is: gru, lstm."
+    assert did_you_mean("x", []) == " There is none."
+    hint = did_you_mean("nothing-like-it", [f"{number:04}" for number in range(5000)])
+    assert hint.endswith("0019 and 4980 more.")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("one\ntwo", "one"),
+        ("\n \n  two  \nthree", "two"),
+        ("", ""),
+        ("bell\a and \x1b[31mred\udcff", "bell\ufffd and \ufffd[31mred\ufffd"),
+        ("x" * 400, "x" * 299 + "…"),
+        ("Grüße – “quoted”", "Grüße – “quoted”"),
+    ],
+)
+def test_any_text_becomes_one_printable_line(text: str, line: str) -> None:
+    assert one_line(text) == line
+
+
+def test_every_error_of_the_user_has_an_exit_code() -> None:
+    def kinds(kind: type[HarnessError]) -> list[type[HarnessError]]:
+        return [kind, *(found for below in kind.__subclasses__() for found in kinds(below))]
+
+    assert {kind.__name__: kind.exit_code for kind in kinds(HarnessError) if kind.exit_code != 2} == {"WorkerError": 1}

@@ -1,0 +1,8 @@
+"""A plugin with a hook nobody calls."""
+
+from harness.hookspecs import Cell, hookimpl
+
+
+@hookimpl
+def harness_cell():
+    return [Cell(name="unheard", title="Unheard", source="None", equations="misspelt_hook")]

@@ -1,0 +1,5 @@
+"""A plugin that never finishes loading."""
+
+import time
+
+time.sleep(3600)

@@ -1,0 +1,7 @@
+"""A plugin whose author forgot the marker."""
+
+from harness.hookspecs import Cell
+
+
+def harness_cells():
+    return [Cell(name="unmarked", title="Unmarked", source="None", equations="without_marker")]
