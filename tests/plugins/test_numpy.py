@@ -1,9 +1,9 @@
-"""The NumPy backend: scratch under autodiff, fused by hand, and its optimizers."""
+"""The NumPy backend's fused layers, by hand; its scratch models are the cells' own tests."""
 
 import numpy as np
 import pytest
 
-from harness.testing import BackendContract, ModelContract
+from harness.testing import ModelContract
 from harness.testing.contracts import assert_finite_differences
 from harness.testing.models import SMALL, loaded
 from harness.worker.targets import resolve
@@ -15,11 +15,6 @@ FUSED = ("rnn", "gru", "lstm")
 
 def build_fused(cell, equations, architecture):
     return resolve(f"harness_numpy.fused:build_{cell}")(NumpyBackend("cpu", 1), equations, architecture)
-
-
-class TestScratch(BackendContract):
-    def open_backend(self):
-        return NumpyBackend("cpu", 1)
 
 
 class TestFused(ModelContract):

@@ -1,0 +1,45 @@
+"""The updates of `harness.worker.optimization` on dictionaries of JAX arrays, for use inside a compiled step."""
+
+import math
+
+import jax.numpy as jnp
+from jax import Array
+
+from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, RMSPROP_ALPHA
+
+Arrays = dict[str, Array]
+Moments = dict[str, Arrays]
+"""The optimizer's arrays by moment, then by parameter."""
+
+
+def step_sizes(name: str, learning_rate: float, step: int) -> tuple[float, float]:
+    """Return what the update number ``step`` (from 1) multiplies the update and √v by.
+
+    Computed in double precision outside the compiled step: 1 − β₂ᵗ loses half its digits in float32.
+    """
+    if name == "adam":
+        return learning_rate / (1 - ADAM_BETA1**step), 1 / math.sqrt(1 - ADAM_BETA2**step)
+    return learning_rate, 1.0
+
+
+def update(
+    name: str, params: Arrays, gradients: Arrays, moments: Moments, sizes: tuple[float, float]
+) -> tuple[Arrays, Moments]:
+    """Return the parameters and moments after one step."""
+    rate, correction = sizes
+    moments = {moment: dict(arrays) for moment, arrays in moments.items()}
+    params = dict(params)
+    for parameter, g in gradients.items():
+        if name == "sgd":
+            change = g
+        elif name == "adam":
+            m = ADAM_BETA1 * moments["m"][parameter] + (1 - ADAM_BETA1) * g
+            v = ADAM_BETA2 * moments["v"][parameter] + (1 - ADAM_BETA2) * g * g
+            moments["m"][parameter], moments["v"][parameter] = m, v
+            change = m / (jnp.sqrt(v) * correction + EPSILON)
+        else:
+            v = RMSPROP_ALPHA * moments["v"][parameter] + (1 - RMSPROP_ALPHA) * g * g
+            moments["v"][parameter] = v
+            change = g / (jnp.sqrt(v) + EPSILON)
+        params[parameter] = params[parameter] - rate * change
+    return params, moments

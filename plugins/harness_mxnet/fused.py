@@ -1,0 +1,89 @@
+"""MXNet's own recurrent layers (oneDNN's, cuDNN's on a GPU): the mxnet backend's `fused` implementation.
+
+Called is the operator below `gluon.rnn.LSTM`, `GRU` and `RNN`, which copy the weights together for it in
+each step; here they lie together. It is called for each layer: given several, its gradients are wrong
+in MXNet 1.9.1 wherever oneDNN does not compute them (in float64; for a tanh RNN of three layers and more,
+and for any two whose inputs need no gradient), and its dropout draws from a generator that no seed reaches.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mxnet import nd
+from mxnet.context import Context
+
+from harness.worker.backends import Model
+from harness.worker.cells import Equations
+from harness.worker.network import Architecture, canonical_shapes, layer_prefix
+from harness_mxnet.backend import MXNetBackend
+from harness_mxnet.model import MXNetModel
+from harness_mxnet.ops import dropout
+
+Array = Any
+
+# In this order the operator wants a layer's weights. Layout and gate orders are the canonical ones.
+_NAMES = ("W_x", "W_h", "b_x", "b_h")
+
+
+class FusedNetwork:
+    """`harness_mxnet.model.Network` over the `RNN` operator, its first layer's inputs one-hot as D2L's are."""
+
+    def __init__(self, mode: str, equations: Equations, architecture: Architecture, device: Context) -> None:
+        self._mode = mode
+        self._num_states = len(equations.state_names)
+        self._architecture = architecture
+        self._device = device
+        self.shapes = canonical_shapes(equations, architecture)
+        layers = [[layer_prefix(layer) + name for name in _NAMES] for layer in range(architecture.num_layers)]
+        self.groups = [*layers, ["output.W"], ["output.b"]]
+        self.constants: list[Array] = []
+
+    def initial_state(self, batch_size: int) -> list[Array]:
+        """Return each layer's zero states, each (1, batch_size, num_hiddens)."""
+        shape = (1, batch_size, self._architecture.num_hiddens)
+        count = self._architecture.num_layers * self._num_states
+        return [nd.zeros(shape, self._device, self._architecture.dtype) for _ in range(count)]
+
+    def logits(
+        self, parameters: Sequence[Array], X: Array, state: Sequence[Array], *, training: bool
+    ) -> tuple[Array, list[Array]]:
+        """Run the layers over one-hot inputs."""
+        architecture = self._architecture
+        *layers, W, b = parameters
+        inputs = nd.one_hot(X, architecture.vocab_size, dtype=architecture.dtype)
+        last = []
+        for layer, flat in enumerate(layers):
+            if layer > 0 and training and architecture.dropout > 0:
+                inputs = dropout(inputs, architecture.dropout)
+            own = state[layer * self._num_states : (layer + 1) * self._num_states]
+            inputs, *states = nd.RNN(
+                inputs,
+                flat,
+                *own,
+                mode=self._mode,
+                num_layers=1,
+                state_size=architecture.num_hiddens,
+                state_outputs=True,
+            )
+            last += states
+        return nd.FullyConnected(inputs, W, b, num_hidden=architecture.vocab_size, flatten=False), last
+
+
+def _build(mode: str, backend: MXNetBackend, equations: Equations, architecture: Architecture) -> Model:
+    network = FusedNetwork(mode, equations, architecture, backend.device)
+    return MXNetModel(network, architecture, backend.device)
+
+
+def build_rnn(backend: MXNetBackend, equations: Equations, architecture: Architecture) -> Model:
+    """Build the vanilla RNN's model; MXNet's default activation would be ReLU."""
+    return _build("rnn_tanh", backend, equations, architecture)
+
+
+def build_gru(backend: MXNetBackend, equations: Equations, architecture: Architecture) -> Model:
+    """Build the GRU's model."""
+    return _build("gru", backend, equations, architecture)
+
+
+def build_lstm(backend: MXNetBackend, equations: Equations, architecture: Architecture) -> Model:
+    """Build the LSTM's model."""
+    return _build("lstm", backend, equations, architecture)
