@@ -208,3 +208,21 @@ def losses() -> Callable[[Path], dict[tuple[str, int], tuple[float, ...]]]:
             return {(row["trial_id"], row["epoch"]): tuple(row[name] for name in names) for row in ledger.epochs()}
 
     return read
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which backends' tests really ran, so that green can't mean 'all skipped'."""
+    ran: dict[str, int] = {}
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            if name == "backend":
+                ran[value] = ran.get(value, 0) + 1
+        for backend in ("numpy", "torch"):
+            if f"plugins/test_{backend}.py" in report.nodeid:
+                key = f"{backend} (contract tests in this interpreter)"
+                ran[key] = ran.get(key, 0) + 1
+    terminalreporter.section("backends whose tests really ran")
+    for backend, count in sorted(ran.items()):
+        terminalreporter.write_line(f"{backend}: {count}")
+    if not ran:
+        terminalreporter.write_line("none")

@@ -51,11 +51,14 @@ def test_no_cell_is_every_cell_and_no_backend_the_best_that_can_run(expand: Call
     assert {t.trial.backend for t in plan.trials} == {planning.best_backend(registry.load()).name}
 
 
-def test_the_best_backend_is_the_preferred_one_that_can_run(plugin_folder: PluginFolder) -> None:
-    loaded = registry.load(plugin_folder("needy"))
-    loaded.backends = {name: loaded.backends[name] for name in ("numpy", "needy")}
-    loaded.backends["needy"] = replace(loaded.backends["needy"], preference=1000)
-    assert planning.best_backend(loaded).name == "numpy"
+@pytest.mark.parametrize(("preference", "best"), [(11, "telling"), (9, "numpy")])
+def test_the_best_backend_is_the_preferred_one_that_can_run(
+    plugin_folder: PluginFolder, preference: int, best: str
+) -> None:
+    loaded = registry.load(plugin_folder("needy", "telling"))
+    preferences = {"needy": 1000, "telling": preference, "numpy": 10}
+    loaded.backends = {name: replace(loaded.backends[name], preference=p) for name, p in preferences.items()}
+    assert planning.best_backend(loaded).name == best
 
 
 def test_where_no_backend_can_run_every_reason_is_given(plugin_folder: PluginFolder) -> None:
@@ -112,9 +115,15 @@ def test_an_unknown_name_is_a_plugin_error(expand: Callable[..., Plan]) -> None:
         expand(plugins=("rnn", "numpi"))
 
 
-def test_a_slip_that_makes_a_huge_grid_is_told_and_not_built(expand: Callable[..., Plan]) -> None:
+def test_a_slip_that_makes_a_huge_grid_is_told_and_not_built(
+    expand: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(UsageError, match="makes 99,980,001 trials, and one run takes at most 100,000"):
         expand(layers=tuple(range(1, 10_000)), seeds=tuple(range(9_999)))
+    monkeypatch.setattr(planning, "MAX_TRIALS", 4)
+    assert len(expand(seeds=(0, 1, 2, 3)).trials) == 4
+    with pytest.raises(UsageError, match="makes 5 trials"):
+        expand(seeds=(0, 1, 2, 3, 4))
 
 
 def test_the_digest_is_of_the_trials_and_not_of_their_order(expand: Callable[..., Plan]) -> None:

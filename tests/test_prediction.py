@@ -1,4 +1,6 @@
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,22 +44,12 @@ def test_a_model_far_too_large_is_predicted_without_its_memory(prepare: Prepare)
 
 @pytest.mark.parametrize("equations", ["import no_such_framework", "import sys; sys.exit(3)", "pass"])
 def test_a_cell_that_cannot_be_loaded_is_predicted_all_the_same(
-    prepare: Prepare, plugin_folder: Callable[..., Path], equations: str
+    prepare: Prepare, here: Path, monkeypatch: pytest.MonkeyPatch, equations: str
 ) -> None:
-    folder = plugin_folder("tiny_cell")
-    code = (folder / "tiny_cell.py").read_text()
-    (folder / "tiny_cell.py").write_text(code.replace('equations="tiny_cell"', 'equations="_elsewhere"'))
-    (folder / "_elsewhere.py").write_text(equations)
-    from rich.console import Console
-
-    from harness import registry, run
-    from harness.plan import Selection
-
-    prepared = run.prepare(
-        registry.load(folder),
-        Selection(plugins=("tiny", "numpy"), hiddens=(8,), steps=(5,), batch_sizes=(4,)),
-        run.TextSelection(corpora=("text.txt",)),
-        run.Placement(out=Path("out")),
-        Console(quiet=True),
-    )
+    prepared = prepare("tiny,numpy", "tiny_cell")
+    (here / "heavy_equations.py").write_text(equations)
+    monkeypatch.syspath_prepend(str(here))
+    monkeypatch.delitem(sys.modules, "heavy_equations", raising=False)
+    cells = prepared.registry.cells
+    cells["tiny"] = replace(cells["tiny"], equations="heavy_equations")
     assert predict(prepared.plan.runnable, prepared.registry, prepared.corpora).trial_seconds[0] >= START_SECONDS

@@ -49,6 +49,16 @@ def test_a_refused_ledger_leaves_the_folder_without_a_run_s_files(train: Train, 
     assert {path.name for path in (here / "out").iterdir()} <= {"run.sqlite", ".lock"}
 
 
+def test_a_log_that_cannot_be_written_ends_the_run_with_one_sentence(
+    prepare: Callable[..., Any], execute: Callable[..., Any]
+) -> None:
+    prepared = prepare("rnn,numpy")
+    (trial,) = prepared.plan.runnable
+    prepared.folder.log(trial.trial_id).mkdir(parents=True)
+    with pytest.raises(RunFolderError, match=r"The run folder out cannot be written \(Is a directory\)"):
+        execute(prepared)
+
+
 def test_the_manifest_says_what_ran_on_what(finished_run: Any) -> None:
     trained = finished_run
     manifest = json.loads((trained.folder / "manifest.json").read_text())

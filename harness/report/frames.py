@@ -32,7 +32,8 @@ TRIAL_COLUMNS = (
 _MORE_TRIAL_COLUMNS = (
     "text", "tokens", "partition", "dropout", "vocab_size", "corpus_digest", "unigram_valid_perplexity",
     "num_epochs_done", "best_valid_perplexity", "best_epoch", "train_loss", "valid_loss", "valid_seconds",
-    "first_step_seconds", "attempts", "resumed_epochs", "slot", "versions", "environment",
+    "first_step_seconds", "compile_seconds", "attempts", "resumed_epochs", "slot", "versions", "environment",
+    "environment_hash", "parity_steps",
 )  # fmt: skip
 
 _EPOCH_COLUMNS = (
@@ -45,11 +46,12 @@ _TIMING_COLUMNS = ("trial_id", "phase", "round", "block", "tokens", "seconds", "
 _WHOLE = (
     "train_tokens", "num_layers", "num_hiddens", "num_steps", "batch_size", "num_epochs", "seed", "num_threads",
     "concurrency", "num_params", "peak_rss_bytes", "peak_device_bytes", "vocab_size", "num_epochs_done", "best_epoch",
-    "attempts", "resumed_epochs",
+    "attempts", "resumed_epochs", "parity_steps",
 )  # fmt: skip
 _TEXT = (
     "trial_id", "status", "reason", "cell", "backend", "implementation", "corpus", "authors", "optimizer", "device",
     "text", "tokens", "partition", "corpus_digest", "slot", "versions", "environment",
+    "environment_hash",
 )  # fmt: skip
 
 SETTINGS = tuple(field.name for field in fields(Trial) if field.name != "seed")
@@ -186,7 +188,14 @@ def _frame_trials(
     known = _name_pending(known.reset_index())
     for name in columns:
         known[name] = _typed(name, known[name])
+    known["compile_seconds"] = _compile_seconds(known)
     return known[list(columns)]
+
+
+def _compile_seconds(trials: pd.DataFrame) -> pd.Series:
+    """Return what the first minibatch took beyond a usual one: building, tracing, compiling."""
+    tokens = (trials["batch_size"] * trials["num_steps"]).astype(np.float64)
+    return (trials["first_step_seconds"] - tokens / trials["tokens_per_s"]).clip(lower=0)
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:

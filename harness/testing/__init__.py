@@ -10,6 +10,11 @@ A cell's test is five lines::
 and a backend's likewise, with `BackendContract`. Both need pytest, and the numpy backend, which is the reference.
 """
 
-from harness.testing.contracts import BackendContract, CellContract, ModelContract
+import pytest
+
+# So that a failed contract shows its figures, as a test module would.
+pytest.register_assert_rewrite("harness.testing.contracts")
+
+from harness.testing.contracts import BackendContract, CellContract, ModelContract  # noqa: E402 (after that)
 
 __all__ = ["BackendContract", "CellContract", "ModelContract"]

@@ -1,9 +1,9 @@
 """MXNet's own recurrent layers (oneDNN's, cuDNN's on a GPU): the mxnet backend's `fused` implementation.
 
-Called is the operator below `gluon.rnn.LSTM`, `GRU` and `RNN`, which copy the weights together for it in
-each step; here they lie together. It is called for each layer: given several, its gradients are wrong
-in MXNet 1.9.1 wherever oneDNN does not compute them (in float64; for a tanh RNN of three layers and more,
-and for any two whose inputs need no gradient), and its dropout draws from a generator that no seed reaches.
+The operator below `gluon.rnn.LSTM`, `GRU` and `RNN` is called itself: gluon's layers copy their weights
+together for it in each step, here they lie together. And it is called once a layer. Given several, MXNet
+1.9.1 computes wrong gradients where oneDNN does not do it, in float64 or by a setting: for any two layers
+whose inputs need no gradient, for three of a tanh RNN always. Its dropout hears no seed, either.
 """
 
 from collections.abc import Sequence

@@ -29,12 +29,20 @@ _QUEUED_STEPS = 4
 class Network(Protocol):
     """What differs between implementations: a forward pass, and how its parameters lie."""
 
-    shapes: Shapes
-    """The canonical parameters."""
-    groups: Sequence[Sequence[str]]
-    """Their names in canonical order, as `logits` gets them: one alone in its shape, several as one flat vector."""
-    constants: Sequence[Array]
-    """Arrays that `logits` made while it was recorded."""
+    @property
+    def shapes(self) -> Shapes:
+        """The canonical parameters."""
+        ...
+
+    @property
+    def groups(self) -> Sequence[Sequence[str]]:
+        """Their names in canonical order, as `logits` gets them: one alone in its shape, several as one flat vector."""
+        ...
+
+    @property
+    def constants(self) -> Sequence[Array]:
+        """Arrays that `logits` made while it was recorded."""
+        ...
 
     def initial_state(self, batch_size: int) -> list[Array]:
         """Return the zero state."""
@@ -81,7 +89,7 @@ class MXNetModel:
 
     def optimizer_state(self) -> Weights:
         """Copy step and moments out."""
-        arrays = {STEP: np.array([self._optimizer.step], np.float64)}
+        arrays: Weights = {STEP: np.array([self._optimizer.step], np.float64)}
         for moment, flat in self._optimizer.moments.items():
             arrays |= {moment_name(moment, name): array for name, array in self._copied(flat).items()}
         return arrays
