@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from harness.testing.clocks import Watched, train_an_epoch
 from harness.testing.models import (
     BATCH_SIZE,
     SMALL,
@@ -193,6 +194,15 @@ class BackendContract(ModelContract):
     def build(self, equations: Equations, architecture: Architecture) -> Model:
         """Build the scratch model."""
         return self.open_backend().scratch(equations, architecture)
+
+    def test_the_reported_time_ends_when_the_loss_has_been_read(self, equations: Equations) -> None:
+        """Train an epoch; each block spans its first step and the reading of its figures, which leaves no work."""
+        model = Watched(loaded(self.build, equations, self.small(learning_rate=0.1)))
+        epoch = train_an_epoch(model)
+        assert len(epoch.blocks) == len(model.blocks) > 1
+        for (_, seconds), block in zip(epoch.blocks, model.blocks, strict=True):
+            assert seconds >= block.read - block.begun
+            assert block.read_again - block.read <= max(0.5 * seconds, 0.02)
 
     def test_versions_name_the_framework(self) -> None:
         """Ask the backend what it runs on."""

@@ -1,0 +1,72 @@
+"""A model that notes when its steps begin and when their figures have been read: the clock trap, laid open.
+
+A framework that works asynchronously returns from a step long before it is done; a clock read there is
+wrong by up to 70 times.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.testing.models import BATCH_SIZE, NUM_STEPS, SMALL
+from harness.worker.backends import Handle, Ids, Model, State
+from harness.worker.events import EpochEnded, Event
+from harness.worker.training import train
+from harness.worker.trial import Trial
+
+NUM_MINIBATCHES = 6
+
+
+@dataclass(frozen=True)
+class Block:
+    """The clock at one block's first step, after its figures were read, and after they were read once more."""
+
+    begun: float
+    read: float
+    read_again: float
+
+
+class Watched:
+    """A `harness.worker.backends.Model` with its clocks in `blocks`, evaluation's left out."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._begun: float | None = None
+        self.blocks: list[Block] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def train_step(self, X: Ids, Y: Ids, state: State) -> tuple[Handle, State]:
+        """Note the first step's start."""
+        self._begun = self._begun or time.perf_counter()
+        return self._model.train_step(X, Y, state)
+
+    def read(self, handles: Sequence[Handle]) -> NDArray[np.float64]:
+        """Note when the figures are there; reading them again tells whether work was left."""
+        figures = self._model.read(handles)
+        read = time.perf_counter()
+        if self._begun is not None:
+            self._model.read(handles)
+            self.blocks.append(Block(self._begun, read, time.perf_counter()))
+            self._begun = None
+        return figures
+
+
+def train_an_epoch(model: Watched) -> EpochEnded:
+    """Train a small model for one epoch in the real training loop and return its record."""
+    tokens = np.random.default_rng(0).integers(0, SMALL.vocab_size, BATCH_SIZE * NUM_STEPS * NUM_MINIBATCHES)
+    trial = Trial(
+        cell="any", backend="any", implementation="any", corpus="random", authors="all", text="raw", tokens="char",
+        train_tokens=len(tokens), corpus_digest="", vocab_size=SMALL.vocab_size, num_layers=SMALL.num_layers,
+        num_hiddens=SMALL.num_hiddens, num_steps=NUM_STEPS, batch_size=BATCH_SIZE, partition="sequential",
+        optimizer="sgd", learning_rate=0.1, grad_clip=1.0, dropout=0.0, num_epochs=1, seed=0,
+    )  # fmt: skip
+    events: list[Event] = []
+    train(model, trial, tokens.astype(np.uint8), tokens.astype(np.uint8), 1.0, events.append, report_seconds=60.0)
+    (epoch,) = (event for event in events if isinstance(event, EpochEnded))
+    return epoch
