@@ -1,5 +1,6 @@
 """The command line: one thin function a command; the heavy rooms are entered only by the command that needs them."""
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import click
 
 from harness import __version__, selections
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 
 
 class _Commands(click.Group):
@@ -69,6 +70,10 @@ def main() -> None:
     """Compare recurrent language models: cells, depths, frameworks and texts, by measurement."""
     # Products in this process are a few small ones; threads of theirs would disturb the workers.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # A terminal that lacks a character shows another; it ends nothing.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 @main.command()
@@ -105,7 +110,7 @@ def main() -> None:
     help="Order of minibatches; sequential carries the state.",
 )
 @click.option("--seeds", type=_SEEDS, default=None, help="How many seeds, as in 3 (0, 1, 2), or which, as in 3,7.")
-@click.option("--seed", type=click.IntRange(min=0), default=None, help="One seed. [0]")
+@click.option("--seed", type=click.IntRange(0, selections.LARGEST_SEED), default=None, help="One seed. [0]")
 @click.option(
     "--implementation",
     default="auto",
@@ -328,7 +333,7 @@ def _take(options: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def _selection(options: dict[str, Any]) -> Any:
-    from harness.errors import UsageError, did_you_mean
+    from harness.errors import did_you_mean
     from harness.plan import Selection
 
     for name in options["optimizers"]:

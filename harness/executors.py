@@ -14,15 +14,14 @@ from typing import Any, BinaryIO, get_args, get_origin, get_type_hints
 
 from harness.errors import WorkerError
 from harness.worker.connection import EVENTS_FD, LIFELINE_FD
-from harness.worker.events import Diverged, Event, Failed, Finished, Sampled, parse
+from harness.worker.events import Event, parse
 
 EXIT_SECONDS = 5.0
-"""How long a worker has between its last event and its end."""
+"""How long a worker has between closing its pipe and its end."""
 KILL_SECONDS = 5.0
 """How long a worker has between SIGTERM and SIGKILL."""
 DRAIN_SECONDS = 1.0
 """How long a worker's pipe is still read when the worker is gone."""
-_LAST = (Finished, Diverged, Failed, Sampled)
 _LINE_LIMIT = 1 << 24
 """Bytes of the longest event: an epoch of a day has a block for each of its seconds."""
 _PASSED = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "CUDA_HOME")
@@ -98,7 +97,7 @@ async def run_worker(
         try:
             async with asyncio.timeout(timeout) as whole:
                 await reader.read_all()
-            # It has nothing left to do but go; a framework that hangs at exit is not waited for.
+            # It has closed its pipe and has nothing left to do but go; one that hangs at exit is not waited for.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(process.wait()), EXIT_SECONDS)
         except TimeoutError:
@@ -113,7 +112,7 @@ async def run_worker(
 
 
 class _EventReader:
-    """Reads events until the last one, or until the worker closes its pipe."""
+    """Reads events until the worker closes its pipe."""
 
     def __init__(self, events: asyncio.StreamReader, on_event: Callable[[Event], None], stall_timeout: float) -> None:
         self._events = events
@@ -130,8 +129,6 @@ class _EventReader:
             except (ValueError, RecursionError):
                 raise ProtocolError(f"a line that is not an event: {line[:80]!r}") from None
             self._on_event(event)
-            if isinstance(event, _LAST):
-                return
 
     async def _line(self) -> bytes:
         try:

@@ -5,6 +5,7 @@ import platform
 from rich.markup import escape
 from rich.table import Table
 
+from harness.descriptors import Corpus
 from harness.environments import interpreter_for
 from harness.errors import EnvironmentMissing
 from harness.registry import Origin, Registry
@@ -95,9 +96,13 @@ def _implementations(registry: Registry) -> list[tuple[str, str, str, str]]:
 
 def _corpora(registry: Registry) -> list[tuple[str, str, str, str]]:
     return [
-        ("corpus", corpus.name, f"{corpus.title} ({corpus.size})" if corpus.size else corpus.title, "yes")
+        ("corpus", corpus.name, f"{corpus.title} ({corpus.size})" if corpus.size else corpus.title, _reach(corpus))
         for corpus in registry.corpora.values()
     ]
+
+
+def _reach(corpus: Corpus) -> str:
+    return "after a download, or from --corpora-dir" if corpus.downloaded else "yes"
 
 
 def _distribution(origin: Origin) -> str:

@@ -165,6 +165,7 @@ class LiveView:
         elif isinstance(event, events.Progress):
             entry.epoch, entry.fraction = event.epoch, event.fraction
             entry.loss, entry.tokens_per_s = event.loss, event.tokens_per_s
+            self._say_progress(entry)
         elif isinstance(event, EpochEnded):
             entry.epoch, entry.fraction = event.epoch, event.epoch / trial.num_epochs
             entry.loss, entry.valid_loss = event.train_loss, event.valid_loss

@@ -17,7 +17,7 @@ from harness.corpus.tokenised import TokenisedCorpus, check_long_enough
 from harness.devices import Gpu, Slot, find_gpus, slots
 from harness.environments import interpreter_for
 from harness.environments.locks import lock_of
-from harness.errors import EnvironmentMissing
+from harness.errors import CorpusError, EnvironmentMissing
 from harness.ledger import FINISHED, Ledger
 from harness.live import LiveView, duration
 from harness.plan import Plan, Selection
@@ -98,6 +98,11 @@ def prepare(
 
 def read_corpora(texts: TextSelection, registry: Registry, console: Console) -> list[TokenisedCorpus]:
     """Return every selected corpus under every budget. Raises: CorpusError."""
+    if texts.corpora_dir is not None and not texts.corpora_dir.is_dir():
+        raise CorpusError(
+            f"There is no folder {texts.corpora_dir}: --corpora-dir (HARNESS_CORPORA_DIR) takes a folder of texts, "
+            "or leave it out to download what is needed."
+        )
     cache = default_cache_dir()
     request = CorpusRequest(mirror=texts.corpora_dir, downloads=cache / "downloads", show_progress=console.is_terminal)
     corpora = []
@@ -123,7 +128,7 @@ def describe_plan(run: PreparedRun) -> str:
     """Return the plan, the skips with their reasons and the predicted duration, for a terminal."""
     lines = [
         f"{trial.trial_id}  {trial.corpus}, {trial.train_tokens:,} tokens, {trial.num_layers} x {trial.num_hiddens}, "
-        f"{trial.num_epochs} epochs, {trial.optimizer} {trial.learning_rate:g}, seed {trial.seed}, "
+        f"{_counted(trial.num_epochs, 'epoch')}, {trial.optimizer} {trial.learning_rate:g}, seed {trial.seed}, "
         f"about {duration(seconds)}"
         for trial, seconds in zip(run.plan.runnable, run.prediction.trial_seconds, strict=True)
     ]
@@ -170,9 +175,10 @@ def execute(run: PreparedRun, limits: Limits, parity_steps: int, command: Sequen
     Raises: RunFolderError, WorkerError.
     """
     locks = {name: lock_of(interpreter_for(run.registry.backend(name))) for name in run.plan.backends}
+    earlier = run.folder.read_manifest()
     manifest = run_folder.describe(command, run.plan, run.corpora, run.registry, run.gpus, locks)
     with Ledger(run.folder.ledger) as ledger:
-        run.folder.furnish(manifest)
+        run.folder.furnish(run_folder.joined(manifest, earlier))
         ledger.note("command", json.dumps(list(command)))
         ids = [planned.trial.trial_id for planned in run.plan.trials]
         done = {key for key, status in ledger.statuses().items() if status in FINISHED}

@@ -76,6 +76,14 @@ class RunFolder:
         finally:
             lock.release()
 
+    def read_manifest(self) -> dict[str, Any]:
+        """Return what an earlier command in this folder wrote; nothing where it can't be read."""
+        try:
+            manifest = json.loads(self.manifest.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return manifest if isinstance(manifest, dict) else {}
+
     def furnish(self, manifest: dict[str, Any]) -> None:
         """Make the inner folders, write the manifest atomically, and sweep up after a kill. Raises: RunFolderError."""
         staging = self.manifest.with_suffix(".part")
@@ -135,6 +143,22 @@ def describe(
         "environments": {name: asdict(lock) | {"digest": lock.digest} for name, lock in locks.items()},
         "corpora": [_corpus(corpus, registry) for corpus in corpora],
         "seeds": sorted({planned.trial.seed for planned in plan.trials}),
+    }
+
+
+def joined(manifest: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
+    """Return the manifest with what an earlier, different command left in the same folder.
+
+    Its trials are still in the ledger, so its texts, seeds and environments still belong to the run.
+    """
+    commands = [*earlier.get("earlier_commands", []), earlier.get("command")]
+    known = {corpus["digest"] for corpus in manifest["corpora"]}
+    corpora = [corpus for corpus in earlier.get("corpora", []) if corpus.get("digest") not in known]
+    return manifest | {
+        "earlier_commands": [command for command in commands if command and command != manifest["command"]],
+        "environments": earlier.get("environments", {}) | manifest["environments"],
+        "corpora": manifest["corpora"] + corpora,
+        "seeds": sorted({*manifest["seeds"], *earlier.get("seeds", [])}),
     }
 
 

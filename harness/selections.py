@@ -10,6 +10,9 @@ from harness.errors import UsageError
 Value = TypeVar("Value")
 MAX_VALUES = 10_000
 """Of one option; a slip such as 1-1000000000 would fill the memory."""
+LARGEST_COUNT = 10**9
+LARGEST_SEED = 2**53 - 1
+"""The largest whole number that tables and JSON readers carry exactly."""
 _COUNT = re.compile(r"(\d+(?:\.\d+)?)([kM]?)")
 _FACTORS = {"": 1, "k": 1_000, "M": 1_000_000}
 
@@ -25,6 +28,8 @@ def counts(text: str, option: str) -> tuple[int, ...]:
             raise UsageError(
                 f"{option} {text!r} cannot be read: give whole numbers or ranges, as in 2 or 1-4 or 1,2,4-6."
             ) from None
+        if high > LARGEST_COUNT:
+            raise UsageError(f"{option} {text!r} is out of reach: the largest value is {LARGEST_COUNT:,}.")
         if low < 1:
             raise UsageError(f"{option} {text!r} begins below 1: the smallest value is 1.")
         if high < low:
@@ -78,11 +83,13 @@ def seeds(text: str, option: str) -> tuple[int, ...]:
 
     def read(part: str) -> int:
         value = int(part)
-        if value < 0:
+        if not 0 <= value <= LARGEST_SEED:
             raise ValueError(part)
         return value
 
-    values = _each(text, option, read, "how many seeds, as in 3, or which ones, as in 3,7")
+    values = _each(
+        text, option, read, f"how many seeds, as in 3, or which ones, as in 3,7; the largest is {LARGEST_SEED}"
+    )
     if "," in text:
         return values
     if values[0] == 0:

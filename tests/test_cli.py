@@ -1,3 +1,5 @@
+import csv
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -158,6 +160,16 @@ def test_the_list_of_plugins_imports_no_framework() -> None:
     assert not {"torch", "jax", "tensorflow", "mxnet", "autograd", "pandas", "scipy", "altair"} & imported_by("plugins")
 
 
+def test_a_terminal_that_lacks_a_character_shows_another(harness: Harness, here: Path) -> None:
+    done = harness("plugins", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "The Bront? sisters" in done.stdout
+    (here / "café.txt").touch()
+    done = harness("run", "--corpus", "café.txt", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "Error: caf" in done.stderr
+
+
 def test_the_version_is_the_distribution_s(harness: Harness) -> None:
     assert harness("--version").stdout == f"harness, version {__version__}\n"
 
@@ -236,3 +248,41 @@ def test_every_error_of_the_user_has_an_exit_code() -> None:
         return [kind, *(found for below in kind.__subclasses__() for found in kinds(below))]
 
     assert {kind.__name__: kind.exit_code for kind in kinds(HarnessError) if kind.exit_code != 2} == {"WorkerError": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--seed", "9007199254740992"), "--seed"),
+        (("--seeds", "1,9007199254740992"), "the largest is 9007199254740991"),
+        (("--hiddens", "1000000001"), "the largest value is 1,000,000,000"),
+        (("--corpora-dir", "nowhere"), "There is no folder nowhere"),
+    ],
+)
+def test_what_could_not_be_carried_exactly_or_would_be_dropped_is_refused(harness, arguments, said):
+    result = harness("run", "--plugins", "rnn,numpy", "--corpus", "text.txt", *arguments, "--dry-run")
+    assert result.returncode == 2
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_another_command_in_the_same_folder_keeps_what_the_first_one_was(harness, small):
+    for seed in ("3", "9007199254740991"):
+        result = harness(*small, "--plugins", "rnn,numpy", "--epochs", "1", "--out", "out", "--seed", seed)
+        assert result.returncode == 0, result.stderr
+    manifest = json.loads(Path("out/manifest.json").read_text())
+    assert manifest["seeds"] == [3, 9007199254740991]
+    assert [command[-1] for command in (*manifest["earlier_commands"], manifest["command"])] == [
+        "3",
+        "9007199254740991",
+    ]
+    with Path("out/trials.csv").open() as file:
+        assert {row["seed"] for row in csv.DictReader(file)} == {"3", "9007199254740991"}
+    assert "Trained in the same folder before" in Path("out/index.html").read_text()
+
+
+def test_a_loss_whose_perplexity_is_not_finite_has_diverged(harness, small):
+    result = harness(*small, "--plugins", "rnn,numpy", "--lr", "1e30", "--out", "out")
+    assert result.returncode == 1
+    assert "diverged" in result.stdout
+    assert "try a smaller --lr" in result.stdout

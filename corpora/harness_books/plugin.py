@@ -24,6 +24,7 @@ def harness_corpora() -> Sequence[Corpus]:
             authors=("H. G. Wells",),
             licence="public domain",
             loader="harness_books.time_machine:load",
+            downloaded=True,
             source="Dive into Deep Learning's timemachine.txt; downloaded once, or from --corpora-dir",
             size="0.2 MB, one novel",
         ),

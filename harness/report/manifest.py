@@ -13,6 +13,8 @@ class Manifest:
     """The parts of manifest.json that could be read; what could not is empty and named in ``problem``."""
 
     command: list[str] = field(default_factory=list)
+    earlier_commands: list[list[str]] = field(default_factory=list)
+    """Other commands that trained in the same folder before."""
     harness_version: str = ""
     created: str = ""
     python: str = ""
@@ -48,6 +50,9 @@ def read_manifest(folder: Path) -> Manifest:
     if not isinstance(values, dict):
         return Manifest(problem=f"{NAME} is damaged: the command, versions, hardware and corpora are not known.")
     sound = {name: values[name] for name in _SHAPES if name in values and _fits(values[name], *_SHAPES[name])}
+    earlier = values.get("earlier_commands")
+    if isinstance(earlier, list):
+        sound["earlier_commands"] = [command for command in earlier if _fits(command, list, str)]
     lost = [name for name in _SHAPES if name not in sound]
     problem = f"{NAME} is damaged: it does not say, or not readably: {', '.join(lost)}." if lost else ""
     return Manifest(**sound, problem=problem)

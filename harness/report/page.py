@@ -50,6 +50,7 @@ def render(run: Run, files: Sequence[tuple[str, str]]) -> str:
         corpora=corpora(run.manifest.corpora),
         hardware=_hardware(run.manifest.hardware),
         command=shlex.join(run.manifest.command),
+        earlier_commands=[shlex.join(command) for command in run.manifest.earlier_commands],
         created=_readable_time(run.manifest.created),
         last_epoch=_readable_time(str(run.epochs["recorded_at"].max())) if len(run.epochs) else "",
         files=files,

@@ -1,6 +1,7 @@
 """The training loop: epochs of minibatches, honest clocks, one event an epoch."""
 
 import math
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,13 +20,17 @@ AfterEpoch = Callable[[int, float], None]
 """Called with the epoch and the first step's seconds once its record is out."""
 
 
+_LARGEST_LOSS = math.log(sys.float_info.max)
+"""Beyond it the perplexity, exp(loss), is not finite any more, and so the trial has diverged."""
+
+
 class DivergedError(Exception):
-    """The loss is not finite any more."""
+    """The loss, or its perplexity, is not finite any more."""
 
     def __init__(self, epoch: int, loss: float) -> None:
         self.epoch = epoch
         super().__init__(
-            f"the loss became {loss} in epoch {epoch}: try a smaller --lr, or --clip 1 where nothing is clipped"
+            f"the loss became {loss:.3g} in epoch {epoch}: try a smaller --lr, or --clip 1 where nothing is clipped"
         )
 
 
@@ -162,5 +167,5 @@ def _epoch_ended(
 
 
 def _require_finite(loss: float, epoch: int) -> None:
-    if not math.isfinite(loss):
+    if not loss <= _LARGEST_LOSS:
         raise DivergedError(epoch, loss)

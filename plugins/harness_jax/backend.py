@@ -20,6 +20,7 @@ class JaxBackend:
         # XLA reads all of these when its first device is opened, not at import.
         # NPROC sizes its CPU thread pool; --xla_cpu_multi_thread_eigen=false and
         # intra_op_parallelism_threads=1 in XLA_FLAGS leave products on every core.
+        # Compiling still takes a second one, in the first step.
         os.environ["NPROC"] = str(num_threads)
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         if device == "cpu":
