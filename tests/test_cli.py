@@ -266,6 +266,7 @@ def test_what_could_not_be_carried_exactly_or_would_be_dropped_is_refused(harnes
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_another_command_in_the_same_folder_keeps_what_the_first_one_was(harness, small):
     for seed in ("3", "9007199254740991"):
         result = harness(*small, "--plugins", "rnn,numpy", "--epochs", "1", "--out", "out", "--seed", seed)
@@ -281,6 +282,7 @@ def test_another_command_in_the_same_folder_keeps_what_the_first_one_was(harness
     assert "Trained in the same folder before" in Path("out/index.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_loss_whose_perplexity_is_not_finite_has_diverged(harness, small):
     result = harness(*small, "--plugins", "rnn,numpy", "--lr", "1e30", "--out", "out")
     assert result.returncode == 1

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 Partition = Literal["sequential", "random"]
@@ -43,7 +43,7 @@ class Trial:
     @property
     def trial_id(self) -> str:
         """Return a readable name that ends in the hash of every field."""
-        canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        canonical = json.dumps(vars(self), sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(canonical.encode()).hexdigest()[:10]
         return f"{self.cell}-{self.num_layers}-{self.backend}-{self.implementation}-{digest}"
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from dataclasses import replace
 
 import jax
 import jaxlib
@@ -42,7 +43,9 @@ class JaxBackend:
         """Build the model from the cell's equations."""
         if architecture.dtype == "float64":
             jax.config.update("jax_enable_x64", True)
-        network = ScratchNetwork(equations, architecture)
+        # Without what only training needs, models that differ there alone share their compiled functions.
+        forward_only = replace(architecture, optimizer="sgd", learning_rate=0.0, grad_clip=0.0, seed=0)
+        network = ScratchNetwork(equations, forward_only)
         return JaxModel(network, canonical_shapes(equations, architecture), architecture)
 
     def peak_device_bytes(self) -> int | None:

@@ -1,5 +1,6 @@
 """A language model in JAX: one compiled function a training step, parameters donated to it."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -80,13 +81,14 @@ class JaxModel:
         """Start backpropagation, clipping and update as one computation; nothing here waits for it."""
         self._step += 1
         self._step_of_epoch += 1
-        sizes = optimizers.step_sizes(self._architecture.optimizer, self._architecture.learning_rate, self._step)
+        architecture = self._architecture
         self._params, self._moments, figures, state = _train_step(
             self._network,
-            self._architecture,
+            architecture.optimizer,
             self._params,
             self._moments,
-            sizes,
+            optimizers.step_sizes(architecture.optimizer, architecture.learning_rate, self._step),
+            architecture.grad_clip or math.inf,
             _ids(X),
             _ids(Y),
             state,
@@ -135,10 +137,11 @@ def _ids(ids: Ids) -> NDArray[np.int32]:
 @partial(jax.jit, static_argnums=(0, 1), donate_argnums=(2, 3))
 def _train_step(
     network: Network,
-    architecture: Architecture,
+    optimizer: str,
     params: Arrays,
     moments: Moments,
     sizes: tuple[float, float],
+    grad_clip: float,
     X: Array,
     Y: Array,
     state: State,
@@ -149,10 +152,9 @@ def _train_step(
     loss_of = partial(_loss, network)
     (loss, (logits, state)), gradients = jax.value_and_grad(loss_of, has_aux=True)(params, X, Y, state, key)
     norm = jnp.sqrt(sum(jnp.vdot(gradient, gradient) for gradient in gradients.values()))
-    if architecture.grad_clip:
-        scale = jnp.minimum(1, architecture.grad_clip / norm)
-        gradients = {name: gradient * scale for name, gradient in gradients.items()}
-    params, moments = optimizers.update(architecture.optimizer, params, gradients, moments, sizes)
+    scale = jnp.minimum(1, grad_clip / norm)
+    gradients = {name: gradient * scale for name, gradient in gradients.items()}
+    params, moments = optimizers.update(optimizer, params, gradients, moments, sizes)
     return params, moments, _figures(loss, logits, Y, norm), state
 
 
