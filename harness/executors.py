@@ -33,6 +33,8 @@ _THREADS = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+_KEPT_BYTES = 1 << 30
+"""Freed memory glibc keeps rather than gives back: a minibatch's arrays come again with the next one."""
 
 
 class ProtocolError(Exception):
@@ -74,6 +76,8 @@ def worker_environment(
         if name in _PASSED or name in passed or name.startswith(_PASSED_PREFIXES)
     }
     environment |= {name: str(num_threads) for name in _THREADS}
+    # Otherwise a seventh of a NumPy worker's time goes into page faults (measured: 1.2 times as fast with it).
+    environment |= {name: str(_KEPT_BYTES) for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")}
     # Without the working directory on the path, a folder named like a framework can't shadow it.
     environment |= {"PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     # A crash in compiled code leaves the Python stack in the log.
