@@ -8,7 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-_TELLING = ("OMP_", "MKL_", "OPENBLAS_", "KMP_", "CUDA_", "XLA_", "TF_", "MXNET_", "CUBLAS_", "PYTORCH_", "NPROC", "MALLOC_")
+_TELLING = (
+    "OMP_",
+    "MKL_",
+    "OPENBLAS_",
+    "KMP_",
+    "CUDA_",
+    "XLA_",
+    "TF_",
+    "MXNET_",
+    "CUBLAS_",
+    "PYTORCH_",
+    "NPROC",
+    "MALLOC_",
+)
 
 
 def peak_rss_bytes() -> int:
