@@ -54,6 +54,8 @@ class Implementation:
     backend: str
     name: str
     target: str
+    preference: int = 0
+    """'auto' takes the pair's implementation with the largest."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,8 +84,9 @@ class Registry:
         return self._named(self.backends, "backend", name)
 
     def implementation_names(self, cell: str, backend: str) -> list[str]:
-        """Return the pair's implementations, the backend's own ones first, scratch last."""
-        return [*self.implementations.get((cell, backend), {}), SCRATCH]
+        """Return the pair's implementations, the preferred one first, scratch last."""
+        own = self.implementations.get((cell, backend), {})
+        return [*sorted(own, key=lambda name: -own[name].preference), SCRATCH]
 
     def implementation_target(self, cell: str, backend: str, name: str) -> str | None:
         """Return what builds the implementation; None for scratch. Raises: PluginError."""

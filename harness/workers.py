@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness.corpus.cache import default_cache_dir
 from harness.devices import Slot
 from harness.environments import interpreter_for
 from harness.environments.links import linked_packages
@@ -26,7 +27,7 @@ def worker_command(
     """
     backend = registry.backend(backend_name)
     interpreter = interpreter_for(backend)
-    own = dict(slot.environment)
+    own = {**slot.environment, "HARNESS_CACHE_DIR": str(default_cache_dir())}
     if interpreter.state is not None:
         own["PYTHONPATH"] = str(linked_packages(registry.targets()))
     job.write(job_path)

@@ -47,7 +47,7 @@ BAD_INPUT = [
     (["--plugins", "lstm,,numpy"], "has an empty part"),
     (["--plugins", ""], "--plugins '' is empty"),
     (["--plugins-dir", "nowhere"], "There is no folder nowhere"),
-    (["--implementation", "fuzed"], "takes auto, all, or one of fused, scratch"),
+    (["--implementation", "fuzed"], "takes auto, all, or one of fused, native, scratch"),
     (["--corpus", "brontee"], "Did you mean 'bronte'?"),
     (["--corpus", "missing.txt"], "no file or folder missing.txt"),
     (["--corpus", "empty.txt"], "empty.txt is empty"),

@@ -52,7 +52,7 @@ def test_every_built_in_plugin_loads() -> None:
     assert {"rnn", "gru", "gru-textbook", "lstm"} <= loaded.cells.keys()
     assert {"numpy", "torch"} <= loaded.backends.keys()
     assert {"bronte", "time-machine"} <= loaded.corpora.keys()
-    assert loaded.implementation_names("lstm", "numpy") == ["fused", SCRATCH]
+    assert loaded.implementation_names("lstm", "numpy")[-2:] == ["fused", SCRATCH]
     assert loaded.implementation_names("gru-textbook", "numpy") == [SCRATCH]
 
 
@@ -212,7 +212,7 @@ def test_a_missing_half_of_a_pair_may_be_in_a_broken_plugin(plugin_folder: Plugi
 
 
 def test_an_implementation_nobody_brings_is_a_plugin_error() -> None:
-    with pytest.raises(PluginError, match=r"implementation 'fast' of lstm on numpy.* fused, scratch"):
+    with pytest.raises(PluginError, match=r"implementation 'fast' of lstm on numpy.* fused, .*scratch"):
         registry.load().implementation_target("lstm", "numpy", "fast")
 
 

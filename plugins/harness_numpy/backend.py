@@ -19,12 +19,14 @@ class NumpyBackend:
         if device != "cpu":
             raise ValueError(f"the numpy backend runs on the CPU, not on {device!r}")
         self.device_name = "cpu"
+        self.notes: dict[str, str] = {}
+        """What an implementation adds to the versions: the compiler of its kernels, say."""
 
     def versions(self) -> dict[str, str]:
         """Return autograd's version and the BLAS NumPy was built with."""
         config: Any = np.show_config(mode="dicts")
         blas = config["Build Dependencies"]["blas"]
-        return {"autograd": version("autograd"), "blas": f"{blas['name']} {blas['version']}"}
+        return {"autograd": version("autograd"), "blas": f"{blas['name']} {blas['version']}", **self.notes}
 
     def scratch(self, equations: Equations, architecture: Architecture) -> Model:
         """Build the model from the cell's equations."""

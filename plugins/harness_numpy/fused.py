@@ -1,5 +1,6 @@
 """The language model over hand-written layers: the NumPy backend's `fused` implementation."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,10 @@ from harness_numpy.ops import dropout_mask
 
 
 class FusedNetwork:
-    """`harness_numpy.model.Network` over layers of one kind."""
+    """`harness_numpy.model.Network` over a stack of layers."""
 
-    def __init__(self, layer_kind: type[Layer], num_states: int, architecture: Architecture) -> None:
-        self._layer_kind = layer_kind
+    def __init__(self, layers: Sequence[Layer], num_states: int, architecture: Architecture) -> None:
+        self._layers = layers
         self._num_states = num_states
         self._architecture = architecture
         self._generator = np.random.default_rng(0)
@@ -30,14 +31,14 @@ class FusedNetwork:
         """Return each layer's zero state."""
         shape = (batch_size, self._architecture.num_hiddens)
         zeros = np.zeros(shape, self._architecture.dtype)
-        return tuple((zeros,) * self._num_states for _ in range(self._architecture.num_layers))
+        return tuple((zeros,) * self._num_states for _ in self._layers)
 
     def logits(self, params: Arrays, X: Ids, state: Any) -> tuple[Array, Any]:
         """Run forward."""
         inputs: Any = X
         last = []
-        for layer, layer_state in enumerate(state):
-            inputs, layer_state = self._layer_kind().forward(layer_params(params, layer), inputs, layer_state)
+        for index, (layer, layer_state) in enumerate(zip(self._layers, state, strict=True)):
+            inputs, layer_state = layer.forward(layer_params(params, index), inputs, layer_state)
             last.append(layer_state)
         return _output(params, inputs), tuple(last)
 
@@ -46,25 +47,23 @@ class FusedNetwork:
     ) -> tuple[Array, float, Any]:
         """Run forward and back."""
         dropout = self._architecture.dropout if training else 0.0
-        layers: list[tuple[Layer, Array | None]] = []
+        masks: list[Array | None] = []
         inputs: Any = X
         last = []
-        for index, layer_state in enumerate(state):
+        for index, (layer, layer_state) in enumerate(zip(self._layers, state, strict=True)):
             mask = None
             if index > 0 and dropout > 0:
                 mask = dropout_mask(self._generator, inputs.shape, dropout, inputs.dtype)
                 inputs = inputs * mask
-            layer = self._layer_kind()
             inputs, layer_state = layer.forward(layer_params(params, index), inputs, layer_state)
-            layers.append((layer, mask))
+            masks.append(mask)
             last.append(layer_state)
         logits = _output(params, inputs)
         loss, d_logits = cross_entropy(logits, Y, with_gradient=True)
         assert d_logits is not None
         d_outputs = _output_gradients(params, inputs, d_logits, into)
-        for index in reversed(range(len(layers))):
-            layer, mask = layers[index]
-            d_inputs = layer.backward(d_outputs, layer_params(into, index))
+        for index, mask in reversed(list(enumerate(masks))):
+            d_inputs = self._layers[index].backward(d_outputs, layer_params(into, index))
             if d_inputs is not None:
                 d_outputs = d_inputs if mask is None else d_inputs * mask
         return logits, loss, tuple(last)
@@ -84,21 +83,22 @@ def _output_gradients(params: Arrays, H: Array, d_logits: Array, into: Arrays) -
     return dH
 
 
-def _build(layer_kind: type[Layer], equations: Equations, architecture: Architecture) -> Model:
-    network = FusedNetwork(layer_kind, len(equations.state_names), architecture)
+def model_of(layers: Sequence[Layer], equations: Equations, architecture: Architecture) -> Model:
+    """Return the model over a stack of layers."""
+    network = FusedNetwork(layers, len(equations.state_names), architecture)
     return NumpyModel(network, canonical_shapes(equations, architecture), architecture)
 
 
 def build_rnn(_: NumpyBackend, equations: Equations, architecture: Architecture) -> Model:
     """Build the vanilla RNN's model."""
-    return _build(RNN, equations, architecture)
+    return model_of([RNN() for _ in range(architecture.num_layers)], equations, architecture)
 
 
 def build_gru(_: NumpyBackend, equations: Equations, architecture: Architecture) -> Model:
     """Build the GRU's model."""
-    return _build(GRU, equations, architecture)
+    return model_of([GRU() for _ in range(architecture.num_layers)], equations, architecture)
 
 
 def build_lstm(_: NumpyBackend, equations: Equations, architecture: Architecture) -> Model:
     """Build the LSTM's model."""
-    return _build(LSTM, equations, architecture)
+    return model_of([LSTM() for _ in range(architecture.num_layers)], equations, architecture)
