@@ -151,6 +151,13 @@ def main() -> None:
 @click.option(
     "--threads", "num_threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads a worker."
 )
+@click.option(
+    "--per-device",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Workers at a time on each GPU; rows say so.",
+)
 @click.option("--timeout", type=_SECONDS, default=None, help="Seconds a trial may take. [no limit]")
 @click.option(
     "--stall-timeout",
@@ -167,8 +174,17 @@ def main() -> None:
     show_default=True,
     help="First minibatches held against the float64 reference; 0 certifies nothing.",
 )
+@click.option(
+    "--timing",
+    type=click.Choice(["off", "quick", "thorough"]),
+    default="quick",
+    show_default=True,
+    envvar="HARNESS_TIMING",
+    show_envvar=True,
+    help="After training, time each kind of trial alone, in interleaved rounds: about 7 or 40 s each.",
+)
 @_plugins_dir
-def run(plugins_dir: Path | None, *, dry_run: bool, parity_steps: int, **options: Any) -> None:
+def run(plugins_dir: Path | None, *, dry_run: bool, **options: Any) -> None:
     """Train a grid of models and write a report.
 
     The same command again continues where it stopped.
@@ -178,7 +194,8 @@ def run(plugins_dir: Path | None, *, dry_run: bool, parity_steps: int, **options
     from harness.runner import Limits
 
     console = Terminal()
-    placement = run.Placement(**_take(options, "out", "devices", "jobs", "num_threads"))
+    placement = run.Placement(**_take(options, "out", "devices", "jobs", "num_threads", "per_device"))
+    measures = run.Measures(**_take(options, "parity_steps", "timing"))
     limits = Limits(**_take(options, "timeout", "stall_timeout"))
     texts = run.TextSelection(**_take(options, "corpora", "text", "tokens", "train_tokens", "corpora_dir"))
     prepared = run.prepare(registry.load(plugins_dir), _selection(options), texts, placement, console)
@@ -186,7 +203,7 @@ def run(plugins_dir: Path | None, *, dry_run: bool, parity_steps: int, **options
         console.print(run.describe_plan(prepared), markup=False, highlight=False, soft_wrap=True)
         return
     with prepared.folder.opened():
-        outcome = run.execute(prepared, limits, parity_steps, ["harness", *sys.argv[1:]], console)
+        outcome = run.execute(prepared, limits, measures, ["harness", *sys.argv[1:]], console)
         if outcome.interrupted:
             console.print("Interrupted: the same command continues from here. Writing the report …", soft_wrap=True)
         _write_report(prepared.folder.path, console)

@@ -29,6 +29,10 @@ class Slot:
     num_threads: int
     environment: dict[str, str]
     """What makes the worker see just this place."""
+    cores: tuple[int, ...] = ()
+    """The CPU cores its worker is kept on; none is any."""
+    per_device: int = 1
+    """How many workers share its GPU."""
 
     @property
     def device(self) -> str:
@@ -81,21 +85,34 @@ def visible(gpus: Sequence[Gpu], variable: str | None) -> list[Gpu]:
     return [gpu for index, gpu in known.items() if index in admitted]
 
 
-def available_cores() -> int:
+def core_numbers() -> tuple[int, ...]:
     """Return the cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
 
 
-def slots(devices: str, jobs: int | None, num_threads: int, gpus: Sequence[Gpu]) -> list[Slot]:
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(core_numbers())
+
+
+def slots(devices: str, jobs: int | None, num_threads: int, gpus: Sequence[Gpu], per_device: int = 1) -> list[Slot]:
     """Return the slots for ``--devices`` auto, cpu, or GPU numbers; CPU slots are there in every case.
 
-    Backends that don't use GPUs run on the CPU slots beside them. Raises: UsageError.
+    Backends that don't use GPUs run on the CPU slots beside them. ``per_device`` workers share each GPU.
+    Raises: UsageError.
     """
-    cpu_slots = jobs or max(1, available_cores() // num_threads)
-    cpu = [_cpu_slot(number, num_threads) for number in range(cpu_slots)]
-    return [*(_gpu_slot(gpu, num_threads) for gpu in _chosen(devices, gpus)), *cpu]
+    cores = core_numbers()
+    num_cpu = jobs or max(1, len(cores) // num_threads)
+    chosen = _chosen(devices, gpus)
+    # Workers that fill the cores exactly are kept apart, one to each; others the system places better.
+    kept = not chosen and num_cpu > 1 and num_cpu * num_threads == len(cores)
+    cpu = [
+        _cpu_slot(number, num_threads, cores[number * num_threads : (number + 1) * num_threads] if kept else ())
+        for number in range(num_cpu)
+    ]
+    return [*(_gpu_slot(gpu, num_threads, part, per_device) for gpu in chosen for part in range(per_device)), *cpu]
 
 
 def _chosen(devices: str, gpus: Sequence[Gpu]) -> Sequence[Gpu]:
@@ -116,15 +133,22 @@ def _chosen(devices: str, gpus: Sequence[Gpu]) -> Sequence[Gpu]:
     return [by_index[part] for part in dict.fromkeys(parts)]
 
 
-def _gpu_slot(gpu: Gpu, num_threads: int) -> Slot:
+def _gpu_slot(gpu: Gpu, num_threads: int, part: int, per_device: int) -> Slot:
     return Slot(
-        name=f"gpu:{gpu.index}",
+        name=f"gpu:{gpu.index}" if per_device == 1 else f"gpu:{gpu.index}/{part}",
         kind="gpu",
         num_threads=num_threads,
         environment={"CUDA_VISIBLE_DEVICES": str(gpu.index), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"},
+        per_device=per_device,
     )
 
 
-def _cpu_slot(number: int, num_threads: int) -> Slot:
+def _cpu_slot(number: int, num_threads: int, cores: tuple[int, ...]) -> Slot:
     # An empty list of devices keeps a framework from opening a GPU its trial doesn't use.
-    return Slot(name=f"cpu:{number}", kind="cpu", num_threads=num_threads, environment={"CUDA_VISIBLE_DEVICES": ""})
+    return Slot(
+        name=f"cpu:{number}",
+        kind="cpu",
+        num_threads=num_threads,
+        environment={"CUDA_VISIBLE_DEVICES": ""},
+        cores=cores,
+    )

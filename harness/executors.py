@@ -126,13 +126,21 @@ class _EventReader:
 
     async def read_all(self) -> None:
         """Hand on every event. Raises: TimeoutError when none comes in time; ProtocolError."""
-        while line := await self._line():
-            try:
-                event = parse(line.decode("utf-8", "replace"))
-                _require_types(event)
-            except (ValueError, RecursionError):
-                raise ProtocolError(f"a line that is not an event: {line[:80]!r}") from None
-            self._on_event(event)
+        while await self.read_one():
+            pass
+
+    async def read_one(self) -> bool:
+        """Hand on the next event; False where the worker has closed its pipe. Raises: as `read_all`."""
+        line = await self._line()
+        if not line:
+            return False
+        try:
+            event = parse(line.decode("utf-8", "replace"))
+            _require_types(event)
+        except (ValueError, RecursionError):
+            raise ProtocolError(f"a line that is not an event: {line[:80]!r}") from None
+        self._on_event(event)
+        return True
 
     async def _line(self) -> bytes:
         try:
@@ -164,14 +172,60 @@ def _json_types(hint: Any) -> tuple[type, ...]:
     return {float: (int, float), tuple: (list,)}.get(kind, (kind,))
 
 
+class Asked:
+    """A worker that stays, and answers each line it is given with one event."""
+
+    def __init__(self, process: asyncio.subprocess.Process, events: asyncio.StreamReader, timeout: float) -> None:
+        self._process = process
+        self._heard: list[Event] = []
+        self._reader = _EventReader(events, self._heard.append, timeout)
+
+    async def next_event(self) -> Event:
+        """Wait for the worker's next event. Raises: WorkerError when it ends, fails or says nothing in time."""
+        try:
+            going_on = await self._reader.read_one()
+        except TimeoutError:
+            raise WorkerError(f"The worker {self._reader.stalled}.") from None
+        except ProtocolError as error:
+            raise WorkerError(f"The worker sent {error}.") from None
+        if not going_on:
+            raise WorkerError("The worker ended: see its log.")
+        return self._heard.pop()
+
+    async def ask(self) -> Event:
+        """Ask for one more answer and wait for it. Raises: WorkerError."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(b"again\n")
+            await self._process.stdin.drain()
+        except (BrokenPipeError, ConnectionResetError):
+            raise WorkerError("The worker ended: see its log.") from None
+        return await self.next_event()
+
+
 @contextlib.asynccontextmanager
-async def _started(command: Command) -> AsyncIterator[tuple[asyncio.subprocess.Process, asyncio.StreamReader]]:
+async def asked_worker(command: Command, *, stall_timeout: float) -> AsyncIterator[Asked]:
+    """Keep a worker that answers when it is asked; it ends with the context.
+
+    Raises: WorkerError where it can't be started.
+    """
+    async with _started(command, stdin=asyncio.subprocess.PIPE) as (process, events):
+        try:
+            yield Asked(process, events, stall_timeout)
+        finally:
+            await _end(process)
+
+
+@contextlib.asynccontextmanager
+async def _started(
+    command: Command, stdin: int = asyncio.subprocess.DEVNULL
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, asyncio.StreamReader]]:
     with contextlib.ExitStack() as pipes:
         try:
             events_out, events_in = _pipe(pipes)
             # The write end closes with this process, however it ends: then the worker ends too.
             lifeline_out, _ = _pipe(pipes)
-            process = await _spawn(command, events_in.fileno(), lifeline_out.fileno())
+            process = await _spawn(command, stdin, events_in.fileno(), lifeline_out.fileno())
         except OSError as error:
             raise WorkerError(f"A worker could not be started with {command.python}: {error.strerror}.") from None
         events_in.close()
@@ -203,7 +257,7 @@ async def _close_after(process: asyncio.subprocess.Process, transport: asyncio.R
     transport.close()
 
 
-async def _spawn(command: Command, events_in: int, lifeline_out: int) -> asyncio.subprocess.Process:
+async def _spawn(command: Command, stdin: int, events_in: int, lifeline_out: int) -> asyncio.subprocess.Process:
     environment = {**command.environment, EVENTS_FD: str(events_in), LIFELINE_FD: str(lifeline_out)}
     with command.log_path.open("ab") as log:
         return await asyncio.create_subprocess_exec(
@@ -211,7 +265,7 @@ async def _spawn(command: Command, events_in: int, lifeline_out: int) -> asyncio
             "-m",
             "harness.worker",
             str(command.job_path),
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=stdin,
             stdout=log,
             stderr=log,
             env=environment,

@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS epochs (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS timings (
     trial_id TEXT NOT NULL REFERENCES trials,
-    phase TEXT NOT NULL,                -- 'training': stretches of the epochs themselves
+    phase TEXT NOT NULL,                -- 'training': stretches of the epochs themselves; 'timing': alone, in rounds
     round INTEGER NOT NULL,             -- the epoch, for training
     block INTEGER NOT NULL,
     tokens INTEGER NOT NULL,
@@ -123,7 +123,9 @@ class Ledger:
         count, last = row
         return count if count == last else 0
 
-    def launched(self, trial_id: str, *, device: str, concurrency: int, environment_hash: str = "") -> None:
+    def launched(
+        self, trial_id: str, *, device: str, concurrency: int, per_device: int = 1, environment_hash: str = ""
+    ) -> None:
         """Record that a worker is being started for the trial.
 
         What an earlier worker said is cleared, but for its certificate: a resumed trial has its first steps behind it.
@@ -131,6 +133,7 @@ class Ledger:
         facts = {
             "slot": device,
             "concurrency": concurrency,
+            "per_device": per_device,
             "environment_hash": environment_hash,
             "launched_at": time.time(),
         }
@@ -170,6 +173,24 @@ class Ledger:
                 "INSERT INTO timings VALUES (?, 'training', ?, ?, ?, ?)",
                 [(trial_id, event.epoch, i, tokens, seconds) for i, (tokens, seconds) in enumerate(blocks)],
             )
+
+    def timed(self, trial_id: str, blocks: Sequence[tuple[int, int, float]]) -> None:
+        """Record the blocks of a timing session, (round, tokens, seconds), in place of an earlier session's."""
+        with self._transaction():
+            self._db.execute("DELETE FROM timings WHERE trial_id=? AND phase='timing'", (trial_id,))
+            self._db.executemany(
+                "INSERT INTO timings VALUES (?, 'timing', ?, 0, ?, ?)",
+                [(trial_id, number, tokens, seconds) for number, tokens, seconds in blocks],
+            )
+
+    def add_facts(self, trial_id: str, facts: dict[str, Any]) -> None:
+        """Record facts about a trial beside those its worker said."""
+        with self._transaction():
+            self._merge(trial_id, facts)
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """Return one fact of each trial by its id; None where it is not known."""
+        return dict(self._db.execute("SELECT trial_id, json_extract(facts, '$.' || ?) FROM trials", (name,)))
 
     def ended(self, trial_id: str, status: str, reason: str = "", finished: Finished | None = None) -> None:
         """Record how the trial ended: a status of `ENDED`, with a reason for all but 'ok'."""

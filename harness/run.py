@@ -25,6 +25,7 @@ from harness.prediction import Prediction, predict
 from harness.registry import Registry
 from harness.run_folder import RunFolder
 from harness.runner import Limits, Runner
+from harness.timing import EFFORTS, TimingPhase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,16 @@ class Placement:
     devices: str = "auto"
     jobs: int | None = None
     num_threads: int = 1
+    per_device: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measures:
+    """What is measured beside the training."""
+
+    parity_steps: int = 5
+    timing: str = "quick"
+    """'off', or a key of `harness.timing.EFFORTS`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +87,7 @@ def prepare(
     """
     planning.choose_plugins(selection.plugins, registry)  # a misspelt name is told before any text is read
     gpus = find_gpus()
-    places = slots(placement.devices, placement.jobs, placement.num_threads, gpus)
+    places = slots(placement.devices, placement.jobs, placement.num_threads, gpus, placement.per_device)
     corpora = read_corpora(texts, registry, console)
     plan = planning.plan(selection, registry, corpora)
     if not plan.runnable:
@@ -169,8 +180,8 @@ class Outcome:
         return 0 if all(status == "ok" for status in self.statuses.values()) else 1
 
 
-def execute(run: PreparedRun, limits: Limits, parity_steps: int, command: Sequence[str], console: Console) -> Outcome:
-    """Train what is not finished yet; the caller holds the folder open.
+def execute(run: PreparedRun, limits: Limits, measures: Measures, command: Sequence[str], console: Console) -> Outcome:
+    """Train what is not finished yet, then time what is done; the caller holds the folder open.
 
     Raises: RunFolderError, WorkerError.
     """
@@ -197,9 +208,26 @@ def execute(run: PreparedRun, limits: Limits, parity_steps: int, command: Sequen
                 slots=run.slots,
                 observer=view,
                 limits=limits,
-                parity_steps=parity_steps,
+                parity_steps=measures.parity_steps,
                 environment_hashes={name: lock.digest for name, lock in locks.items()},
             )
             runner.run(run.plan, cost=lambda trial: costs[trial.trial_id])
+        interrupted = runner.interrupted or not _time(run, limits, measures, ledger, console)
         statuses = ledger.statuses()
-    return Outcome({key: statuses[key] for key in ids}, runner.interrupted)
+    return Outcome({key: statuses[key] for key in ids}, interrupted)
+
+
+def _time(run: PreparedRun, limits: Limits, measures: Measures, ledger: Ledger, console: Console) -> bool:
+    """Time what is done; return False after Ctrl-C."""
+    if measures.timing == "off":
+        return True
+    phase = TimingPhase(
+        registry=run.registry,
+        folder=run.folder,
+        ledger=ledger,
+        corpora=run.corpora,
+        slots=run.slots,
+        effort=EFFORTS[measures.timing],
+        stall_timeout=limits.stall_timeout,
+    )
+    return phase.run(run.plan.runnable, lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True))

@@ -121,12 +121,8 @@ class Runner:
             self._stop_on_signals(tasks)
 
     def _useful_slots(self, waiting: Sequence[Trial]) -> list[Slot]:
-        kinds = {self._slot_kind(trial) for trial in waiting}
+        kinds = {slot_kind(trial, self.slots, self.registry) for trial in waiting}
         return [slot for slot in self.slots if slot.kind in kinds]
-
-    def _slot_kind(self, trial: Trial) -> str:
-        has_gpu = any(slot.kind == "gpu" for slot in self.slots)
-        return "gpu" if has_gpu and self.registry.backends[trial.backend].uses_gpus else "cpu"
 
     def _stop_on_signals(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         def stop() -> None:
@@ -145,7 +141,8 @@ class Runner:
     async def _work(self, slot: Slot, waiting: list[Trial]) -> None:
         """Take trials for this slot until none is left."""
         while True:
-            trial = next((trial for trial in waiting if self._slot_kind(trial) == slot.kind), None)
+            fitting = (trial for trial in waiting if slot_kind(trial, self.slots, self.registry) == slot.kind)
+            trial = next(fitting, None)
             if trial is None:
                 return
             waiting.remove(trial)
@@ -158,6 +155,7 @@ class Runner:
             trial.trial_id,
             device=slot.name,
             concurrency=self._concurrency,
+            per_device=slot.per_device,
             environment_hash=self.environment_hashes.get(trial.backend, ""),
         )
         self.observer.launched(trial, slot)
@@ -204,6 +202,12 @@ class Runner:
         return replace(job, parity_steps=self.parity_steps)
 
 
+def slot_kind(trial: Trial, slots: Sequence[Slot], registry: Registry) -> str:
+    """Return the kind of slot a trial runs on: a GPU where there is one and its backend uses it."""
+    has_gpu = any(slot.kind == "gpu" for slot in slots)
+    return "gpu" if has_gpu and registry.backends[trial.backend].uses_gpus else "cpu"
+
+
 def training_job(
     registry: Registry,
     folder: RunFolder,
@@ -223,6 +227,7 @@ def training_job(
         module_paths=registry.module_paths,
         device=slot.device,
         num_threads=slot.num_threads,
+        cores=slot.cores,
         train_path=str(corpus.train_path.absolute()),
         valid_path=str(corpus.valid_path.absolute()),
         vocabulary_path=str(corpus.vocabulary_path.absolute()),

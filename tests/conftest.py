@@ -54,6 +54,14 @@ class Trained:
         return found
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_timing_unless_asked() -> Iterator[None]:
+    """Half a minute of timing after every small run would be most of the suite's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARNESS_TIMING", "off")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _no_plugin_file_stays_imported() -> Iterator[None]:
     before = set(sys.modules)
@@ -152,13 +160,17 @@ def prepare_run(
 
 
 def execute_run(
-    prepared: run.PreparedRun, *, console: Console | None = None, parity_steps: int = 0, **limits: float
+    prepared: run.PreparedRun,
+    *,
+    console: Console | None = None,
+    parity_steps: int = 0,
+    timing: str = "off",
+    **limits: float,
 ) -> Trained:
-    """Run what is prepared, in real workers, without a report, and without the reference's worker unless asked."""
+    """Run what is prepared, in real workers, without a report, the reference's worker and timing unless asked."""
+    measures = run.Measures(parity_steps=parity_steps, timing=timing)
     with prepared.folder.opened():
-        outcome = run.execute(
-            prepared, Limits(**limits), parity_steps, ["harness", "run"], console or Console(quiet=True)
-        )
+        outcome = run.execute(prepared, Limits(**limits), measures, ["harness", "run"], console or Console(quiet=True))
     return Trained(outcome, prepared)
 
 

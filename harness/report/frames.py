@@ -33,7 +33,8 @@ _MORE_TRIAL_COLUMNS = (
     "text", "tokens", "partition", "dropout", "vocab_size", "corpus_digest", "unigram_valid_perplexity",
     "num_epochs_done", "best_valid_perplexity", "best_epoch", "train_loss", "valid_loss", "valid_seconds",
     "first_step_seconds", "compile_seconds", "attempts", "resumed_epochs", "slot", "versions", "environment",
-    "environment_hash", "parity_steps",
+    "environment_hash", "parity_steps", "timed_by", "timing_note", "flops_per_token", "device_flops_per_s",
+    "device_bytes_per_s", "per_device",
 )  # fmt: skip
 
 _EPOCH_COLUMNS = (
@@ -46,12 +47,12 @@ _TIMING_COLUMNS = ("trial_id", "phase", "round", "block", "tokens", "seconds", "
 _WHOLE = (
     "train_tokens", "num_layers", "num_hiddens", "num_steps", "batch_size", "num_epochs", "seed", "num_threads",
     "concurrency", "num_params", "peak_rss_bytes", "peak_device_bytes", "vocab_size", "num_epochs_done", "best_epoch",
-    "attempts", "resumed_epochs", "parity_steps",
+    "attempts", "resumed_epochs", "parity_steps", "per_device",
 )  # fmt: skip
 _TEXT = (
     "trial_id", "status", "reason", "cell", "backend", "implementation", "corpus", "authors", "optimizer", "device",
     "text", "tokens", "partition", "corpus_digest", "slot", "versions", "environment",
-    "environment_hash",
+    "environment_hash", "timed_by", "timing_note",
 )  # fmt: skip
 
 SETTINGS = tuple(field.name for field in fields(Trial) if field.name != "seed")
@@ -153,14 +154,23 @@ def _frame_timings(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return frame[list(_TIMING_COLUMNS)]
 
 
-def throughput(timings: pd.DataFrame) -> pd.DataFrame:
-    """Return each trial's tokens_per_s: the median of its training blocks, with its 95 % interval.
+def throughput(timings: pd.DataFrame, timed_by: pd.Series) -> pd.DataFrame:
+    """Return each trial's tokens_per_s: the median of its kind's blocks in the timing phase, with its 95 % interval.
 
-    A trial's first block, in which caches and clocks warm up, counts only where there is no other.
+    ``timed_by`` names by trial_id the trial whose measurement it shares. A trial that was not timed has the median of
+    its own training blocks, of which the first, in which caches and clocks warm up, counts only where it is alone.
     """
+    alone = timings[(timings["phase"] == "timing") & timings["tokens_per_s"].notna()]
+    shared = _medians(alone).reindex(timed_by.dropna()).set_axis(timed_by.dropna().index)
     blocks = timings[(timings["phase"] == "training") & timings["tokens_per_s"].notna()]
     by_trial = blocks.groupby("trial_id", sort=False)["tokens_per_s"]
     blocks = blocks[(by_trial.cumcount() > 0) | (by_trial.transform("size") == 1)]
+    trained = _medians(blocks)
+    timed = shared.dropna(subset=["tokens_per_s"])
+    return pd.concat([timed, trained.drop(timed.index, errors="ignore")])
+
+
+def _medians(blocks: pd.DataFrame) -> pd.DataFrame:
     ordered = blocks.sort_values(["trial_id", "tokens_per_s"])
     rates = ordered.groupby("trial_id", sort=False)["tokens_per_s"]
     rank = rates.cumcount().to_numpy()
@@ -181,7 +191,8 @@ def _frame_trials(
     columns = (*TRIAL_COLUMNS, *_MORE_TRIAL_COLUMNS)
     known = pd.DataFrame([_flat(record) for record in records], columns=list(columns)).set_index("trial_id")
     known["unigram_valid_perplexity"] = known["corpus_digest"].map(_unigram_perplexities(manifest))
-    for measured in (_last_epochs(epochs), _best_epochs(epochs), _epoch_sums(epochs), throughput(timings)):
+    rates = throughput(timings, known["timed_by"].where(known["timed_by"].notna() & (known["timed_by"] != "")))
+    for measured in (_last_epochs(epochs), _best_epochs(epochs), _epoch_sums(epochs), rates):
         for name in measured.columns:
             known[name] = measured[name].reindex(known.index)
     known["num_epochs_done"] = known["num_epochs_done"].fillna(0)
@@ -189,6 +200,7 @@ def _frame_trials(
     for name in columns:
         known[name] = _typed(name, known[name])
     known["compile_seconds"] = _compile_seconds(known)
+    known["model_flops_utilization"] = known["tokens_per_s"] * known["flops_per_token"] / known["device_flops_per_s"]
     return known[list(columns)]
 
 

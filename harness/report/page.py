@@ -101,6 +101,9 @@ def _measured(run: Run) -> dict[str, Any]:
     trials = run.trials[run.trials["num_epochs_done"] > 0]
     return {
         "any": bool(len(trials)),
+        "alone": bool((trials["timed_by"] != "").any()),
+        "in_training": bool((trials["timed_by"] == "").any()),
+        "device_rate": wording.flops_rate(trials["device_flops_per_s"].max()),
         "concurrency": sorted(int(value) for value in trials["concurrency"].dropna().unique()),
         "threads": sorted(int(value) for value in trials["num_threads"].dropna().unique()),
         "certified": certified(run.trials),

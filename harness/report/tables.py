@@ -107,7 +107,17 @@ def _valid_perplexity(row: Record) -> Cell:
 def _rate(row: Record) -> Cell:
     value = row["tokens_per_s"]
     note = wording.bracket(row["tokens_per_s_low"], row["tokens_per_s_high"], wording.rate)
-    return Cell(text=wording.rate(value), value=_sortable(value), note=note)
+    how = _word_timing(row)
+    return Cell(text=wording.rate(value), value=_sortable(value), note=", ".join(part for part in (note, how) if part))
+
+
+def _word_timing(row: Record) -> str:
+    """Return what a reader must know of a rate that was not taken alone on a quiet machine."""
+    if not _is_finite(row["tokens_per_s"]):
+        return ""
+    if not row["timed_by"]:
+        return "while training"
+    return str(row["timing_note"]).split(":")[0]
 
 
 _MEASURES = (
@@ -116,13 +126,18 @@ _MEASURES = (
     _measure("Bits per character", "valid_bits_per_char", wording.ratio),
     _measure("Accuracy", "valid_accuracy", wording.ratio),
     Column(heading="Tokens per second", cell=_rate),
+    _measure("Utilization", "model_flops_utilization", wording.ratio),
     _measure("Training, s", "train_seconds", wording.seconds),
     _measure("Parity difference", "parity_max_rel_diff", lambda value: f"{value:.1e}" if _is_finite(value) else "–"),
     _measure("Parameters", "num_params", wording.count),
     _measure("Memory, MB", "peak_rss_bytes", wording.megabytes),
     _measure("GPU memory, MB", "peak_device_bytes", wording.megabytes),
 )
-_OPTIONAL = {"GPU memory, MB": "peak_device_bytes", "Parity difference": "parity_max_rel_diff"}
+_OPTIONAL = {
+    "GPU memory, MB": "peak_device_bytes",
+    "Parity difference": "parity_max_rel_diff",
+    "Utilization": "model_flops_utilization",
+}
 """Columns that only some runs fill."""
 _TRIAL = Column(heading="Trial", cell=lambda row: Cell(text=row["trial_id"], value=row["trial_id"]), kind="id")
 

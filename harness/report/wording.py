@@ -45,6 +45,11 @@ def rate(value: float) -> str:
     return _scaled(value, ((1e9, "G"), (1e6, "M"), (1e3, "k")))
 
 
+def flops_rate(value: float) -> str:
+    """Word floating-point operations per second: 137 GFLOP/s."""
+    return f"{_scaled(value, ((1e12, 'T'), (1e9, 'G'), (1e6, 'M')))}FLOP/s" if _is_finite(value) else MISSING
+
+
 def count(value: float) -> str:
     """Word a whole number with its thousands set apart."""
     return f"{int(value):,}".replace(",", NARROW) if _is_finite(value) else MISSING

@@ -1,6 +1,7 @@
 """`python -m harness.worker JOB.json`: train one trial, or generate text from its checkpoint."""
 
 import json
+import os
 import sys
 import time
 import traceback
@@ -21,6 +22,7 @@ from harness.worker.network import Architecture, canonical_shapes
 from harness.worker.parity import first_steps
 from harness.worker.sampling import generate
 from harness.worker.targets import resolve
+from harness.worker.timing import time_training, watch_device
 from harness.worker.training import DivergedError, train
 from harness.worker.trial import Trial
 from harness.worker.weights import Weights, initial_weights, num_params
@@ -31,6 +33,8 @@ def main(job_path: str) -> int:
     connection = Connection.from_environment()
     job = Job.read(Path(job_path))
     sys.path.extend(job.module_paths)
+    if job.cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, job.cores)  # before any framework counts the cores it may use
     try:
         _WORK[job.kind](job, connection)
         return 0
@@ -130,7 +134,20 @@ def _refer(job: Job, connection: Connection) -> None:
     connection.send(first_steps(model, job.trial, _mapped(job.train_path), job.parity_steps))
 
 
-_WORK = {"train": _train, "sample": _sample, "reference": _refer}
+def _time(job: Job, connection: Connection) -> None:
+    backend: Backend = resolve(job.backend_target)(job.device, job.num_threads)
+    equations: Equations = resolve(job.equations)
+    model = _build(job, backend, equations, architecture_of(job.trial))
+    model.load(_initial_weights(job.trial, equations))
+    tokens = _mapped(job.train_path)
+    time_training(backend, model, job.trial, tokens, job.block_seconds, sys.stdin, connection.send)
+
+
+def _watch(job: Job, connection: Connection) -> None:
+    watch_device(resolve(job.backend_target)(job.device, job.num_threads), sys.stdin, connection.send)
+
+
+_WORK = {"train": _train, "sample": _sample, "reference": _refer, "time": _time, "watch": _watch}
 
 
 def _initial_weights(trial: Trial, equations: Equations) -> Weights:

@@ -91,6 +91,10 @@ class Backend(Protocol):
         """Build the model from the cell's equations under the backend's own autodiff."""
         ...
 
+    def product_seconds(self, size: int) -> float:
+        """Return the seconds of one float32 product of square matrices on the device, from start to its end there."""
+        ...
+
     def peak_device_bytes(self) -> int | None:
         """Return the device's memory high-water mark; None where the device is the CPU."""
         ...

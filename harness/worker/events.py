@@ -106,9 +106,32 @@ class Sampled:
     text: str
 
 
-Event = Started | Progress | FirstSteps | EpochEnded | Finished | Diverged | Failed | Sampled
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A timing worker is warm and waits to be asked for blocks."""
+
+    name: ClassVar[str] = "ready"
+    amount: float
+    """What each of its blocks does: tokens, or floating-point operations."""
+    flops_per_s: float
+    """The framework's best rate of a large float32 product on the worker's device."""
+    bytes_per_s: float
+    """The host's copy bandwidth; 0 where it was not measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """One timed block; the clock was read after its result was."""
+
+    name: ClassVar[str] = "block"
+    amount: float
+    seconds: float
+
+
+Event = Started | Progress | FirstSteps | EpochEnded | Finished | Diverged | Failed | Sampled | Ready | Block
 _KINDS: dict[str, type] = {
-    kind.name: kind for kind in (Started, Progress, FirstSteps, EpochEnded, Finished, Diverged, Failed, Sampled)
+    kind.name: kind
+    for kind in (Started, Progress, FirstSteps, EpochEnded, Finished, Diverged, Failed, Sampled, Ready, Block)
 }
 
 

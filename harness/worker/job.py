@@ -21,9 +21,13 @@ class SampleRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One worker's work: train the trial, generate text from its checkpoint, or make its float64 reference."""
+    """One worker's work.
 
-    kind: Literal["train", "sample", "reference"]
+    Train the trial, generate text from its checkpoint, make its float64 reference, time blocks of its training, or
+    watch the device with a product of known size.
+    """
+
+    kind: Literal["train", "sample", "reference", "time", "watch"]
     trial: Trial
     equations: str
     """Module of the cell's equations."""
@@ -47,6 +51,10 @@ class Job:
     """Epochs of this trial the ledger already holds; a checkpoint that is ahead of them is not resumed."""
     parity_steps: int = 5
     """First minibatches whose figures are reported for the certificate."""
+    cores: tuple[int, ...] = ()
+    """The CPU cores the worker is kept on; none is any."""
+    block_seconds: float = 0.2
+    """About how long a timed block lasts."""
     report_seconds: float = 1.0
     """At most this long between two reports of a training worker."""
     checkpoint_seconds: float = 10.0
@@ -63,4 +71,5 @@ class Job:
         values["trial"] = Trial.from_dict(values["trial"])
         values["sample"] = SampleRequest(**values["sample"])
         values["module_paths"] = tuple(values["module_paths"])
+        values["cores"] = tuple(values["cores"])
         return cls(**values)

@@ -2,10 +2,12 @@
 
 import os
 import platform
+import time
 from dataclasses import replace
 
 import jax
 import jaxlib
+import numpy as np
 
 from harness.worker.backends import Model
 from harness.worker.cells import Equations
@@ -47,6 +49,13 @@ class JaxBackend:
         forward_only = replace(architecture, optimizer="sgd", learning_rate=0.0, grad_clip=0.0, seed=0)
         network = ScratchNetwork(equations, forward_only)
         return JaxModel(network, canonical_shapes(equations, architecture), architecture)
+
+    def product_seconds(self, size: int) -> float:
+        """Time one product; the caller's first one compiles it."""
+        matrix = jax.device_put(np.ones((size, size), np.float32), self._device).block_until_ready()
+        since = time.perf_counter()
+        (matrix @ matrix).block_until_ready()
+        return time.perf_counter() - since
 
     def peak_device_bytes(self) -> int | None:
         """Return the allocator's high-water mark on a GPU, None on the CPU."""

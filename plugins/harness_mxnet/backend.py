@@ -1,6 +1,7 @@
 """The MXNet backend inside a worker. Its GPU path has never run on a GPU."""
 
 import platform
+import time
 
 import mxnet as mx
 
@@ -39,6 +40,14 @@ class MXNetBackend:
     def scratch(self, equations: Equations, architecture: Architecture) -> Model:
         """Build the model from the cell's equations."""
         return MXNetModel(ScratchNetwork(equations, architecture, self.device), architecture, self.device)
+
+    def product_seconds(self, size: int) -> float:
+        """Time one product."""
+        matrix = mx.nd.ones((size, size), ctx=self.device)
+        matrix.wait_to_read()
+        since = time.perf_counter()
+        mx.nd.dot(matrix, matrix).wait_to_read()
+        return time.perf_counter() - since
 
     def peak_device_bytes(self) -> int | None:
         """Return what the GPU has less free than before, None on the CPU: MXNet's pool gives nothing back."""

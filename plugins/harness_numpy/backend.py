@@ -1,5 +1,6 @@
 """The NumPy backend inside a worker."""
 
+import time
 from importlib.metadata import version
 from typing import Any
 
@@ -33,6 +34,15 @@ class NumpyBackend:
         return NumpyModel(
             ScratchNetwork(equations, architecture), canonical_shapes(equations, architecture), architecture
         )
+
+    def product_seconds(self, size: int) -> float:
+        """Time one product."""
+        matrix = np.ones((size, size), np.float32)
+        product = np.empty_like(matrix)
+        product.fill(0)  # its pages are there before the clock is read
+        since = time.perf_counter()
+        np.dot(matrix, matrix, out=product)
+        return time.perf_counter() - since
 
     def peak_device_bytes(self) -> int | None:
         """Return None: there is no device beside the CPU."""

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import time
 
 # Both are read at import. A user's own Keras may stand on another framework.
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -43,6 +44,14 @@ class TensorflowBackend:
     def scratch(self, equations: Equations, architecture: Architecture) -> Model:
         """Build the model from the cell's equations."""
         return TensorflowModel(ScratchNetwork(equations, architecture), architecture)
+
+    def product_seconds(self, size: int) -> float:
+        """Time one product; reading an element of it waits for the device."""
+        matrix = tf.ones((size, size))
+        float(matrix[0, 0])
+        since = time.perf_counter()
+        float(tf.matmul(matrix, matrix)[0, 0])
+        return time.perf_counter() - since
 
     def peak_device_bytes(self) -> int | None:
         """Return the allocator's high-water mark on a GPU, None on the CPU."""

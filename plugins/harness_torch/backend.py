@@ -1,6 +1,7 @@
 """The PyTorch backend inside a worker. Its GPU path has never run on a GPU."""
 
 import platform
+import time
 
 import torch
 
@@ -45,6 +46,20 @@ class TorchBackend:
     def scratch(self, equations: Equations, architecture: Architecture) -> Model:
         """Build the model from the cell's equations."""
         return TorchModel(ScratchNetwork(equations, architecture, self.device), architecture, self.device)
+
+    def product_seconds(self, size: int) -> float:
+        """Time one product."""
+        matrix = torch.ones(size, size, device=self.device)
+        product = torch.zeros_like(matrix)
+        self._wait()
+        since = time.perf_counter()
+        torch.mm(matrix, matrix, out=product)
+        self._wait()
+        return time.perf_counter() - since
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
     def peak_device_bytes(self) -> int | None:
         """Return the allocator's high-water mark on a GPU, None on the CPU."""

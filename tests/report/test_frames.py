@@ -7,7 +7,8 @@ import pytest
 from invented_runs import FINISHED, STARTED, UNIGRAM, begin, epoch, finish, trial
 
 from harness.errors import RunFolderError
-from harness.report.frames import read_run, throughput
+from harness.report import frames
+from harness.report.frames import read_run
 
 # Copied from the design, not from the code: other programs rely on these columns and their order.
 DESIGNED = """
@@ -105,6 +106,18 @@ def blocks(rates, trial_id="a", phase="training", round_=1):
     return pd.DataFrame(
         {"trial_id": trial_id, "phase": phase, "round": round_, "block": range(len(rates)), "tokens_per_s": rates}
     ).astype({"tokens_per_s": float})
+
+
+def throughput(timings, **timed_by):
+    return frames.throughput(timings, pd.Series(timed_by, dtype=object))
+
+
+def test_a_timed_trial_has_the_median_of_all_blocks_of_its_kind_and_no_other_blocks():
+    timings = pd.concat(
+        [blocks([5, 6, 7]), blocks([10, 11, 12], phase="timing"), blocks([1, 2], "b"), blocks([3], "c")]
+    )
+    rates = throughput(timings, a="a", b="a")["tokens_per_s"].to_dict()
+    assert rates == {"a": 11, "b": 11, "c": 3}
 
 
 def test_throughput_is_the_median_of_the_blocks_after_the_first():

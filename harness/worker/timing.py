@@ -1,0 +1,110 @@
+"""The timing phase inside a worker: blocks of work done on demand, each ended by reading its result.
+
+The parent keeps many such workers warm and asks them in turn, so that what disturbs the machine disturbs
+all alike (Mytkowicz et al. 2009, "Producing Wrong Data Without Doing Anything Obviously Wrong!").
+"""
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from harness.worker.backends import Backend, Ids, Model
+from harness.worker.events import Block, Ready
+from harness.worker.minibatches import Tokens, training_minibatches
+from harness.worker.training import Report
+from harness.worker.trial import Trial
+
+WARM_UP_SECONDS = 0.5
+"""At least so long a worker trains before its first block: for caches, compilers and autotuners."""
+PRODUCT_SIZE = 1536
+"""Rows and columns of the sentinel's matrices: large enough for the device's best rate, done in a tenth of a second."""
+_PRODUCT_FLOPS = 2.0 * PRODUCT_SIZE**3
+STREAM_BYTES = 1 << 27
+"""Each of the two arrays whose copy measures memory bandwidth: beyond a core's share of any cache."""
+
+
+def time_training(
+    backend: Backend,
+    model: Model,
+    trial: Trial,
+    train_tokens: Tokens,
+    block_seconds: float,
+    asked: Iterable[str],
+    report: Report,
+) -> None:
+    """Warm the model up, then train one block of steps whenever asked, and report it: its amounts are tokens."""
+    steps = _Steps(model, trial, train_tokens)
+    since = time.perf_counter()
+    first_step_seconds = steps.seconds_of(1)
+    step_seconds = steps.seconds_of(2) / 2
+    while time.perf_counter() - since < WARM_UP_SECONDS + first_step_seconds:
+        count = max(1, math.ceil(0.5 * block_seconds / step_seconds))
+        step_seconds = steps.seconds_of(count) / count
+    count = max(1, math.ceil(block_seconds / step_seconds))
+    tokens = float(count * trial.batch_size * trial.num_steps)
+    report(Ready(amount=tokens, flops_per_s=flops_per_s(backend), bytes_per_s=0.0))
+    for _ in asked:
+        report(Block(amount=tokens, seconds=steps.seconds_of(count)))
+
+
+class _Steps:
+    """Training steps without end: the first epoch's minibatches again and again."""
+
+    def __init__(self, model: Model, trial: Trial, train_tokens: Tokens) -> None:
+        self._model = model
+        self._trial = trial
+        self._tokens = train_tokens
+        self._state = model.initial_state(trial.batch_size)
+        model.begin_epoch(1)
+        self._minibatches = self._forever()
+
+    def seconds_of(self, count: int) -> float:
+        """Train so many steps, read the last loss, and only then the clock."""
+        since = time.perf_counter()
+        handles = []
+        for _ in range(count):
+            X, Y = next(self._minibatches)
+            handle, self._state = self._model.train_step(X, Y, self._state)
+            handles.append(handle)
+        self._model.read(handles)
+        return time.perf_counter() - since
+
+    def _forever(self) -> Iterator[tuple[Ids, Ids]]:
+        trial = self._trial
+        while True:
+            minibatches = training_minibatches(
+                self._tokens, trial.batch_size, trial.num_steps, trial.partition, trial.seed, epoch=1
+            )
+            for X, Y in minibatches:
+                if not minibatches.carries_state:
+                    self._state = self._model.initial_state(trial.batch_size)
+                yield X, Y
+
+
+def watch_device(backend: Backend, asked: Iterable[str], report: Report) -> None:
+    """Measure memory bandwidth once, then one large product whenever asked: the sentinel.
+
+    Its amounts are floating-point operations; a drop in their rate shows a disturbance the trials felt too.
+    """
+    report(Ready(amount=_PRODUCT_FLOPS, flops_per_s=flops_per_s(backend), bytes_per_s=_bytes_per_s()))
+    for _ in asked:
+        report(Block(amount=_PRODUCT_FLOPS, seconds=backend.product_seconds(PRODUCT_SIZE)))
+
+
+def flops_per_s(backend: Backend) -> float:
+    """Return the backend's best rate of four large products; the first of them warms up."""
+    return _PRODUCT_FLOPS / min(backend.product_seconds(PRODUCT_SIZE) for _ in range(4))
+
+
+def _bytes_per_s() -> float:
+    """Return the host's copy bandwidth with one thread, reads and writes counted: the best of five."""
+    source = np.ones(STREAM_BYTES // 4, np.float32)
+    target = np.empty_like(source)
+    best = math.inf
+    for _ in range(5):
+        since = time.perf_counter()
+        np.copyto(target, source)
+        best = min(best, time.perf_counter() - since)
+    return 2.0 * STREAM_BYTES / best
