@@ -34,6 +34,8 @@ class Backend:
     requirements: tuple[str, ...]
     """PEP 508 requirements of the worker's interpreter."""
     target: str
+    gpu_requirements: tuple[str, ...] = ()
+    """What an environment built on a machine with GPUs holds instead, where that differs."""
     requires_python: str = ""
     preference: int = 0
     """Where no backend is named, the available one with the largest preference runs."""

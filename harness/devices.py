@@ -4,6 +4,7 @@ import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from harness.errors import UsageError
@@ -42,21 +43,26 @@ class Slot:
 
 def find_gpus() -> list[Gpu]:
     """Return the NVIDIA GPUs the driver reports and CUDA_VISIBLE_DEVICES admits; none where there is no driver."""
+    return visible(driver_gpus(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+@cache
+def driver_gpus() -> tuple[Gpu, ...]:
+    """Return every NVIDIA GPU the driver reports; none where there is no driver."""
     try:
         import pynvml
     except ImportError:
-        return []
+        return ()
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
-        return []
+        return ()
     try:
-        gpus = [_gpu(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount())]
+        return tuple(_gpu(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
     except pynvml.NVMLError:
-        return []
+        return ()
     finally:
         pynvml.nvmlShutdown()
-    return visible(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
 def _gpu(pynvml: Any, index: int) -> Gpu:

@@ -311,7 +311,7 @@ def _require_descriptor(descriptor: object, kind: type, hook_name: str) -> None:
         if not _fits(value, hint):
             raise TypeError(f"{kind.__name__}({field_name}={value!r:.80}): that is not {_words(hint)}")
     if isinstance(descriptor, Backend):
-        for requirement in descriptor.requirements:
+        for requirement in (*descriptor.requirements, *descriptor.gpu_requirements):
             Requirement(requirement)
         SpecifierSet(descriptor.requires_python)
     name = getattr(descriptor, "name", "")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness import run
-from harness.devices import Gpu, available_cores, find_gpus, slots, visible
+from harness.devices import Gpu, available_cores, core_numbers, find_gpus, slots, visible
 from harness.errors import UsageError
 
 GPUS = [Gpu(index=index, name="Pretended", memory_bytes=1 << 34) for index in range(3)]
@@ -91,6 +91,30 @@ def test_a_machine_without_a_driver_has_no_gpus() -> None:
     if Path("/dev/nvidia0").exists():
         pytest.skip("this machine has an NVIDIA GPU")
     assert find_gpus() == []
+
+
+def test_several_workers_share_a_gpu_only_when_asked() -> None:
+    shared = slots("0,1", 1, 1, GPUS, per_device=2)
+    assert [slot.name for slot in shared] == ["gpu:0/0", "gpu:0/1", "gpu:1/0", "gpu:1/1", "cpu:0"]
+    assert [slot.per_device for slot in shared] == [2, 2, 2, 2, 1]
+    assert shared[0].environment == shared[1].environment
+
+
+@pytest.mark.skipif(available_cores() < 2, reason="one core alone leaves nothing to keep apart")
+def test_workers_that_fill_the_cores_are_kept_apart_and_fewer_are_not() -> None:
+    kept = [slot.cores for slot in slots("cpu", None, 1, [])]
+    assert sorted(core for cores in kept for core in cores) == list(core_numbers())
+    assert all(len(cores) == 1 for cores in kept)
+    assert slots("cpu", 1, 1, [])[0].cores == ()
+    assert all(slot.cores == () for slot in slots("auto", None, 1, GPUS))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system keeps no process on a core")
+@pytest.mark.skipif(available_cores() < 2, reason="one core alone leaves nothing to keep apart")
+def test_a_worker_stays_on_its_core(prepare: Callable[..., Any], execute: Callable[..., Any]) -> None:
+    trained = execute(prepare("rnn,where", "where", jobs=available_cores(), seeds=(0, 1)))
+    seen = [tuple(json.loads(row["versions"]["cores"])) for row in trained.trials]
+    assert all(len(cores) == 1 for cores in seen)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 
 from harness.corpus.cache import default_cache_dir
 from harness.descriptors import Backend
+from harness.devices import driver_gpus
 
 WORKER_REQUIREMENTS = ("pluggy>=1.5", "safetensors>=0.4.3")
 """What every worker needs beside its backend's own: checkpoints, and plugins that are one file."""
@@ -83,9 +84,13 @@ def environments_dir() -> Path:
 
 
 def requirements_of(backend: Backend) -> tuple[str, ...]:
-    """Return what the backend's environment must hold; the backend's own word on a distribution wins."""
-    own = {Requirement(text).name for text in backend.requirements}
-    return (*backend.requirements, *(text for text in WORKER_REQUIREMENTS if Requirement(text).name not in own))
+    """Return what the backend's environment must hold here; the backend's own word on a distribution wins.
+
+    On a machine with GPUs that is the framework's build for them, in an environment of its own.
+    """
+    wanted = backend.gpu_requirements if backend.gpu_requirements and driver_gpus() else backend.requirements
+    own = {Requirement(text).name for text in wanted}
+    return (*wanted, *(text for text in WORKER_REQUIREMENTS if Requirement(text).name not in own))
 
 
 def place_of(backend: Backend, python_minor: str) -> Built:

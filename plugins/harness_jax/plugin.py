@@ -13,6 +13,7 @@ def harness_backends() -> Sequence[Backend]:
             name="jax",
             title="JAX",
             requirements=("jax>=0.6", "numpy>=2.0", "safetensors>=0.4.3"),
+            gpu_requirements=("jax[cuda12]>=0.6", "numpy>=2.0", "safetensors>=0.4.3"),
             target="harness_jax.backend:JaxBackend",
             preference=8,
             uses_gpus=True,

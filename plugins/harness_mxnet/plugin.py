@@ -14,6 +14,7 @@ def harness_backends() -> Sequence[Backend]:
             title="Apache MXNet",
             # MXNet 1.9.1 is the last release and needs `np.bool`, which NumPy 1.24 took away.
             requirements=("mxnet==1.9.1", "numpy==1.23.5", "safetensors>=0.4.3"),
+            gpu_requirements=("mxnet-cu112==1.9.1", "numpy==1.23.5", "safetensors>=0.4.3"),
             # NumPy 1.23.5 has no wheel for Python 3.12.
             requires_python=">=3.11,<3.12",
             target="harness_mxnet.backend:MXNetBackend",

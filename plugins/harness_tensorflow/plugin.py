@@ -14,6 +14,7 @@ def harness_backends() -> Sequence[Backend]:
             name="tensorflow",
             title="TensorFlow / Keras 3",
             requirements=(f"{_distribution()}>=2.19", "numpy>=1.26", "safetensors>=0.4.3"),
+            gpu_requirements=("tensorflow[and-cuda]>=2.19", "numpy>=1.26", "safetensors>=0.4.3"),
             target="harness_tensorflow.backend:TensorflowBackend",
             preference=6,
             uses_gpus=True,

@@ -5,6 +5,10 @@ import sys
 
 import pytest
 
+from harness import registry
+from harness.devices import Gpu
+from harness.environments import store
+
 
 def test_a_run_says_which_command_builds_what_it_needs_and_builds_nothing(harness, cache):
     result = harness("run", "--plugins", "rnn,old-numpy")
@@ -48,3 +52,12 @@ def test_the_list_goes_on_past_a_backend_no_python_fits(harness):
     result = harness("env", "list")
     assert result.returncode == 0
     assert "needs Python ==2.7.*" in result.stdout
+
+
+def test_a_machine_with_gpus_gets_the_frameworks_build_for_them_in_an_environment_of_its_own(monkeypatch):
+    backend = registry.load().backend("jax")
+    plain = store.place_of(backend, "3.11"), store.requirements_of(backend)
+    monkeypatch.setattr(store, "driver_gpus", lambda: (Gpu(index=0, name="Pretended", memory_bytes=1 << 34),))
+    assert store.requirements_of(backend)[0].startswith("jax[cuda12]")
+    assert plain[1][0].startswith("jax>=")
+    assert store.place_of(backend, "3.11").path != plain[0].path
