@@ -57,6 +57,24 @@ class Implementation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """A model that is not recurrent and takes no training steps: fitted once a text, and set beside the cells.
+
+    ``target`` names a callable ``fit(text: TrainingText, say: Say) -> Fitted`` (see `harness.worker.baselines`); it
+    is called inside a worker of the harness's own interpreter.
+    """
+
+    name: str
+    title: str
+    source: str
+    target: str
+    family: str = ""
+    """A name that selects several baselines at once, as 'ngram' does its orders."""
+    requirements: tuple[str, ...] = ()
+    """PEP 508 requirements it has beside the harness's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Corpus:
     """A named text, or several by several authors.
 

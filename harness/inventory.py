@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.descriptors import Corpus
-from harness.environments import interpreter_for
+from harness.environments import interpreter_for, why_not
 from harness.errors import EnvironmentMissing
 from harness.registry import Origin, Registry
 
@@ -14,7 +14,7 @@ TITLES_WIDTH = 120
 
 
 def table(registry: Registry, *, width: int) -> Table:
-    """Return one row for each cell, backend, implementation and corpus, and for each broken plugin.
+    """Return one row for each cell, backend, implementation, baseline and corpus, and for each broken plugin.
 
     A terminal narrower than `TITLES_WIDTH` gets no titles.
     """
@@ -30,7 +30,13 @@ def table(registry: Registry, *, width: int) -> Table:
 
 def _rows(registry: Registry) -> list[tuple[str, str, str, str, str]]:
     """Return kind, name, title, distribution with its version, and whether it can run."""
-    rows = [*_cells(registry), *_backends(registry), *_implementations(registry), *_corpora(registry)]
+    rows = [
+        *_cells(registry),
+        *_backends(registry),
+        *_implementations(registry),
+        *_baselines(registry),
+        *_corpora(registry),
+    ]
     sound = [
         (kind, name, title, _distribution(registry.origins[kind, name]), state) for kind, name, title, state in rows
     ]
@@ -91,6 +97,13 @@ def _implementations(registry: Registry) -> list[tuple[str, str, str, str]]:
         ("implementation", f"{cell}/{backend}/{name}", "", f"with the {backend} backend")
         for (cell, backend), implementations in registry.implementations.items()
         for name in implementations
+    ]
+
+
+def _baselines(registry: Registry) -> list[tuple[str, str, str, str]]:
+    return [
+        ("baseline", name, baseline.title, f"no: {missing}" if (missing := why_not(baseline)) else "yes")
+        for name, baseline in registry.baselines.items()
     ]
 
 

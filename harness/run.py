@@ -25,6 +25,7 @@ from harness.prediction import Prediction, predict
 from harness.registry import Registry
 from harness.run_folder import RunFolder
 from harness.runner import Limits, Runner
+from harness.worker.trial import Trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,7 @@ def prepare(
     plan = planning.plan(selection, registry, corpora)
     if not plan.runnable:
         raise EnvironmentMissing(" ".join(plan.skips))
-    for corpus in corpora:
+    for corpus in corpora if any(not trial.is_baseline for trial in plan.runnable) else ():
         for batch_size in selection.batch_sizes:
             for num_steps in selection.steps:
                 check_long_enough(corpus, batch_size, num_steps)
@@ -127,9 +128,7 @@ def read_corpora(texts: TextSelection, registry: Registry, console: Console) -> 
 def describe_plan(run: PreparedRun) -> str:
     """Return the plan, the skips with their reasons and the predicted duration, for a terminal."""
     lines = [
-        f"{trial.trial_id}  {trial.corpus}, {trial.train_tokens:,} tokens, {trial.num_layers} x {trial.num_hiddens}, "
-        f"{_counted(trial.num_epochs, 'epoch')}, {trial.optimizer} {trial.learning_rate:g}, seed {trial.seed}, "
-        f"about {duration(seconds)}"
+        f"{trial.trial_id}  {trial.corpus}, {trial.train_tokens:,} tokens, {_settings(trial)}about {duration(seconds)}"
         for trial, seconds in zip(run.plan.runnable, run.prediction.trial_seconds, strict=True)
     ]
     lines += _skips(run.plan)
@@ -139,6 +138,15 @@ def describe_plan(run: PreparedRun) -> str:
         f"The report would be {run.folder.path / 'index.html'}."
     )
     return "\n".join(lines)
+
+
+def _settings(trial: Trial) -> str:
+    if trial.is_baseline:
+        return ""
+    return (
+        f"{trial.num_layers} x {trial.num_hiddens}, {_counted(trial.num_epochs, 'epoch')}, "
+        f"{trial.optimizer} {trial.learning_rate:g}, seed {trial.seed}, "
+    )
 
 
 def _skips(plan: Plan) -> list[str]:

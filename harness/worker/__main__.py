@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.worker import measures
 from harness.worker.backends import Backend, Model
+from harness.worker.baselines import fit_and_evaluate
 from harness.worker.cells import Equations
 from harness.worker.checkpoints import Checkpoint
 from harness.worker.connection import Connection
@@ -130,7 +131,7 @@ def _refer(job: Job, connection: Connection) -> None:
     connection.send(first_steps(model, job.trial, _mapped(job.train_path), job.parity_steps))
 
 
-_WORK = {"train": _train, "sample": _sample, "reference": _refer}
+_WORK = {"train": _train, "sample": _sample, "reference": _refer, "baseline": fit_and_evaluate}
 
 
 def _initial_weights(trial: Trial, equations: Equations) -> Weights:

@@ -21,13 +21,14 @@ class SampleRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One worker's work: train the trial, generate text from its checkpoint, or make its float64 reference."""
+    """One worker's work: train the trial, generate text from its checkpoint, make its reference, or fit a baseline."""
 
-    kind: Literal["train", "sample", "reference"]
+    kind: Literal["train", "sample", "reference", "baseline"]
     trial: Trial
     equations: str
-    """Module of the cell's equations."""
+    """Module of the cell's equations; empty for a baseline."""
     backend_target: str
+    """For a baseline, its own target."""
     implementation_target: str | None
     """None is the scratch implementation."""
     module_paths: tuple[str, ...]
