@@ -23,7 +23,17 @@ from harness.errors import RunFolderError
 from harness.plan import Plan
 from harness.registry import Registry
 
-_RECORDED_DISTRIBUTIONS = ("rnn-harness", "numpy", "autograd", "pandas", "altair", "pluggy", "safetensors", "scipy")
+_RECORDED_DISTRIBUTIONS = (
+    "rnn-harness",
+    "numpy",
+    "autograd",
+    "pandas",
+    "altair",
+    "pluggy",
+    "safetensors",
+    "scipy",
+    "zstandard",
+)
 
 
 @dataclass(frozen=True)
