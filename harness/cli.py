@@ -126,7 +126,7 @@ def main() -> None:
     type=_NAMES,
     default="bronte",
     show_default=True,
-    help="Named corpora, text files or folders (sub-folders are authors).",
+    help="Named corpora, text files or folders (sub-folders are authors), or sources as in markov:order=2,seed=1.",
 )
 @click.option(
     "--text",

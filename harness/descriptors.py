@@ -91,6 +91,8 @@ class Corpus:
     """Where the text comes from, for a reader."""
     size: str = field(default="")
     """About how large it is, for a reader: '0.7 MB, 32 chapters'."""
+    parameters: tuple[str, ...] = ()
+    """Of a corpus that is generated: 'name=default' each; ``--corpus NAME:name=value,…`` gives others."""
     downloaded: bool = False
     """Whether it is fetched over the network where ``--corpora-dir`` does not have it."""
 

@@ -108,10 +108,13 @@ def _baselines(registry: Registry) -> list[tuple[str, str, str, str]]:
 
 
 def _corpora(registry: Registry) -> list[tuple[str, str, str, str]]:
-    return [
-        ("corpus", corpus.name, f"{corpus.title} ({corpus.size})" if corpus.size else corpus.title, _reach(corpus))
-        for corpus in registry.corpora.values()
-    ]
+    return [("corpus", corpus.name, _corpus_title(corpus), _reach(corpus)) for corpus in registry.corpora.values()]
+
+
+def _corpus_title(corpus: Corpus) -> str:
+    size = f" ({corpus.size})" if corpus.size else ""
+    parameters = f"; {corpus.name}:{','.join(corpus.parameters)}" if corpus.parameters else ""
+    return f"{corpus.title}{size}{parameters}"
 
 
 def _reach(corpus: Corpus) -> str:

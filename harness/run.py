@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from harness import plan as planning
 from harness import run_folder
 from harness.corpus.cache import default_cache_dir
 from harness.corpus.documents import CorpusRequest
+from harness.corpus.entropy import known_entropy
 from harness.corpus.sources import read_documents
 from harness.corpus.tokenisation import tokenise
 from harness.corpus.tokenised import TokenisedCorpus, check_long_enough
@@ -106,7 +107,7 @@ def read_corpora(texts: TextSelection, registry: Registry, console: Console) -> 
         )
     cache = default_cache_dir()
     request = CorpusRequest(mirror=texts.corpora_dir, downloads=cache / "downloads", show_progress=console.is_terminal)
-    corpora = []
+    corpora: list[TokenisedCorpus] = []
     for name in texts.corpora:
         if name not in registry.corpora and not Path(name).exists():
             registry.reject_broken(name)
@@ -121,7 +122,8 @@ def read_corpora(texts: TextSelection, registry: Registry, console: Console) -> 
                     highlight=False,
                     soft_wrap=True,
                 )
-        corpora.extend(tokenised)
+        entropy = known_entropy(documents, texts.text, texts.tokens)
+        corpora.extend(replace(corpus, entropy=entropy) for corpus in tokenised)
     return corpora
 
 
