@@ -78,7 +78,10 @@ def main() -> None:
 
 @main.command()
 @click.option(
-    "--plugins", type=_NAMES, default=(), help="Cells and backends, as in lstm,gru,torch. [all cells, best backend]"
+    "--plugins",
+    type=_NAMES,
+    default=(),
+    help="Cells, backends and baselines, as in lstm,gru,torch,ngram. [all cells, best backend]",
 )
 @click.option("--layers", type=_COUNTS, default="1", show_default=True, help="Depths, as in 1-4 or 1,2,4.")
 @click.option("--hiddens", type=_COUNTS, default="128", show_default=True, help="Hidden units a layer.")
@@ -123,7 +126,7 @@ def main() -> None:
     type=_NAMES,
     default="bronte",
     show_default=True,
-    help="Named corpora, text files or folders (sub-folders are authors).",
+    help="Named corpora, text files or folders (sub-folders are authors), or sources as in markov:order=2,seed=1.",
 )
 @click.option(
     "--text",
@@ -215,7 +218,7 @@ def run(plugins_dir: Path | None, *, dry_run: bool, **options: Any) -> None:
 @main.command()
 @_plugins_dir
 def plugins(plugins_dir: Path | None) -> None:
-    """List cells, backends, implementations and corpora, and whether they can run here."""
+    """List cells, backends, implementations, baselines and corpora, and whether they can run here."""
     from rich.console import Console
 
     from harness import inventory, registry

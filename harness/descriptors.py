@@ -61,6 +61,24 @@ class Implementation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """A model that is not recurrent and takes no training steps: fitted once a text, and set beside the cells.
+
+    ``target`` names a callable ``fit(text: TrainingText, say: Say) -> Fitted`` (see `harness.worker.baselines`); it
+    is called inside a worker of the harness's own interpreter.
+    """
+
+    name: str
+    title: str
+    source: str
+    target: str
+    family: str = ""
+    """A name that selects several baselines at once, as 'ngram' does its orders."""
+    requirements: tuple[str, ...] = ()
+    """PEP 508 requirements it has beside the harness's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Corpus:
     """A named text, or several by several authors.
 
@@ -77,6 +95,8 @@ class Corpus:
     """Where the text comes from, for a reader."""
     size: str = field(default="")
     """About how large it is, for a reader: '0.7 MB, 32 chapters'."""
+    parameters: tuple[str, ...] = ()
+    """Of a corpus that is generated: 'name=default' each; ``--corpus NAME:name=value,…`` gives others."""
     downloaded: bool = False
     """Whether it is fetched over the network where ``--corpora-dir`` does not have it."""
 

@@ -34,11 +34,16 @@ def find_trial(folder: RunFolder, name: str) -> Trial:
     if len(matches) > 1:
         some = ", ".join(matches[:5]) + (" …" if len(matches) > 5 else "")
         raise UsageError(f"{name!r} begins {len(matches):,} trials ({some}): give more of the id.")
+    trial = Trial.from_dict(rows[matches[0]])
+    if trial.is_baseline:
+        raise UsageError(
+            f"Trial {matches[0]} is a baseline, of which no checkpoint is kept: samples.txt has what it generated."
+        )
     if not folder.checkpoint(matches[0]).is_file():
         raise RunFolderError(
             f"Trial {matches[0]} has no checkpoint (status {rows[matches[0]]['status']}): run it to its end first."
         )
-    return Trial.from_dict(rows[matches[0]])
+    return trial
 
 
 def generate(registry: Registry, folder: RunFolder, trial: Trial, request: SampleRequest) -> str:

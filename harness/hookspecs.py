@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 import pluggy
 
-from harness.descriptors import Backend, Cell, Corpus, Implementation
+from harness.descriptors import Backend, Baseline, Cell, Corpus, Implementation
 
-__all__ = ["Backend", "Cell", "Corpus", "Implementation", "hookimpl", "hookspec"]
+__all__ = ["Backend", "Baseline", "Cell", "Corpus", "Implementation", "hookimpl", "hookspec"]
 
 PROJECT = "harness"
 
@@ -36,6 +36,11 @@ def harness_backends() -> Sequence[Backend]:  # type: ignore[empty-body]
 @hookspec
 def harness_implementations() -> Sequence[Implementation]:  # type: ignore[empty-body]
     """Return the implementations this plugin adds to pairs of a cell and a backend."""
+
+
+@hookspec
+def harness_baselines() -> Sequence[Baseline]:  # type: ignore[empty-body]
+    """Return the baselines this plugin brings."""
 
 
 @hookspec

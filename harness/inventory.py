@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.descriptors import Corpus
-from harness.environments import interpreter_for
+from harness.environments import interpreter_for, why_not
 from harness.errors import EnvironmentMissing
 from harness.registry import Origin, Registry
 
@@ -14,7 +14,7 @@ TITLES_WIDTH = 120
 
 
 def table(registry: Registry, *, width: int) -> Table:
-    """Return one row for each cell, backend, implementation and corpus, and for each broken plugin.
+    """Return one row for each cell, backend, implementation, baseline and corpus, and for each broken plugin.
 
     A terminal narrower than `TITLES_WIDTH` gets no titles.
     """
@@ -30,7 +30,13 @@ def table(registry: Registry, *, width: int) -> Table:
 
 def _rows(registry: Registry) -> list[tuple[str, str, str, str, str]]:
     """Return kind, name, title, distribution with its version, and whether it can run."""
-    rows = [*_cells(registry), *_backends(registry), *_implementations(registry), *_corpora(registry)]
+    rows = [
+        *_cells(registry),
+        *_backends(registry),
+        *_implementations(registry),
+        *_baselines(registry),
+        *_corpora(registry),
+    ]
     sound = [
         (kind, name, title, _distribution(registry.origins[kind, name]), state) for kind, name, title, state in rows
     ]
@@ -94,11 +100,21 @@ def _implementations(registry: Registry) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _corpora(registry: Registry) -> list[tuple[str, str, str, str]]:
+def _baselines(registry: Registry) -> list[tuple[str, str, str, str]]:
     return [
-        ("corpus", corpus.name, f"{corpus.title} ({corpus.size})" if corpus.size else corpus.title, _reach(corpus))
-        for corpus in registry.corpora.values()
+        ("baseline", name, baseline.title, f"no: {missing}" if (missing := why_not(baseline)) else "yes")
+        for name, baseline in registry.baselines.items()
     ]
+
+
+def _corpora(registry: Registry) -> list[tuple[str, str, str, str]]:
+    return [("corpus", corpus.name, _corpus_title(corpus), _reach(corpus)) for corpus in registry.corpora.values()]
+
+
+def _corpus_title(corpus: Corpus) -> str:
+    size = f" ({corpus.size})" if corpus.size else ""
+    parameters = f"; {corpus.name}:{','.join(corpus.parameters)}" if corpus.parameters else ""
+    return f"{corpus.title}{size}{parameters}"
 
 
 def _reach(corpus: Corpus) -> str:

@@ -193,7 +193,7 @@ class LiveView:
         self._last_line = now
         told = (
             f"   epoch {entry.epoch}/{entry.trial.num_epochs} of {escape(entry.trial.trial_id)}  "
-            f"loss {entry.loss:.3f}  valid perplexity {_perplexity(entry.valid_loss)}  "
+            f"loss {_number(entry.loss)}  valid perplexity {_perplexity(entry.valid_loss)}  "
             f"{_rate(entry.tokens_per_s)} tokens/s  {self._eta()}"
         )
         self._say(told.rstrip())

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.corpus.tokenised import TokenisedCorpus
-from harness.descriptors import SCRATCH, Backend
-from harness.environments import interpreter_for
+from harness.descriptors import SCRATCH, Backend, Baseline
+from harness.environments import interpreter_for, why_not
 from harness.errors import EnvironmentMissing, PluginError, UsageError
 from harness.registry import Registry
-from harness.worker.trial import OptimizerName, Partition, Trial
+from harness.worker.trial import BASELINE, NO_BACKEND, OptimizerName, Partition, Trial
 
 DEFAULT_LEARNING_RATES: dict[OptimizerName, float] = {"sgd": 1.0, "adam": 0.003, "rmsprop": 0.002}
 """SGD's is D2L's for all three cells; the others' are where the default grid learns fastest without diverging."""
@@ -26,7 +26,8 @@ class Selection:
     """What the user asked for, axis by axis; the grid is their product."""
 
     plugins: tuple[str, ...] = ()
-    """Cells and backends alike; no cell means all, no backend means the best installed."""
+    """Cells, backends and baselines alike; no cell means all, no backend means the best installed; a baseline
+    runs only where it is named, and alone where nothing else is."""
     implementation: str = "auto"
     """'auto' (the backend's own where it has one, else scratch), 'all', or a name."""
     layers: tuple[int, ...] = (1,)
@@ -71,7 +72,7 @@ class Plan:
     @property
     def backends(self) -> list[str]:
         """Return the backends of the trials that can run."""
-        return list(dict.fromkeys(trial.backend for trial in self.runnable))
+        return list(dict.fromkeys(trial.backend for trial in self.runnable if not trial.is_baseline))
 
     @property
     def skips(self) -> dict[str, int]:
@@ -82,15 +83,16 @@ class Plan:
     def slug(self) -> str:
         """Return a readable name for the run's folder: cells, depths, backends and corpora."""
         trials = [planned.trial for planned in self.trials]
-        depths = sorted({trial.num_layers for trial in trials})
-        depth = f"{depths[0]}" if len(depths) == 1 else f"{depths[0]}-{depths[-1]}"
+        trained = [trial for trial in trials if not trial.is_baseline]
+        depths = sorted({trial.num_layers for trial in trained})
+        depth = f"{depths[0]}" if len(depths) == 1 else f"{depths[0]}-{depths[-1]}" if depths else ""
         parts = [
             "+".join(dict.fromkeys(trial.cell for trial in trials)),
-            f"{depth}-layers",
-            "+".join(dict.fromkeys(trial.backend for trial in trials)),
+            f"{depth}-layers" if depth else "",
+            "+".join(dict.fromkeys(trial.backend for trial in trained)),
             "+".join(dict.fromkeys(_file_name(trial.corpus) for trial in trials)),
         ]
-        return "_".join(parts)[:100]
+        return "_".join(part for part in parts if part)[:100]
 
 
 def plan(selection: Selection, registry: Registry, corpora: Sequence[TokenisedCorpus]) -> Plan:
@@ -100,6 +102,7 @@ def plan(selection: Selection, registry: Registry, corpora: Sequence[TokenisedCo
     where no backend was named and none can run.
     """
     cells, backends = choose_plugins(selection.plugins, registry)
+    baselines = choose_baselines(selection.plugins, registry)
     skips = {backend.name: _why_not(backend) for backend in backends}
     pairs = [
         (cell, backend.name, implementation)
@@ -107,7 +110,7 @@ def plan(selection: Selection, registry: Registry, corpora: Sequence[TokenisedCo
         for cell in cells
         for implementation in _implementations(registry, cell, backend.name, selection.implementation)
     ]
-    if not pairs:
+    if cells and not pairs:
         raise UsageError(_no_such_implementation(registry, cells, backends, selection.implementation))
     axes = (
         selection.layers,
@@ -119,13 +122,15 @@ def plan(selection: Selection, registry: Registry, corpora: Sequence[TokenisedCo
         selection.dropouts,
         selection.seeds,
     )
-    _require_feasible(len(corpora) * len(pairs) * math.prod(map(len, axes)))
-    trials = [
-        PlannedTrial(trial=_trial(selection, corpus, pair, sizes), skip=skips[pair[1]])
-        for corpus in corpora
-        for pair in pairs
-        for sizes in itertools.product(*axes)
-    ]
+    _require_feasible(len(corpora) * (len(pairs) * math.prod(map(len, axes)) + len(baselines)))
+    trials = []
+    for corpus in corpora:
+        trials += [
+            PlannedTrial(trial=_trial(selection, corpus, pair, sizes), skip=skips[pair[1]])
+            for pair in pairs
+            for sizes in itertools.product(*axes)
+        ]
+        trials += [PlannedTrial(trial=_baseline_trial(one, corpus), skip=why_not(one)) for one in baselines]
     # Two budgets larger than the corpus are both 'all' of it: one trial.
     unique = {planned.trial.trial_id: planned for planned in trials}
     return Plan(trials=tuple(unique.values()))
@@ -146,13 +151,24 @@ def choose_plugins(names: Sequence[str], registry: Registry) -> tuple[list[str],
     """
     cells = [name for name in names if name in registry.cells]
     backends = [registry.backends[name] for name in names if name in registry.backends]
+    baselines = choose_baselines(names, registry)
+    known = registry.cells | registry.backends
     for name in names:
-        if name not in registry.cells and name not in registry.backends:
-            registry.reject_unknown(name, "cell or backend", registry.cells | registry.backends)
+        if name not in known and not registry.baselines_named(name):
+            families = {baseline.family: baseline for baseline in registry.baselines.values() if baseline.family}
+            registry.reject_unknown(name, "cell, backend or baseline", known | registry.baselines | families)
+    if baselines and not cells and not backends:
+        return [], []
     if not registry.cells or not registry.backends:
         kind = "backend" if registry.cells else "cell"
         raise PluginError(f"No plugin brings a {kind}: 'harness plugins' says what is broken; reinstall rnn-harness.")
     return cells or list(registry.cells), backends or [best_backend(registry)]
+
+
+def choose_baselines(names: Sequence[str], registry: Registry) -> list[Baseline]:
+    """Return the baselines selected, by their own names or their family's, each once."""
+    chosen = {baseline.name: baseline for name in names for baseline in registry.baselines_named(name)}
+    return list(chosen.values())
 
 
 def best_backend(registry: Registry) -> Backend:
@@ -228,6 +244,33 @@ def _trial(
         dropout=dropout,
         num_epochs=selection.epochs,
         seed=seed,
+    )
+
+
+def _baseline_trial(baseline: Baseline, corpus: TokenisedCorpus) -> Trial:
+    """Return a baseline's one trial on a text: no size, optimizer or seed multiplies it."""
+    return Trial(
+        cell=baseline.name,
+        backend=NO_BACKEND,
+        implementation=BASELINE,
+        corpus=corpus.name,
+        authors=corpus.authors,
+        text=corpus.text,
+        tokens=corpus.tokens,
+        train_tokens=corpus.train_tokens,
+        corpus_digest=corpus.digest,
+        vocab_size=corpus.vocab_size,
+        num_layers=0,
+        num_hiddens=0,
+        num_steps=0,
+        batch_size=0,
+        partition="sequential",
+        optimizer="none",
+        learning_rate=0.0,
+        grad_clip=0.0,
+        dropout=0.0,
+        num_epochs=1,
+        seed=0,
     )
 
 

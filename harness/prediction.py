@@ -17,6 +17,9 @@ START_SECONDS = 2.0
 _ELEMENTWISE_SHARE = 1.5
 """Everything beside the products (gates, losses, updates) takes about half as long as they do."""
 
+_BASELINE_TOKENS_PER_S = 200_000.0
+"""About what counting or compressing does."""
+
 _LARGEST = 1024
 """A product beyond this size is about as fast, and would only take memory to measure."""
 
@@ -39,17 +42,15 @@ def predict(trials: Sequence[Trial], registry: Registry, corpora: Sequence[Token
     """Predict each trial's seconds on one CPU thread."""
     valid_tokens = {corpus.digest: corpus.valid_tokens for corpus in corpora}
     speed = _Speed()
-    return Prediction(
-        tuple(
-            START_SECONDS
-            + trial.num_epochs
-            * (trial.train_tokens + valid_tokens.get(trial.corpus_digest, 0) / 3)
-            * flops_per_token(trial, registry)
-            * _ELEMENTWISE_SHARE
-            / speed.of(trial.batch_size, trial.num_hiddens)
-            for trial in trials
-        )
-    )
+
+    def seconds(trial: Trial) -> float:
+        tokens = trial.train_tokens + valid_tokens.get(trial.corpus_digest, 0) / 3
+        if trial.is_baseline:
+            return START_SECONDS + tokens / _BASELINE_TOKENS_PER_S
+        flops = flops_per_token(trial, registry) * _ELEMENTWISE_SHARE
+        return START_SECONDS + trial.num_epochs * tokens * flops / speed.of(trial.batch_size, trial.num_hiddens)
+
+    return Prediction(tuple(seconds(trial) for trial in trials))
 
 
 def flops_per_token(trial: Trial, registry: Registry) -> float:

@@ -24,7 +24,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from harness import hookspecs
-from harness.descriptors import SCRATCH, Backend, Cell, Corpus, Implementation
+from harness.descriptors import SCRATCH, Backend, Baseline, Cell, Corpus, Implementation
 from harness.errors import PluginError, did_you_mean, one_line
 
 LOAD_SECONDS = 10
@@ -34,8 +34,11 @@ _HOOKS: dict[str, type] = {
     "harness_cells": Cell,
     "harness_backends": Backend,
     "harness_implementations": Implementation,
+    "harness_baselines": Baseline,
     "harness_corpora": Corpus,
 }
+_SELECTED = ("cell", "backend", "baseline")
+"""The kinds --plugins selects."""
 Named = TypeVar("Named", Cell, Backend, Corpus)
 
 
@@ -66,6 +69,7 @@ class Registry:
 
     cells: dict[str, Cell] = field(default_factory=dict)
     backends: dict[str, Backend] = field(default_factory=dict)
+    baselines: dict[str, Baseline] = field(default_factory=dict)
     corpora: dict[str, Corpus] = field(default_factory=dict)
     implementations: dict[tuple[str, str], dict[str, Implementation]] = field(default_factory=dict)
     """By (cell, backend), then by the implementation's name; scratch is always there and not listed."""
@@ -82,6 +86,12 @@ class Registry:
     def backend(self, name: str) -> Backend:
         """Return the backend of this name. Raises: PluginError."""
         return self._named(self.backends, "backend", name)
+
+    def baselines_named(self, name: str) -> list[Baseline]:
+        """Return the baseline of this name, or all of the family of this name; none where there is neither."""
+        if name in self.baselines:
+            return [self.baselines[name]]
+        return [baseline for baseline in self.baselines.values() if baseline.family == name]
 
     def implementation_names(self, cell: str, backend: str) -> list[str]:
         """Return the pair's implementations, the preferred one first, scratch last."""
@@ -310,9 +320,11 @@ def _require_descriptor(descriptor: object, kind: type, hook_name: str) -> None:
         value = getattr(descriptor, field_name)
         if not _fits(value, hint):
             raise TypeError(f"{kind.__name__}({field_name}={value!r:.80}): that is not {_words(hint)}")
-    if isinstance(descriptor, Backend):
-        for requirement in (*descriptor.requirements, *descriptor.gpu_requirements):
+    if isinstance(descriptor, (Backend, Baseline)):
+        gpu_requirements = descriptor.gpu_requirements if isinstance(descriptor, Backend) else ()
+        for requirement in (*descriptor.requirements, *gpu_requirements):
             Requirement(requirement)
+    if isinstance(descriptor, Backend):
         SpecifierSet(descriptor.requires_python)
     name = getattr(descriptor, "name", "")
     if not name or any(c.isspace() or c in ",/\\" for c in name):
@@ -340,14 +352,15 @@ def _add(registry: Registry, descriptor: Any, origin: Origin) -> None:
     tables: dict[type, dict[str, Any]] = {
         Cell: registry.cells,
         Backend: registry.backends,
+        Baseline: registry.baselines,
         Corpus: registry.corpora,
     }
     descriptor_kind = next(kind for kind in tables if isinstance(descriptor, kind))
     kind, table = descriptor_kind.__name__.lower(), tables[descriptor_kind]
     _require_unclaimed(registry, kind, descriptor.name, origin, taken=descriptor.name in table)
-    # --plugins takes names of cells and backends alike, so they share one name space.
-    for other in ("cell", "backend"):
-        if kind in ("cell", "backend") and kind != other:
+    # --plugins takes names of cells, backends and baselines alike, so they share one name space.
+    for other in _SELECTED:
+        if kind in _SELECTED and kind != other:
             _require_unclaimed(
                 registry, other, descriptor.name, origin, taken=(other, descriptor.name) in registry.origins
             )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from harness import plan as planning
 from harness import run_folder
 from harness.corpus.cache import default_cache_dir
 from harness.corpus.documents import CorpusRequest
+from harness.corpus.entropy import known_entropy
 from harness.corpus.sources import read_documents
 from harness.corpus.tokenisation import tokenise
 from harness.corpus.tokenised import TokenisedCorpus, check_long_enough
@@ -26,6 +27,7 @@ from harness.registry import Registry
 from harness.run_folder import RunFolder
 from harness.runner import Limits, Runner
 from harness.timing import EFFORTS, TimingPhase
+from harness.worker.trial import Trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +94,7 @@ def prepare(
     plan = planning.plan(selection, registry, corpora)
     if not plan.runnable:
         raise EnvironmentMissing(" ".join(plan.skips))
-    for corpus in corpora:
+    for corpus in corpora if any(not trial.is_baseline for trial in plan.runnable) else ():
         for batch_size in selection.batch_sizes:
             for num_steps in selection.steps:
                 check_long_enough(corpus, batch_size, num_steps)
@@ -116,7 +118,7 @@ def read_corpora(texts: TextSelection, registry: Registry, console: Console) -> 
         )
     cache = default_cache_dir()
     request = CorpusRequest(mirror=texts.corpora_dir, downloads=cache / "downloads", show_progress=console.is_terminal)
-    corpora = []
+    corpora: list[TokenisedCorpus] = []
     for name in texts.corpora:
         if name not in registry.corpora and not Path(name).exists():
             registry.reject_broken(name)
@@ -131,16 +133,15 @@ def read_corpora(texts: TextSelection, registry: Registry, console: Console) -> 
                     highlight=False,
                     soft_wrap=True,
                 )
-        corpora.extend(tokenised)
+        entropy = known_entropy(documents, texts.text, texts.tokens)
+        corpora.extend(replace(corpus, entropy=entropy) for corpus in tokenised)
     return corpora
 
 
 def describe_plan(run: PreparedRun) -> str:
     """Return the plan, the skips with their reasons and the predicted duration, for a terminal."""
     lines = [
-        f"{trial.trial_id}  {trial.corpus}, {trial.train_tokens:,} tokens, {trial.num_layers} x {trial.num_hiddens}, "
-        f"{_counted(trial.num_epochs, 'epoch')}, {trial.optimizer} {trial.learning_rate:g}, seed {trial.seed}, "
-        f"about {duration(seconds)}"
+        f"{trial.trial_id}  {trial.corpus}, {trial.train_tokens:,} tokens, {_settings(trial)}about {duration(seconds)}"
         for trial, seconds in zip(run.plan.runnable, run.prediction.trial_seconds, strict=True)
     ]
     lines += _skips(run.plan)
@@ -150,6 +151,15 @@ def describe_plan(run: PreparedRun) -> str:
         f"The report would be {run.folder.path / 'index.html'}."
     )
     return "\n".join(lines)
+
+
+def _settings(trial: Trial) -> str:
+    if trial.is_baseline:
+        return ""
+    return (
+        f"{trial.num_layers} x {trial.num_hiddens}, {_counted(trial.num_epochs, 'epoch')}, "
+        f"{trial.optimizer} {trial.learning_rate:g}, seed {trial.seed}, "
+    )
 
 
 def _skips(plan: Plan) -> list[str]:

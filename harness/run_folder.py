@@ -23,7 +23,17 @@ from harness.errors import RunFolderError
 from harness.plan import Plan
 from harness.registry import Registry
 
-_RECORDED_DISTRIBUTIONS = ("rnn-harness", "numpy", "autograd", "pandas", "altair", "pluggy", "safetensors", "scipy")
+_RECORDED_DISTRIBUTIONS = (
+    "rnn-harness",
+    "numpy",
+    "autograd",
+    "pandas",
+    "altair",
+    "pluggy",
+    "safetensors",
+    "scipy",
+    "zstandard",
+)
 
 
 @dataclass(frozen=True)
@@ -197,6 +207,6 @@ def _corpus(corpus: TokenisedCorpus, registry: Registry) -> dict[str, Any]:
     described = asdict(corpus)
     for name in ("train_path", "valid_path", "vocabulary_path"):
         del described[name]
-    plugin = registry.corpora.get(corpus.name)
+    plugin = registry.corpora.get(corpus.name) or registry.corpora.get(corpus.name.partition(":")[0])
     about = {"title": plugin.title, "licence": plugin.licence, "source": plugin.source} if plugin else {}
     return described | {"title": corpus.name, "licence": "", "source": "a local text"} | about

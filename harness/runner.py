@@ -6,7 +6,7 @@ import re
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from harness.corpus.tokenised import TokenisedCorpus
 from harness.devices import Slot
@@ -199,11 +199,13 @@ class Runner:
         job = training_job(
             self.registry, self.folder, trial, slot, corpus, sample, self.ledger.num_epochs(trial.trial_id)
         )
-        return replace(job, parity_steps=self.parity_steps)
+        return replace(job, parity_steps=0 if trial.is_baseline else self.parity_steps)
 
 
 def slot_kind(trial: Trial, slots: Sequence[Slot], registry: Registry) -> str:
     """Return the kind of slot a trial runs on: a GPU where there is one and its backend uses it."""
+    if trial.is_baseline:
+        return "cpu"
     has_gpu = any(slot.kind == "gpu" for slot in slots)
     return "gpu" if has_gpu and registry.backends[trial.backend].uses_gpus else "cpu"
 
@@ -217,13 +219,10 @@ def training_job(
     sample: SampleRequest,
     recorded_epochs: int,
 ) -> Job:
-    """Return the job that trains a trial on a slot."""
+    """Return the job that trains a trial on a slot, or fits it where it is a baseline."""
     return Job(
-        kind="train",
+        **_what_to_do(registry, trial),
         trial=trial,
-        equations=registry.cell(trial.cell).equations,
-        backend_target=registry.backend(trial.backend).target,
-        implementation_target=registry.implementation_target(trial.cell, trial.backend, trial.implementation),
         module_paths=registry.module_paths,
         device=slot.device,
         num_threads=slot.num_threads,
@@ -236,6 +235,19 @@ def training_job(
         sample=sample,
         recorded_epochs=recorded_epochs,
     )
+
+
+def _what_to_do(registry: Registry, trial: Trial) -> dict[str, Any]:
+    """Return the part of a job that names the code it runs."""
+    if trial.is_baseline:
+        target = registry.baselines[trial.cell].target
+        return {"kind": "baseline", "equations": "", "backend_target": target, "implementation_target": None}
+    return {
+        "kind": "train",
+        "equations": registry.cell(trial.cell).equations,
+        "backend_target": registry.backend(trial.backend).target,
+        "implementation_target": registry.implementation_target(trial.cell, trial.backend, trial.implementation),
+    }
 
 
 class _Conversation:

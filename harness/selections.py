@@ -14,6 +14,7 @@ LARGEST_COUNT = 10**9
 LARGEST_SEED = 2**53 - 1
 """The largest whole number that tables and JSON readers carry exactly."""
 _COUNT = re.compile(r"(\d+(?:\.\d+)?)([kM]?)")
+_SETTING = re.compile(r"[A-Za-z_]\w*=")
 _FACTORS = {"": 1, "k": 1_000, "M": 1_000_000}
 
 
@@ -99,8 +100,17 @@ def seeds(text: str, option: str) -> tuple[int, ...]:
 
 
 def names(text: str, option: str) -> tuple[str, ...]:
-    """Read names separated by commas. Raises: UsageError."""
-    return _unique(_parts(text, option))
+    """Read names separated by commas. Raises: UsageError.
+
+    What follows a name with a colon and is itself 'key=value' belongs to that name: 'markov:order=2,seed=1' is one.
+    """
+    found: list[str] = []
+    for part in _parts(text, option):
+        if found and ":" in found[-1] and _SETTING.match(part):
+            found[-1] += f",{part}"
+        else:
+            found.append(part)
+    return _unique(found)
 
 
 def folder(text: str, option: str) -> Path:

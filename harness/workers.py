@@ -1,11 +1,12 @@
 """How a job becomes a worker: which interpreter, which packages it sees, which variables."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from harness.corpus.cache import default_cache_dir
 from harness.devices import Slot
-from harness.environments import interpreter_for
+from harness.environments import Interpreter, interpreter_for
 from harness.environments.links import linked_packages
 from harness.executors import Command, worker_environment
 from harness.registry import Registry
@@ -21,12 +22,15 @@ def worker_command(
     job_path: Path,
     inherited: Mapping[str, str],
 ) -> Command:
-    """Write the job and return the command that does it in the backend's interpreter.
+    """Write the job and return the command that does it in the backend's interpreter, a baseline's in our own.
 
     Raises: EnvironmentMissing; OSError where the job can't be written.
     """
-    backend = registry.backend(backend_name)
-    interpreter = interpreter_for(backend)
+    if job.trial.is_baseline:
+        interpreter = Interpreter(python=sys.executable)
+    else:
+        interpreter = interpreter_for(registry.backend(backend_name))
+    passed = () if job.trial.is_baseline else registry.backend(backend_name).environment
     own = {**slot.environment, "HARNESS_CACHE_DIR": str(default_cache_dir())}
     if interpreter.state is not None:
         own["PYTHONPATH"] = str(linked_packages(registry.targets()))
@@ -35,5 +39,5 @@ def worker_command(
         python=interpreter.python,
         job_path=job_path,
         log_path=log_path,
-        environment=worker_environment(slot.num_threads, own, backend.environment, inherited),
+        environment=worker_environment(slot.num_threads, own, passed, inherited),
     )

@@ -42,7 +42,7 @@ def make_corpora(here: Path) -> None:
 
 
 BAD_INPUT = [
-    (["--plugins", "lstn,numpy"], "There is no cell or backend 'lstn'. Did you mean 'lstm'?"),
+    (["--plugins", "lstn,numpy"], "There is no cell, backend or baseline 'lstn'. Did you mean 'lstm'?"),
     (["--plugins", "lstm,nunpy"], "Did you mean 'numpy'?"),
     (["--plugins", "lstm,,numpy"], "has an empty part"),
     (["--plugins", ""], "--plugins '' is empty"),

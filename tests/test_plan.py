@@ -119,7 +119,7 @@ def test_two_budgets_beyond_the_text_are_one_trial(here: Path) -> None:
 
 
 def test_an_unknown_name_is_a_plugin_error(expand: Callable[..., Plan]) -> None:
-    with pytest.raises(PluginError, match=r"no cell or backend 'numpi'\. Did you mean 'numpy'\?"):
+    with pytest.raises(PluginError, match=r"no cell, backend or baseline 'numpi'\. Did you mean 'numpy'\?"):
         expand(plugins=("rnn", "numpi"))
 
 

@@ -113,3 +113,11 @@ def test_a_folder_has_a_name() -> None:
     assert selections.folder("reports/mine", "--out") == Path("reports/mine")
     with pytest.raises(UsageError, match="--out '' names no folder"):
         selections.folder("", "--out")
+
+
+def test_a_setting_belongs_to_the_name_with_a_colon_before_it() -> None:
+    text = "text.txt,markov:order=2,alphabet=27,seed=1,time-machine,hmm:seed=3,a=b.txt,reber:,./a:b,c"
+    assert selections.names(text, "--corpus") == (
+        "text.txt", "markov:order=2,alphabet=27,seed=1", "time-machine", "hmm:seed=3,a=b.txt", "reber:", "./a:b", "c",
+    )  # fmt: skip
+    assert selections.names("a,b=c", "--corpus") == ("a", "b=c")

@@ -1,7 +1,10 @@
 """What a corpus loader is asked and what it gives: plain documents, each by one author."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from harness.corpus.entropy import Entropy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,6 +14,8 @@ class Document:
     author: str
     title: str
     text: str
+    entropy: Entropy | None = None
+    """Of the source the text was drawn from, where that is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,3 +27,5 @@ class CorpusRequest:
     downloads: Path
     """Where downloaded files are kept between runs."""
     show_progress: bool
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Given behind the corpus's name; only those the corpus announces."""

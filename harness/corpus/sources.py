@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,33 @@ def read_documents(selection: str, corpora: Mapping[str, Corpus], request: Corpu
     """
     if selection in corpora:
         return _load(corpora[selection], request)
+    name, colon, parameters = selection.partition(":")
+    if colon and name in corpora and corpora[name].parameters:
+        return _load(corpora[name], replace(request, parameters=_read_parameters(corpora[name], parameters)))
     if _is_path(selection):
         return read_path(_expand(selection))
     raise CorpusError(
         f"There is no corpus named {selection!r}, and no such file or folder.{did_you_mean(selection, corpora)}"
     )
+
+
+def _read_parameters(corpus: Corpus, text: str) -> dict[str, str]:
+    """Return the parameters given as 'order=2,seed=1'. Raises: CorpusError for one the corpus does not have."""
+    known = [parameter.partition("=")[0] for parameter in corpus.parameters]
+    given: dict[str, str] = {}
+    for part in text.split(","):
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not value:
+            raise CorpusError(
+                f"Corpus {corpus.name!r} cannot read {part!r}: give name=value, as in "
+                f"{corpus.name}:{','.join(corpus.parameters)}."
+            )
+        if key not in known:
+            raise CorpusError(f"Corpus {corpus.name!r} has no parameter {key!r}.{did_you_mean(key, known)}")
+        if key in given:
+            raise CorpusError(f"Corpus {corpus.name!r} is given {key!r} twice: leave one of them out.")
+        given[key] = value
+    return given
 
 
 def _is_path(selection: str) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.corpus.entropy import Entropy
 from harness.errors import CorpusError
 
 
@@ -30,6 +31,8 @@ class TokenisedCorpus:
     unigram_valid_perplexity: float
     """Of the training part's token frequencies (add-one smoothed) on the validation part: the figure a
     model without memory reaches."""
+    entropy: Entropy | None = None
+    """Of the source of the text, where it is known: the floor under every model's bits per character."""
 
 
 def check_long_enough(corpus: TokenisedCorpus, batch_size: int, num_steps: int) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from harness.descriptors import Backend
+from harness.descriptors import Backend, Baseline
 from harness.environments.pythons import find_python
 from harness.environments.store import State, place_of
 from harness.errors import EnvironmentMissing
@@ -39,6 +39,15 @@ def interpreter_for(backend: Backend) -> Interpreter:
     if state is None:
         raise EnvironmentMissing(_how_to_mend(backend, place.path))
     return Interpreter(python=str(place.python), state=state)
+
+
+def why_not(baseline: Baseline) -> str:
+    """Return what a baseline lacks in the current interpreter, which runs it, and how to mend that; or nothing."""
+    missing = unmet(baseline.requirements)
+    if not missing:
+        return ""
+    needs = " and ".join(missing)
+    return f"The {baseline.name} baseline needs {needs}: {shlex.join(['pip', 'install', *missing])}"
 
 
 def unmet(requirements: Sequence[str]) -> list[str]:

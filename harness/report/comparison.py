@@ -8,9 +8,13 @@ import pandas as pd
 
 from harness.report.frames import Run, varying
 from harness.report.wording import FACTORS, enumerate_names, label
+from harness.worker.trial import NO_BACKEND
 
 TEXT = ("corpus", "authors", "text", "tokens")
 """What two trials must share for their perplexities to mean the same."""
+
+BASELINE_FACTORS = ("cell", "train_tokens")
+"""What tells two baselines on one text apart."""
 
 _PREPROCESSING = {"d2l": "letters only", "raw": "raw text"}
 _UNITS = {"char": "characters", "word": "words"}
@@ -32,6 +36,27 @@ class Comparison:
     """With the columns label and series."""
     factors: tuple[str, ...]
     """The columns in which its trials differ; the cell and the depth always."""
+
+    @property
+    def trained(self) -> pd.DataFrame:
+        """The trials of cells, in plan order."""
+        return self.trials[~is_baseline(self.trials)]
+
+    @property
+    def baselines(self) -> pd.DataFrame:
+        """The finished baselines that are ranked, best first."""
+        return self.ranked[is_baseline(self.ranked)]
+
+    @property
+    def suspected(self) -> pd.DataFrame:
+        """The trials below the entropy of the text's source."""
+        return self.trials[self.trials["leakage_suspected"].fillna(False).astype(bool)]
+
+    @property
+    def entropy_rate(self) -> float:
+        """Of the text's source in bits per character; NaN where it is not known."""
+        known = self.trials["entropy_rate"].dropna()
+        return float(known.iloc[0]) if len(known) else np.nan
 
     @property
     def ranked(self) -> pd.DataFrame:
@@ -61,20 +86,36 @@ def compare(run: Run) -> list[Comparison]:
 
 
 def _comparison(run: Run, trials: pd.DataFrame) -> Comparison:
-    differing = varying(trials, FACTORS)
+    differing = _differing(trials)
     factors = tuple(name for name in FACTORS if name in differing or name in _ALWAYS)
     in_series = [name for name in factors if name not in _NOT_IN_SERIES]
     first = trials.iloc[0]
     summary = run.summary[(run.summary[list(TEXT)] == first[list(TEXT)]).all(axis=1)]
     return Comparison(
         title=_title(first),
-        trials=trials.assign(label=label(trials, factors), series=label(trials, in_series), rank=_ranks(run, trials)),
+        trials=trials.assign(label=_label(trials, factors), series=_label(trials, in_series), rank=_ranks(run, trials)),
         epochs=run.epochs[run.epochs["trial_id"].isin(trials["trial_id"])],
         summary=summary.assign(
-            label=label(summary, [name for name in factors if name != "seed"]), series=label(summary, in_series)
+            label=_label(summary, [name for name in factors if name != "seed"]), series=_label(summary, in_series)
         ),
         factors=factors,
     )
+
+
+def is_baseline(frame: pd.DataFrame) -> pd.Series:
+    """Return which rows are of baselines, whose sizes and settings of training mean nothing."""
+    return frame["backend"] == NO_BACKEND
+
+
+def _differing(trials: pd.DataFrame) -> set[str]:
+    """Return the columns in which the trials differ; a baseline's zeros are no other setting."""
+    trained = trials[~is_baseline(trials)]
+    return {*varying(trained, FACTORS), *varying(trials, BASELINE_FACTORS)}
+
+
+def _label(frame: pd.DataFrame, factors: Sequence[str]) -> pd.Series:
+    own = label(frame, [name for name in factors if name in BASELINE_FACTORS])
+    return label(frame, factors).where(~is_baseline(frame), own)
 
 
 def _title(first: pd.Series) -> str:
@@ -88,7 +129,9 @@ def _ranks(run: Run, trials: pd.DataFrame) -> pd.Series:
     """Rank finished trials by their last validation perplexity; what reads the same on the page is a tie."""
     eligible = (trials["status"] == "ok") & np.isfinite(trials["valid_perplexity"])
     if certified(run.trials):
-        eligible &= trials["parity_certified"].fillna(False).astype(bool)
+        eligible &= trials["parity_certified"].fillna(False).astype(bool) | is_baseline(trials)
+    # What lies below the best that is possible must not win.
+    eligible &= ~trials["leakage_suspected"].fillna(False).astype(bool)
     return trials["valid_perplexity"].round(3).where(eligible).rank(method="min").astype("Int64")
 
 
@@ -100,7 +143,7 @@ def certified(trials: pd.DataFrame) -> bool:
 def best_series(comparison: Comparison, most: int) -> Sequence[str]:
     """Return the series with the lowest perplexities, in plan order, so that few colours suffice."""
     trials = comparison.trials
-    done = trials["num_epochs_done"] > 0
+    done = (trials["num_epochs_done"] > 0) & ~is_baseline(trials)
     # Finished trials before the others, whatever those reached.
     best = trials[done].assign(late=trials["status"] != "ok").sort_values(["late", "valid_perplexity"], kind="stable")
     chosen = set(best["series"].drop_duplicates().head(most))

@@ -10,8 +10,9 @@ import pandas as pd
 
 from harness.report import wording
 from harness.report.comparison import Comparison
-from harness.report.drawing import QUIET, RULE, Figure, Key, Panel, perplexity_axis, specify, whole_ticks
+from harness.report.drawing import Figure, Key, Panel, perplexity_axis, specify, whole_ticks
 from harness.report.frames import records
+from harness.report.levels import SAME_LEVELS, describe_levels, level_marks, levels, near
 
 FINE = 16
 """From this many curves on they are drawn finer."""
@@ -70,14 +71,14 @@ def _ceiling(comparison: Comparison) -> float:
 
 def draw_curves(comparison: Comparison, points: pd.DataFrame, key: Key, dataset: str) -> Figure:
     """Draw a panel a depth: all panels share one specification, and the depth is its parameter."""
-    baselines = comparison.unigram_perplexities
-    values = [points["valid"], points["train"], baselines]
+    marked = levels(comparison)
+    values = [points["valid"], points["train"], [level.room for level in marked]]
     valid, train = (perplexity_axis(name, values, _ceiling(comparison)) for name in ("valid", "train"))
     base = alt.Chart(alt.NamedData(dataset)).transform_filter("datum.layers === depth")
     base = base.encode(x=_epoch_axis(int(points["epoch"].max())), color=key.colour(), detail="line:N")
     width = 2 if points["line"].nunique() < FINE else 1.25
     chart = alt.layer(
-        *_baseline_marks(baselines, valid),
+        *level_marks(marked, valid),
         base.mark_line(strokeWidth=0.6 * width, strokeDash=[3, 3], clip=True).encode(y=train),
         base.transform_filter("datum.last").mark_point(shape="stroke", size=40, clip=True).encode(y=train),
         base.mark_line(strokeWidth=width, clip=True).encode(y=valid),
@@ -101,18 +102,6 @@ def _epoch_axis(last: int) -> alt.X:
     domain = [1, last + 0.03 * (last - 1)] if last > 1 else [0, 2]
     axis = alt.Axis(title="epoch", values=whole_ticks(1, last), format="d")
     return alt.X("epoch:Q", scale=alt.Scale(domain=domain, nice=False), axis=axis)
-
-
-def _baseline_marks(baselines: Sequence[float], y: alt.Y) -> list[alt.Chart]:
-    named = [{"valid": value, "text": f"unigram {wording.perplexity(value)}"} for value in baselines[:3]]
-    if not named:
-        return []
-    base = alt.Chart(alt.Data(values=named)).encode(y=y)
-    text = base.mark_text(color=QUIET, align="right", baseline="bottom", dy=-3, fontSize=11, clip=True)
-    return [
-        base.mark_rule(color=RULE, strokeDash=[1, 3], strokeCap="round", strokeWidth=1.5, clip=True),
-        text.encode(x=alt.value("width"), text="text:N"),
-    ]
 
 
 def _end_marks(base: alt.Chart, key: Key) -> list[alt.Chart]:
@@ -149,7 +138,7 @@ def _describe_curves(points: pd.DataFrame, depth: int) -> str:
 
 
 def _curve_caption(comparison: Comparison, points: pd.DataFrame) -> list[str]:
-    drawn, begun = points["line"].nunique(), int((comparison.trials["num_epochs_done"] > 0).sum())
+    drawn, begun = points["line"].nunique(), int((comparison.trained["num_epochs_done"] > 0).sum())
     sentences = [f"Perplexity after each epoch: validation solid, training dashed; one line a trial (n = {drawn})."]
     if drawn < begun:
         sentences.append(
@@ -163,9 +152,7 @@ def _curve_caption(comparison: Comparison, points: pd.DataFrame) -> list[str]:
         sentences.append(f"Of long trials about {MAX_POINTS} epochs are drawn.")
     if (points[["valid", "train"]] > _ceiling(comparison)).any(axis=None):
         sentences.append(f"Above {wording.count(_ceiling(comparison))}, twice the vocabulary, curves are cut off.")
-    if comparison.unigram_perplexities:
-        sentences.append("The dotted line is the unigram baseline, which a model without memory reaches.")
-    return sentences
+    return [*sentences, *describe_levels(comparison)]
 
 
 # --- by time ----------------------------------------------------------------------------------------------
@@ -176,12 +163,17 @@ def draw_times(comparison: Comparison, points: pd.DataFrame, key: Key, dataset: 
     points = points[points["done"] & points["seconds"].notna()]
     if points.empty:
         return None
-    valid = perplexity_axis("valid", [points["valid"]], _ceiling(comparison))
+    marked = near(levels(comparison), points["valid"])
+    values = [points["valid"], [level.room for level in marked]]
+    valid = perplexity_axis("valid", values, _ceiling(comparison))
     base = alt.Chart(alt.NamedData(dataset)).transform_filter("datum.done")
     base = base.encode(x=_seconds_axis(points), y=valid, color=key.colour(), detail="line:N")
     layers = base.transform_filter("datum.last").mark_text(align="left", dx=8, fontSize=11, clip=True)
     chart = alt.layer(
-        base.mark_line(strokeWidth=1.75, clip=True), *_end_marks(base, key), layers.encode(text="layers:N")
+        *level_marks(marked, valid),
+        base.mark_line(strokeWidth=1.75, clip=True),
+        *_end_marks(base, key),
+        layers.encode(text="layers:N"),
     )
     return Figure(
         title="Time to quality",
@@ -219,4 +211,6 @@ def _time_caption(comparison: Comparison, points: pd.DataFrame) -> str:
     ]
     if pd.notna(shared) and shared > 1:
         sentences.append(f"Up to {shared} trials shared the machine while they trained, which makes each slower.")
+    if near(levels(comparison), points["valid"]):
+        sentences.append(SAME_LEVELS)
     return " ".join(sentences)

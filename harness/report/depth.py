@@ -6,9 +6,10 @@ import altair as alt
 import pandas as pd
 
 from harness.report import wording
-from harness.report.comparison import Comparison
+from harness.report.comparison import Comparison, is_baseline
 from harness.report.drawing import Figure, Key, Panel, perplexity_axis, specify
 from harness.report.frames import records
+from harness.report.levels import SAME_LEVELS, Level, level_marks, levels, near
 
 _TITLES = {"valid": "Validation perplexity", "rate": "Tokens per second, training"}
 _FORMATS = {"valid": ",.3f", "rate": ",.0f"}
@@ -49,12 +50,14 @@ def draw_depth(comparison: Comparison, points: pd.DataFrame, key: Key, dataset: 
     names = [name for name in _TITLES if points.loc[points[name].notna(), "layers"].nunique() > 1]
     if not names:
         return None
-    axes = {"valid": _perplexity_axis(points), "rate": _rate_axis()}
+    marked = near(levels(comparison), points["valid"])
+    axes = {"valid": _perplexity_axis(points, marked), "rate": _rate_axis()}
+    marks = {"valid": level_marks(marked, axes["valid"]), "rate": []}
     panels = [
         Panel(
             title=_TITLES[name],
             description=_describe(points, name),
-            spec=specify(_chart(name, axes[name], _layers_axis(points), key, dataset)),
+            spec=specify(_chart(name, axes[name], _layers_axis(points), key, dataset, marks[name])),
         )
         for name in names
     ]
@@ -68,8 +71,9 @@ def _layers_axis(points: pd.DataFrame) -> alt.X:
     return alt.X("place:Q", scale=scale, axis=alt.Axis(title="layers", values=ticks, format="d"))
 
 
-def _perplexity_axis(points: pd.DataFrame) -> alt.Y:
-    return perplexity_axis("valid", [points[name] for name in ("valid", "valid_low", "valid_high")])
+def _perplexity_axis(points: pd.DataFrame, marked: Sequence[Level]) -> alt.Y:
+    values = [points[name] for name in ("valid", "valid_low", "valid_high")]
+    return perplexity_axis("valid", [*values, [level.room for level in marked]])
 
 
 def _rate_axis() -> alt.Y:
@@ -79,7 +83,7 @@ def _rate_axis() -> alt.Y:
     return alt.Y("rate:Q", scale=alt.Scale(zero=True, domainMin=0), axis=axis)
 
 
-def _chart(name: str, y: alt.Y, layers: alt.X, key: Key, dataset: str) -> alt.LayerChart:
+def _chart(name: str, y: alt.Y, layers: alt.X, key: Key, dataset: str, marks: Sequence[alt.Chart]) -> alt.LayerChart:
     low, high = f"{name}_low", f"{name}_high"
     base = alt.Chart(alt.NamedData(dataset)).transform_filter(f"isValid(datum.{name})")
     base = base.encode(x=layers, color=key.colour())
@@ -88,6 +92,7 @@ def _chart(name: str, y: alt.Y, layers: alt.X, key: Key, dataset: str) -> alt.La
     titles = {name: _TITLES[name].lower(), low: "interval from", high: "to"}
     tooltip += [alt.Tooltip(f"{column}:Q", title=title, format=_FORMATS[name]) for column, title in titles.items()]
     return alt.layer(
+        *marks,
         base.mark_line(strokeWidth=2).encode(y=y),
         bounded.mark_rule(strokeWidth=1.5).encode(y=alt.Y(f"{low}:Q"), y2=f"{high}:Q"),
         base.mark_point(size=60, filled=True, opacity=1).encode(y=y, shape=key.shape(), tooltip=tooltip),
@@ -109,7 +114,10 @@ def _caption(comparison: Comparison, points: pd.DataFrame) -> list[str]:
     if (points["seeds"] == 1).any():
         whose = "Where a model has one seed, its" if several else "One seed a model: perplexity has no interval; the"
         sentences.append(f"{whose} bar on tokens per second is the median's 95 % interval over the trial's blocks.")
-    drawn, finished = points["series"].nunique(), comparison.summary["series"].nunique()
+    summary = comparison.summary
+    drawn, finished = points["series"].nunique(), summary[~is_baseline(summary)]["series"].nunique()
     if drawn < finished:
         sentences.append(f"Only the best {drawn} of {finished} models are drawn; summary.csv has all.")
+    if near(levels(comparison), points["valid"]):
+        sentences.append(SAME_LEVELS)
     return sentences

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from harness.report import wording
-from harness.report.comparison import Comparison
+from harness.report.comparison import Comparison, is_baseline
 from harness.report.frames import varying
 
 
@@ -23,11 +23,14 @@ def title(trials: pd.DataFrame) -> list[str]:
     """Word what the run compares, in phrases: 'lstm and gru', '1–4 layers', 'on bronte'."""
     if trials.empty:
         return ["A run without trials"]
-    depths = [int(depth) for depth in trials["num_layers"].dropna().unique()]
+    trained = trials[~is_baseline(trials)]
+    depths = [int(depth) for depth in trained["num_layers"].dropna().unique()]
     layers = "layer" if depths == [1] else "layers"
-    parts = [wording.enumerate_names(trials["cell"].unique()), f"{wording.enumerate_numbers(depths)} {layers}"]
-    if varying(trials, ["backend"]):
-        parts.append(f"with {wording.enumerate_names(trials['backend'].unique())}")
+    parts = [wording.enumerate_names(trials["cell"].unique())]
+    if depths:
+        parts.append(f"{wording.enumerate_numbers(depths)} {layers}")
+    if varying(trained, ["backend"]):
+        parts.append(f"with {wording.enumerate_names(trained['backend'].unique())}")
     parts.append(f"on {wording.enumerate_names(trials['corpus'].unique())}")
     return parts
 
@@ -36,8 +39,16 @@ def findings(comparison: Comparison) -> list[Finding]:
     """Return what stands out among the ranked trials."""
     ranked = comparison.ranked
     if ranked.empty:
-        return []
-    found = [_best(ranked), _best_mean(comparison), _fastest(ranked), _baseline(ranked)]
+        return [finding for finding in [_leakage(comparison)] if finding is not None]
+    found = [
+        _leakage(comparison),
+        _best(ranked),
+        _best_mean(comparison),
+        _fastest(ranked),
+        _baseline(ranked),
+        _not_recurrent(comparison),
+        _floor(comparison),
+    ]
     return [finding for finding in found if finding is not None]
 
 
@@ -96,7 +107,7 @@ def _fastest(ranked: pd.DataFrame) -> Finding | None:
 
 def _baseline(ranked: pd.DataFrame) -> Finding | None:
     """Return how many trials beat the unigram baseline, what a model without memory reaches."""
-    known = ranked.dropna(subset=["unigram_valid_perplexity"])
+    known = ranked[~is_baseline(ranked)].dropna(subset=["unigram_valid_perplexity"])
     if known.empty:
         return None
     baselines = np.unique(known["unigram_valid_perplexity"])
@@ -107,3 +118,35 @@ def _baseline(ranked: pd.DataFrame) -> Finding | None:
     return Finding(
         "Unigram baseline", value, f"{wording.count(below)} of {wording.plural(len(known), 'ranked trial')} below it"
     )
+
+
+def _not_recurrent(comparison: Comparison) -> Finding | None:
+    """Return the best of the baselines that take no training steps, and how many trained models beat it."""
+    ranked, baselines = comparison.ranked, comparison.baselines
+    trained = ranked[~is_baseline(ranked)]
+    if baselines.empty or trained.empty:
+        return None
+    best = baselines.iloc[0]
+    below = int((trained["valid_perplexity"] < best["valid_perplexity"]).sum())
+    detail = f"{best['label']}; {wording.count(below)} of {wording.plural(len(trained), 'ranked trial')} below it"
+    return Finding("Best baseline", wording.perplexity(best["valid_perplexity"]), detail)
+
+
+def _floor(comparison: Comparison) -> Finding | None:
+    """Return the entropy rate of the text's source, and how near the best trial came."""
+    known = comparison.ranked.dropna(subset=["excess_bits_per_char"])
+    if known.empty:
+        return None
+    best = known.sort_values("excess_bits_per_char", kind="stable").iloc[0]
+    detail = f"bits per character, which no model can expect to go below; {best['label']} is nearest, "
+    detail += f"{best['excess_bits_per_char']:+.3f}"
+    return Finding("Entropy rate", wording.ratio(comparison.entropy_rate), detail)
+
+
+def _leakage(comparison: Comparison) -> Finding | None:
+    """Return the trials that did better than the text's source allows."""
+    suspected = comparison.suspected
+    if suspected.empty:
+        return None
+    detail = f"better than the text's source allows: {wording.enumerate_names(suspected['label'], 4)}; not ranked"
+    return Finding("Leakage", wording.plural(len(suspected), "trial"), detail)

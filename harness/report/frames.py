@@ -13,6 +13,7 @@ import pandas as pd
 
 from harness.errors import RunFolderError
 from harness.ledger import ENDED, LedgerReader
+from harness.report import floor
 from harness.report.manifest import Manifest, read_manifest
 from harness.statistics import mean_margin, median_ranks
 from harness.worker.trial import Trial
@@ -34,7 +35,7 @@ _MORE_TRIAL_COLUMNS = (
     "num_epochs_done", "best_valid_perplexity", "best_epoch", "train_loss", "valid_loss", "valid_seconds",
     "first_step_seconds", "compile_seconds", "attempts", "resumed_epochs", "slot", "versions", "environment",
     "environment_hash", "parity_steps", "timed_by", "timing_note", "flops_per_token", "device_flops_per_s",
-    "device_bytes_per_s", "per_device",
+    "device_bytes_per_s", "per_device", *floor.COLUMNS, "leakage_suspected",
 )  # fmt: skip
 
 _EPOCH_COLUMNS = (
@@ -196,7 +197,7 @@ def _frame_trials(
         for name in measured.columns:
             known[name] = measured[name].reindex(known.index)
     known["num_epochs_done"] = known["num_epochs_done"].fillna(0)
-    known = _name_pending(known.reset_index())
+    known = floor.with_floor(_name_pending(known.reset_index()), manifest)
     for name in columns:
         known[name] = _typed(name, known[name])
     known["compile_seconds"] = _compile_seconds(known)
@@ -223,7 +224,7 @@ def _typed(name: str, column: pd.Series) -> pd.Series:
         return column.astype(object).where(column.notna(), "").astype(str)
     if name in _WHOLE:
         return _whole(column)
-    if name == "parity_certified":
+    if name in ("parity_certified", "leakage_suspected"):
         return column.astype("boolean")
     return pd.to_numeric(column, errors="coerce").astype(np.float64)
 

@@ -15,9 +15,10 @@ import vl_convert
 from markupsafe import Markup
 
 from harness.report import findings, wording
-from harness.report.comparison import Comparison, certified, compare
+from harness.report.comparison import Comparison, certified, compare, is_baseline
 from harness.report.drawing import CONFIG, Rows, Spec
 from harness.report.figures import draw
+from harness.report.floor import SURE
 from harness.report.frames import Run, records
 from harness.report.tables import corpora, ranking, seed_means, shared_settings, stopped, workers
 
@@ -107,6 +108,9 @@ def _measured(run: Run) -> dict[str, Any]:
         "concurrency": sorted(int(value) for value in trials["concurrency"].dropna().unique()),
         "threads": sorted(int(value) for value in trials["num_threads"].dropna().unique()),
         "certified": certified(run.trials),
+        "baselines": bool(is_baseline(trials).any()),
+        "floor": bool(trials["entropy_rate"].notna().any()),
+        "sure": f"{SURE:g}",
         "diverged": bool((run.trials["status"] == "diverged").any()),
     }
 

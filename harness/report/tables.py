@@ -9,9 +9,11 @@ from typing import Any, Literal
 import pandas as pd
 
 from harness.report import wording
-from harness.report.comparison import Comparison
+from harness.report.comparison import BASELINE_FACTORS, Comparison
+from harness.report.floor import SURE
 from harness.report.frames import records
 from harness.report.wording import FACTORS
+from harness.worker.trial import NO_BACKEND
 
 Record = Mapping[str, Any]
 
@@ -81,9 +83,14 @@ def _sortable(value: Any) -> float | str:
 
 
 def _factor(name: str) -> Column:
+    def cell(row: Record) -> Cell:
+        if row["backend"] == NO_BACKEND and name not in BASELINE_FACTORS:
+            return Cell(text=wording.MISSING)
+        return Cell(text=_word_setting(row[name]), value=_sortable(row[name]))
+
     return Column(
         heading=_FACTOR_HEADINGS[name],
-        cell=lambda row: Cell(text=_word_setting(row[name]), value=_sortable(row[name])),
+        cell=cell,
         kind="text" if name in _WORDED_FACTORS else "number",
         header=name == "cell",
     )
@@ -102,6 +109,19 @@ def _valid_perplexity(row: Record) -> Cell:
     earlier = bool(pd.notna(epoch)) and epoch < row["num_epochs_done"]
     note = f"{wording.perplexity(row['best_valid_perplexity'])} at epoch {epoch}" if earlier else ""
     return Cell(text=wording.perplexity(value), value=_sortable(value), note=note)
+
+
+def _excess(row: Record) -> Cell:
+    value, rate = row["excess_bits_per_char"], row["entropy_rate"]
+    note = f"above {wording.ratio(rate)}" if _is_finite(value) else ""
+    return Cell(text=f"{value:+.3f}" if _is_finite(value) else wording.MISSING, value=_sortable(value), note=note)
+
+
+def _parity(row: Record) -> Cell:
+    value = row["parity_max_rel_diff"]
+    if row["backend"] == NO_BACKEND:
+        return Cell(text="not applicable")
+    return Cell(text=f"{value:.1e}" if _is_finite(value) else wording.MISSING, value=_sortable(value))
 
 
 def _rate(row: Record) -> Cell:
@@ -124,11 +144,12 @@ _MEASURES = (
     Column(heading="Validation perplexity", cell=_valid_perplexity),
     _measure("Training perplexity", "train_perplexity", wording.perplexity),
     _measure("Bits per character", "valid_bits_per_char", wording.ratio),
+    Column(heading="Excess bits", cell=_excess),
     _measure("Accuracy", "valid_accuracy", wording.ratio),
     Column(heading="Tokens per second", cell=_rate),
     _measure("Utilization", "model_flops_utilization", wording.ratio),
     _measure("Training, s", "train_seconds", wording.seconds),
-    _measure("Parity difference", "parity_max_rel_diff", lambda value: f"{value:.1e}" if _is_finite(value) else "–"),
+    Column(heading="Parity difference", cell=_parity),
     _measure("Parameters", "num_params", wording.count),
     _measure("Memory, MB", "peak_rss_bytes", wording.megabytes),
     _measure("GPU memory, MB", "peak_device_bytes", wording.megabytes),
@@ -137,6 +158,7 @@ _OPTIONAL = {
     "GPU memory, MB": "peak_device_bytes",
     "Parity difference": "parity_max_rel_diff",
     "Utilization": "model_flops_utilization",
+    "Excess bits": "excess_bits_per_char",
 }
 """Columns that only some runs fill."""
 _TRIAL = Column(heading="Trial", cell=lambda row: Cell(text=row["trial_id"], value=row["trial_id"]), kind="id")
@@ -161,7 +183,7 @@ def ranking(comparison: Comparison, most: int) -> Table:
 def _unranked(row: Record, names: list[Column]) -> Unranked:
     reason = row["reason"]
     if row["status"] == "ok":
-        reason = _word_uncertified(row) if _is_finite(row["valid_perplexity"]) else "No finite validation perplexity."
+        reason = _word_unranked(row)
     done = int(row["num_epochs_done"])
     reached = (
         f"Validation perplexity {wording.perplexity(row['valid_perplexity'])} after {wording.plural(done, 'epoch')}."
@@ -175,6 +197,19 @@ def _is_finite(value: float) -> bool:
     return bool(pd.notna(value)) and math.isfinite(value)
 
 
+def _word_unranked(row: Record) -> str:
+    if not _is_finite(row["valid_perplexity"]):
+        return "No finite validation perplexity."
+    if row["leakage_suspected"] is True:
+        return (
+            f"Leakage: its {wording.ratio(row['valid_bits_per_char'])} bits per character lie below what the text's "
+            f"source allows, {wording.ratio(row['entropy_rate'])}, and below "
+            f"{wording.ratio(row['lowest_honest_bits_per_char'])}, {SURE:g} standard errors of this validation text "
+            "lower. What validates must have been among what trained."
+        )
+    return _word_uncertified(row)
+
+
 def _word_uncertified(row: Record) -> str:
     difference = row["parity_max_rel_diff"]
     if pd.isna(row["parity_certified"]):
@@ -185,8 +220,9 @@ def _word_uncertified(row: Record) -> str:
 
 def shared_settings(comparison: Comparison) -> str:
     """Word the settings all trials share, so that the table needs no column for them."""
-    first = comparison.trials.iloc[0]
-    shared = [name for name in FACTORS if name not in comparison.factors]
+    trained = comparison.trained
+    first = (trained if len(trained) else comparison.trials).iloc[0]
+    shared = [name for name in (FACTORS if len(trained) else BASELINE_FACTORS) if name not in comparison.factors]
     return ", ".join(f"{_FACTOR_HEADINGS[name].lower()} {_word_setting(first[name])}" for name in shared)
 
 
@@ -249,7 +285,7 @@ def workers(trials: pd.DataFrame) -> list[dict[str, str]]:
     groups = begun.groupby(names, sort=False, dropna=False).size().reset_index(name="trials")
     return [
         {
-            "backend": row["backend"],
+            "backend": "baselines" if row["backend"] == NO_BACKEND else row["backend"],
             "device": row["device"],
             "threads": wording.count(row["num_threads"]),
             "concurrency": wording.count(row["concurrency"]),

@@ -22,7 +22,13 @@ from harness.worker.cells import Equations
 from harness.worker.network import Architecture
 from harness.worker.targets import resolve
 
-BUILT_IN_CELLS = ("harness_rnn.cell", "harness_gru.cell", "harness_gru.textbook", "harness_lstm.cell")
+BUILT_IN_CELLS = (
+    "harness_rnn.cell",
+    "harness_gru.cell",
+    "harness_gru.textbook",
+    "harness_lstm.cell",
+    "harness_mlp.cell",
+)
 OPTIMIZERS = (("sgd", 0.5), ("adam", 0.01), ("rmsprop", 0.01))
 
 

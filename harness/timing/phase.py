@@ -59,7 +59,7 @@ class TimingPhase:
 
     def _time_all(self, trials: Sequence[Trial], say: Say) -> None:
         statuses = self.ledger.statuses()
-        finished = [trial for trial in trials if statuses[trial.trial_id] == "ok"]
+        finished = [trial for trial in trials if statuses[trial.trial_id] == "ok" and not trial.is_baseline]
         by_kind = kinds([Placed(trial, self._slot(trial)) for trial in finished])
         timed_by = self.ledger.facts("timed_by")
         if all(any(timed_by.get(one.trial.trial_id) for one in members) for members in by_kind.values()):

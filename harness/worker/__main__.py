@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.worker import measures
 from harness.worker.backends import Backend, Model
+from harness.worker.baselines import fit_and_evaluate
 from harness.worker.cells import Equations
 from harness.worker.checkpoints import Checkpoint
 from harness.worker.connection import Connection
@@ -147,7 +148,14 @@ def _watch(job: Job, connection: Connection) -> None:
     watch_device(resolve(job.backend_target)(job.device, job.num_threads), sys.stdin, connection.send)
 
 
-_WORK = {"train": _train, "sample": _sample, "reference": _refer, "time": _time, "watch": _watch}
+_WORK = {
+    "train": _train,
+    "sample": _sample,
+    "reference": _refer,
+    "baseline": fit_and_evaluate,
+    "time": _time,
+    "watch": _watch,
+}
 
 
 def _initial_weights(trial: Trial, equations: Equations) -> Weights:

@@ -23,15 +23,16 @@ class SampleRequest:
 class Job:
     """One worker's work.
 
-    Train the trial, generate text from its checkpoint, make its float64 reference, time blocks of its training, or
-    watch the device with a product of known size.
+    Train the trial, fit a baseline, generate text from a checkpoint, make a trial's float64 reference, time blocks of
+    its training, or watch the device with a product of known size.
     """
 
-    kind: Literal["train", "sample", "reference", "time", "watch"]
+    kind: Literal["train", "sample", "reference", "baseline", "time", "watch"]
     trial: Trial
     equations: str
-    """Module of the cell's equations."""
+    """Module of the cell's equations; empty for a baseline."""
     backend_target: str
+    """For a baseline, its own target."""
     implementation_target: str | None
     """None is the scratch implementation."""
     module_paths: tuple[str, ...]

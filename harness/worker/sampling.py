@@ -4,15 +4,29 @@ Source: D2L `sec_rnn-scratch`.
 """
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.worker.backends import Model
+from harness.worker.backends import Ids, State
 from harness.worker.job import SampleRequest
 
 
-def generate(model: Model, vocabulary: Sequence[str], tokens: str, request: SampleRequest) -> str:
+@runtime_checkable
+class Predictor(Protocol):
+    """The part of a `Model` that predicts; a baseline may have it too."""
+
+    def initial_state(self, batch_size: int) -> State:
+        """Return the state before the first token."""
+        ...
+
+    def logits(self, X: Ids, state: State) -> tuple[NDArray[np.floating], State]:
+        """Return the predictions' logits, (num_steps, batch_size, vocab_size), and the state."""
+        ...
+
+
+def generate(model: Predictor, vocabulary: Sequence[str], tokens: str, request: SampleRequest) -> str:
     """Warm the state up on the prefix, then draw ``num_tokens`` tokens; return prefix and continuation.
 
     Raises: ValueError for an empty prefix.

@@ -6,7 +6,12 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 Partition = Literal["sequential", "random"]
-OptimizerName = Literal["sgd", "adam", "rmsprop"]
+OptimizerName = Literal["sgd", "adam", "rmsprop", "none"]
+"""'none' is a baseline's: it has none."""
+NO_BACKEND = "none"
+"""The backend of a baseline, which no framework trains."""
+BASELINE = "baseline"
+"""The implementation of a baseline."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +46,17 @@ class Trial:
     seed: int
 
     @property
+    def is_baseline(self) -> bool:
+        """Return whether this is no cell but a baseline: the sizes and settings of training are then zero."""
+        return self.backend == NO_BACKEND
+
+    @property
     def trial_id(self) -> str:
         """Return a readable name that ends in the hash of every field."""
         canonical = json.dumps(vars(self), sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(canonical.encode()).hexdigest()[:10]
-        return f"{self.cell}-{self.num_layers}-{self.backend}-{self.implementation}-{digest}"
+        model = self.cell if self.is_baseline else f"{self.cell}-{self.num_layers}-{self.backend}"
+        return f"{model}-{self.implementation}-{digest}"
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Trial":

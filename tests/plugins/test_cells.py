@@ -24,6 +24,10 @@ class TestLstm(CellContract):
     equations_module = "harness_lstm.cell"
 
 
+class TestMlp(CellContract):
+    equations_module = "harness_mlp.cell"
+
+
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
@@ -82,3 +86,36 @@ def test_the_two_grus_are_different_models():
     )
     ours, theirs = (model.logits(X, model.initial_state(BATCH_SIZE))[0] for model in (after, before))
     assert np.max(np.abs(ours - theirs)) > 1e-3
+
+
+def test_the_mlp_is_bengio_s_network_over_the_window():
+    """Write the window out for every token: embeddings side by side, zeros before the text."""
+    from dataclasses import replace
+
+    from harness_mlp.cell import WINDOW
+
+    model = loaded(reference_model, resolve("harness_mlp.cell"), replace(SMALL, num_layers=1))
+    X = minibatches(1).inputs[0]
+    logits, _ = model.logits(X, model.initial_state(BATCH_SIZE))
+    weights = model.weights()
+    embeddings = np.concatenate([np.zeros((WINDOW - 1, BATCH_SIZE, SMALL.num_hiddens)), weights["layers.0.W_x"].T[X]])
+    for t in range(len(X)):
+        window = np.concatenate(embeddings[t : t + WINDOW][::-1], axis=-1)
+        H = np.tanh(window @ weights["layers.0.W_h"].T + weights["layers.0.b_h"])
+        assert np.allclose(logits[t], H @ weights["output.W"].T + weights["output.b"], atol=1e-12)
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_a_token_beyond_the_mlp_s_window_has_no_influence_at_all(num_layers):
+    from dataclasses import replace
+
+    from harness_mlp.cell import WINDOW
+
+    model = loaded(reference_model, resolve("harness_mlp.cell"), replace(SMALL, num_layers=num_layers))
+    X = np.concatenate(minibatches(2).inputs)
+    other = X.copy()
+    other[0] = (X[0] + 1) % SMALL.vocab_size
+    ours, theirs = (model.logits(tokens, model.initial_state(BATCH_SIZE))[0] for tokens in (X, other))
+    differs = [bool(np.any(ours[t] != theirs[t])) for t in range(len(X))]
+    reach = num_layers * (WINDOW - 1) + 1
+    assert differs == [t < reach for t in range(len(X))]

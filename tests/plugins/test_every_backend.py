@@ -20,7 +20,7 @@ from harness.errors import EnvironmentMissing
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 HERE = Path(__file__).parent
-CELLS = ("rnn", "gru", "gru-textbook", "lstm")
+CELLS = ("rnn", "gru", "gru-textbook", "lstm", "mlp")
 ISOLATED = ("mxnet", "tensorflow", "jax")
 # What the contract suite needs beside the framework; all pure Python, so links serve any interpreter.
 SUITE_PACKAGES = (

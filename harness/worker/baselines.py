@@ -1,0 +1,112 @@
+"""The contract of a baseline inside a worker, and its one job: fitted once to a text, then only asked.
+
+A baseline takes no optimizer steps, so it has no gradients to compare: the parity certificate does not apply to it.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from harness.worker import measures
+from harness.worker.connection import Connection
+from harness.worker.events import EpochEnded, Finished, Progress, Started
+from harness.worker.job import Job
+from harness.worker.minibatches import Tokens
+from harness.worker.sampling import Predictor, generate
+from harness.worker.targets import resolve
+
+Say = Callable[[float], None]
+"""Called now and then while a baseline works, with the share that is done: a worker that is silent is ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingText:
+    """What a baseline is fitted to."""
+
+    ids: Tokens
+    symbols: Sequence[str]
+    """By id; symbols[0] is '<unk>', which the training text itself may not have."""
+    tokens: str
+    """'char' or 'word'."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How well a text was predicted."""
+
+    loss: float
+    """Mean cross-entropy, nats per token."""
+    accuracy: float = math.nan
+    """Share of tokens that were the most probable one, a tie counting against the model; NaN where not defined."""
+    top5_accuracy: float = math.nan
+
+
+class Fitted(Protocol):
+    """A baseline that knows its training text; one that is also a `Predictor` generates text too."""
+
+    num_params: int
+    """What it keeps of the training text: counts, for an n-gram."""
+    training: Evaluation
+    """On the training text itself."""
+
+    def evaluate(self, ids: Tokens, say: Say) -> Evaluation:
+        """Predict each token of another text from those before it."""
+        ...
+
+
+def fit_and_evaluate(job: Job, connection: Connection) -> None:
+    """Do a baseline's job: it reports one epoch, whose training seconds are those of fitting."""
+    trial = job.trial
+    symbols: list[str] = json.loads(Path(job.vocabulary_path).read_text(encoding="utf-8"))["symbols"]
+    train, valid = (np.load(path, mmap_mode="r", allow_pickle=False) for path in (job.train_path, job.valid_path))
+
+    def say(fraction: float) -> None:
+        connection.send(Progress(epoch=1, fraction=fraction, loss=math.nan, tokens_per_s=math.nan))
+
+    since = time.perf_counter()
+    say(0.0)
+    fitted: Fitted = resolve(job.backend_target)(TrainingText(ids=train, symbols=symbols, tokens=trial.tokens), say)
+    train_seconds = time.perf_counter() - since
+    connection.send(
+        Started(
+            versions=measures.interpreter_versions(),
+            device="cpu",
+            num_threads=job.num_threads,
+            num_params=fitted.num_params,
+            environment=measures.telling_environment(),
+        )
+    )
+    since = time.perf_counter()
+    held_out = fitted.evaluate(valid, say)
+    connection.send(
+        EpochEnded(
+            epoch=1,
+            train_loss=fitted.training.loss,
+            train_accuracy=fitted.training.accuracy,
+            train_top5_accuracy=fitted.training.top5_accuracy,
+            valid_loss=held_out.loss,
+            valid_accuracy=held_out.accuracy,
+            valid_top5_accuracy=held_out.top5_accuracy,
+            valid_bits_per_char=held_out.loss / math.log(2) / job.valid_chars_per_token,
+            grad_norm=math.nan,
+            train_tokens=len(train),
+            train_seconds=train_seconds,
+            valid_seconds=time.perf_counter() - since,
+            # Fitting is no sequence of steps: its tokens per second mean nothing beside a network's.
+            blocks=(),
+        )
+    )
+    connection.send(
+        Finished(
+            first_step_seconds=0.0,
+            peak_rss_bytes=measures.peak_rss_bytes(),
+            peak_device_bytes=None,
+            sample=generate(fitted, symbols, trial.tokens, job.sample) if isinstance(fitted, Predictor) else "",
+        )
+    )

@@ -1,0 +1,1 @@
+"""General compressors as language models."""

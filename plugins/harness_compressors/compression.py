@@ -1,0 +1,106 @@
+"""Bits per character of a general compressor that has read the training text before.
+
+A text's size given the training text is what it adds behind it: size(training + text) − size(training), in bits,
+over its characters. On the training text itself it is size(training): there a compressor learns as it reads, and
+that figure is a first reading's, not a model's that has seen it all. bzip2 forgets all but the block of 900 kB it is
+in, so of a longer training text only the last piece helps. Sizes are whole bytes, and a compressor may cut its
+blocks differently where there is more text, so a text of a few hundred characters is too short to tell anything.
+
+What is compressed is the text the networks see, prepared and in UTF-8, words parted by spaces.
+"""
+
+import bz2 as bzip2
+import lzma as lempel_ziv_markov
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+
+from harness.worker.baselines import Evaluation, Say, TrainingText
+from harness.worker.minibatches import Tokens
+
+_CHUNK = 1 << 20
+"""Tokens compressed between two signs of life."""
+_UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+_SMALLEST_WINDOW, _LARGEST_WINDOW = 1 << 20, 1 << 27
+"""Bytes: 128 MB is the most that a usual decompressor accepts."""
+
+
+class Stream(Protocol):
+    """A compressor at work."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """Take more of the text; return what is done of it."""
+        ...
+
+    def flush(self) -> bytes:
+        """Return the rest."""
+        ...
+
+
+class Compressed:
+    """A compressor that has read the training text."""
+
+    num_params = 0
+
+    def __init__(self, open_stream: Callable[[int], Stream], text: TrainingText, say: Say) -> None:
+        self._text = text
+        # A window for the training text and as much again, the same for both sizes of a difference.
+        window = 2 * sum(map(len, _encoded(text.ids, text)))
+        self._open = partial(open_stream, min(max(window, _SMALLEST_WINDOW), _LARGEST_WINDOW))
+        self._own_bytes = self._size([text.ids], say)
+        self.training = _evaluation(self._own_bytes, len(text.ids))
+
+    def evaluate(self, ids: Tokens, say: Say) -> Evaluation:
+        """Compress the text behind the training text."""
+        return _evaluation(self._size([self._text.ids, ids], say) - self._own_bytes, len(ids))
+
+    def _size(self, parts: Sequence[Tokens], say: Say) -> int:
+        stream, size = self._open(), 0
+        for part in parts:
+            for chunk in _encoded(part, self._text):
+                size += len(stream.compress(chunk))
+                say(0.5)
+        return size + len(stream.flush())
+
+
+def _evaluation(num_bytes: int, num_tokens: int) -> Evaluation:
+    return Evaluation(loss=8 * num_bytes * math.log(2) / max(1, num_tokens))
+
+
+def _encoded(ids: Tokens, text: TrainingText) -> Iterator[bytes]:
+    """Yield the text of ids, in pieces, as UTF-8."""
+    if text.tokens == "char":
+        symbols = np.array([_UNKNOWN, *text.symbols[1:]])
+        between = ""
+    else:
+        symbols = np.array(text.symbols)
+        between = " "
+    for start in range(0, len(ids), _CHUNK):
+        words = symbols[ids[start : start + _CHUNK]].tolist()
+        yield (between.join(words) + between).encode("utf-8")
+
+
+def _open_bz2(window: int) -> Stream:  # noqa: ARG001 - its blocks have one size
+    return bzip2.BZ2Compressor(9)
+
+
+def _open_lzma(window: int) -> Stream:
+    preset = 9 | lempel_ziv_markov.PRESET_EXTREME
+    filters = [{"id": lempel_ziv_markov.FILTER_LZMA2, "preset": preset, "dict_size": window}]
+    return lempel_ziv_markov.LZMACompressor(format=lempel_ziv_markov.FORMAT_XZ, filters=filters)
+
+
+def _open_zstd(window: int) -> Stream:
+    import zstandard
+
+    settings = zstandard.ZstdCompressionParameters.from_level(19, window_log=(window - 1).bit_length())
+    stream: Stream = zstandard.ZstdCompressor(compression_params=settings).compressobj()
+    return stream
+
+
+bz2 = partial(Compressed, _open_bz2)
+lzma = partial(Compressed, _open_lzma)
+zstd = partial(Compressed, _open_zstd)

@@ -1,0 +1,1 @@
+"""The fixed-window network: a language model without recurrent connections."""

@@ -1,0 +1,81 @@
+"""The compressors: sizes against the libraries' own one-call functions, and what they should and should not learn."""
+
+import bz2
+import importlib.util
+import lzma
+import math
+
+import numpy as np
+import pytest
+
+from harness.worker.baselines import TrainingText
+from harness.worker.targets import resolve
+
+NAMES = [
+    "bz2",
+    "lzma",
+    pytest.param(
+        "zstd",
+        marks=pytest.mark.skipif(not importlib.util.find_spec("zstandard"), reason="zstandard is not installed"),
+    ),
+]
+LETTERS = ["<unk>", *"abcdefghijklmnopqrstuvwxyz"]
+
+
+def silent(fraction: float) -> None:
+    """Tell nobody."""
+
+
+def random_letters(count, num_letters=26, seed=0):
+    return np.random.default_rng(seed).integers(1, num_letters + 1, count).astype(np.uint8)
+
+
+def fitted(name, ids, symbols=LETTERS, tokens="char"):
+    text = TrainingText(ids=ids, symbols=symbols, tokens=tokens)
+    return resolve(f"harness_compressors.compression:{name}")(text, silent)
+
+
+def bits_per_token(evaluation):
+    return evaluation.loss / math.log(2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_random_text_takes_its_entropy_and_a_little_more(name):
+    found = bits_per_token(fitted(name, random_letters(200_000)).evaluate(random_letters(50_000, seed=1), silent))
+    assert math.log2(26) <= found < 1.06 * math.log2(26)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_text_that_was_trained_on_costs_next_to_nothing(name):
+    train = random_letters(100_000)
+    model = fitted(name, train)
+    assert bits_per_token(model.evaluate(train[:50_000], silent)) < (0.05 if name != "bz2" else 3.5)
+    assert bits_per_token(model.training) > math.log2(26)
+
+
+@pytest.mark.parametrize(("name", "compress"), [("bz2", lambda b: bz2.compress(b, 9)), ("lzma", lzma.compress)])
+def test_a_size_is_the_library_s_own(name, compress):
+    train, valid = random_letters(30_000, 5), random_letters(9000, 5, seed=1)
+    model = fitted(name, train)
+
+    def size(ids):
+        return len(compress("".join(LETTERS[i] for i in ids).encode()))
+
+    expected = 8 * (size(np.concatenate([train, valid])) - size(train)) / len(valid)
+    # lzma.compress has another preset.
+    assert bits_per_token(model.evaluate(valid, silent)) == pytest.approx(expected, rel=0.02 if name == "lzma" else 0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_words_and_letters_beyond_ascii_are_compressed_as_their_text(name):
+    words = ["<unk>", "größe", "über", "maß"]
+    model = fitted(name, random_letters(3000, 3), words, "word")
+    assert 0 < bits_per_token(model.evaluate(random_letters(3000, 3, seed=1), silent)) < 8
+    unknown = fitted(name, random_letters(3000), LETTERS)
+    assert math.isfinite(unknown.evaluate(np.zeros(500, np.uint8), silent).loss)
+
+
+def test_accuracy_is_not_a_compressor_s_to_have():
+    found = fitted("bz2", random_letters(3000)).evaluate(random_letters(500), silent)
+    assert math.isnan(found.accuracy)
+    assert math.isnan(found.top5_accuracy)

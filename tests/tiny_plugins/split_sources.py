@@ -1,0 +1,28 @@
+"""One text of known entropy, split honestly, and so that the validation part is among what trains."""
+
+import dataclasses
+
+from harness.hookspecs import Corpus, hookimpl
+
+SELECTED = {"order": "0", "alphabet": "26", "concentration": "5", "chars": "30000"}
+
+
+def honest(request):
+    from harness_markov.markov import load
+
+    return load(dataclasses.replace(request, parameters=SELECTED))
+
+
+def leaked(request):
+    (whole,) = honest(request)
+    # The last tenth of a document validates; as a document of its own, nine tenths of it train.
+    last = dataclasses.replace(whole, text=whole.text[-3000:])
+    return [whole, last]
+
+
+@hookimpl
+def harness_corpora():
+    return [
+        Corpus(name=name, title=name, authors=("A",), licence="none", loader=f"split_sources:{name}")
+        for name in ("honest", "leaked")
+    ]
