@@ -14,7 +14,7 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
-from harness.report import findings, wording
+from harness.report import answers, findings, wording
 from harness.report.comparison import Comparison, certified, compare, is_baseline
 from harness.report.drawing import CONFIG, Rows, Spec
 from harness.report.figures import draw
@@ -30,8 +30,9 @@ MAX_SAMPLES = 12
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render(run: Run, files: Sequence[tuple[str, str]]) -> str:
-    """Render the page; ``files`` names the files beside it and what they hold."""
+def render(run: Run, files: Sequence[tuple[str, str]], answered: Sequence[answers.Answered] = ()) -> str:
+    """Render the page; ``files`` names the files beside it and what they hold, ``answered`` stands on top."""
+    exercises = answers.sections(answered)
     comparisons = compare(run)
     shown = comparisons[:MAX_COMPARISONS]
     sections = [_section(comparison, position, len(shown)) for position, comparison in enumerate(shown, 1)]
@@ -42,6 +43,8 @@ def render(run: Run, files: Sequence[tuple[str, str]]) -> str:
         run=run,
         title=findings.title(run.trials),
         progress=_progress(run),
+        exercises=exercises,
+        unanswered=answers.unanswered(answered),
         sections=sections,
         hidden_comparisons=len(comparisons) - len(shown),
         stopped=stopped(run.trials, run.log_tails),
@@ -57,7 +60,7 @@ def render(run: Run, files: Sequence[tuple[str, str]]) -> str:
         files=files,
         style=style,
         scripts=scripts,
-        drawings=_embedded_json(_drawings(sections)),
+        drawings=_embedded_json(_drawings([*exercises, *sections])),
         policy=_policy(scripts, [style]),
     )
 
