@@ -128,10 +128,20 @@ class Block:
     seconds: float
 
 
-Event = Started | Progress | FirstSteps | EpochEnded | Finished | Diverged | Failed | Sampled | Ready | Block
+@dataclass(frozen=True, kw_only=True)
+class Probed:
+    """One probe of a trained model is done."""
+
+    name: ClassVar[str] = "probed"
+    probe: str
+    rows: tuple[tuple[str, float, float, float, int], ...]
+    """(quantity, where it was measured, mean, standard deviation, number of observations) each."""
+
+
+Event = Started | Progress | FirstSteps | EpochEnded | Finished | Diverged | Failed | Sampled | Ready | Block | Probed
 _KINDS: dict[str, type] = {
     kind.name: kind
-    for kind in (Started, Progress, FirstSteps, EpochEnded, Finished, Diverged, Failed, Sampled, Ready, Block)
+    for kind in (Started, Progress, FirstSteps, EpochEnded, Finished, Diverged, Failed, Sampled, Ready, Block, Probed)
 }
 
 
