@@ -21,6 +21,9 @@ WINDOWED = ("mlp",)
 FAINT = 0.01
 """Share of the newest token's influence below which an older one's counts as faint."""
 
+RESOLVED = 1e-28
+"""Nats: a divergence below may be the rounding of float64 log probabilities."""
+
 
 def needs(budget: Budget, registry: Registry) -> Sequence[Need]:  # noqa: ARG001
     """Return one model of each kind on the shared text, its influence probed."""
@@ -60,6 +63,7 @@ def _summary(curve: pd.DataFrame) -> dict[str, object]:
     # Zero at every distance from here on.
     last = float(positive["at"].max()) if len(positive) else -1.0
     zero_from = float(curve.loc[curve["at"] > last, "at"].min())
+    resolved = curve[curve["value"] > RESOLVED]
     strong = curve[curve["value"] >= FAINT * probed.at(curve, 0)]
     return {
         "model": first["model"],
@@ -69,6 +73,7 @@ def _summary(curve: pd.DataFrame) -> dict[str, object]:
         "kl_48_back": probed.at(curve, 48),
         "furthest_probed": float(curve["at"].max()),
         "exactly_zero_from": zero_from,
+        "resolved_up_to": float(resolved["at"].max()) if len(resolved) else float("nan"),
         "furthest_above_1_percent": float(strong["at"].max()) if len(strong) else float("nan"),
         "n": int(first["n"]),
     }
@@ -78,7 +83,7 @@ def _verdict(table: pd.DataFrame) -> str:
     recurrent, windowed = (table[table["seen_by"] == kind] for kind in ("state", "window"))
     if recurrent.empty:
         return f"{UNDECIDED}: no recurrent model was probed"
-    reaching = recurrent["exactly_zero_from"].isna()
+    reaching = recurrent["resolved_up_to"] >= recurrent["furthest_probed"]
     if reaching.all():
         state = "a state carries every token probed"
     elif reaching.any():
@@ -99,12 +104,11 @@ def _paragraph(table: pd.DataFrame, curves: pd.DataFrame) -> str:
         f"{int(curves['n'].min())} contexts of held-out text), and the divergence of the prediction is taken."
     ]
     for row in records(recurrent):
-        far = row["furthest_probed"]
-        reach = (
-            f"never exactly zero within the {far:g} steps probed"
-            if pd.isna(row["exactly_zero_from"])
-            else f"exactly zero from {row['exactly_zero_from']:g} steps on"
-        )
+        reach = f"told from nothing at all as far as was probed ({row['furthest_probed']:g} steps)"
+        if not pd.isna(row["exactly_zero_from"]):
+            reach = f"exactly zero from {row['exactly_zero_from']:g} steps on"
+        elif not row["resolved_up_to"] >= row["furthest_probed"]:
+            reach = f"not to be told from float64's rounding beyond {row['resolved_up_to']:g} steps"
         said.append(
             f"{row['model']}: {row['newest_token_kl']:.2g} nats for the newest token; above 1 % of that up to "
             f"{row['furthest_above_1_percent']:g} steps back; {reach} ({row['kl_48_back']:.1g} nats 48 back)."
@@ -116,7 +120,7 @@ def _paragraph(table: pd.DataFrame, curves: pd.DataFrame) -> str:
     elif len(windowed):
         odd = enumerate_names(windowed.loc[~ending, "model"])
         said.append(f"But {odd}, which should see a fixed window, still depends on the furthest token probed.")
-    if len(recurrent) and recurrent["exactly_zero_from"].isna().all():
+    if len(recurrent) and (recurrent["resolved_up_to"] >= recurrent["furthest_probed"]).all():
         said.append("That a state can carry a token does not mean it does much with it: most of the influence is near.")
     return " ".join(said)
 
@@ -140,5 +144,5 @@ def _draw(curves: pd.DataFrame) -> charts.Drawn:
         x=charts.Axis(title="tokens back"),
         y=charts.Axis(title="Divergence of the prediction, nats", log=True),
         caption=f"KL divergence of the prediction when the token k back is another (n = {int(curves['n'].min())} "
-        "contexts a point); bars are 95 % t intervals over contexts. Where a line ends, the divergence is exactly zero.",
+        "contexts a point); bars are 95 % t intervals over contexts. Where a line ends, it is exactly zero.",
     )

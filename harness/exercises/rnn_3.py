@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from harness.exercises import charts, probed
+from harness.exercises.evidence import settings_without
 from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
 from harness.registry import Registry
 from harness.report.answers import Answer
@@ -28,11 +29,10 @@ def needs(budget: Budget, registry: Registry) -> Sequence[Need]:  # noqa: ARG001
     one_seed = budget.seeds[:1]
     probes = ("gradients", "clipping")
     every = selection(budget, "rnn", "gru", "lstm", "numpy", layers=(1, 2), seeds=one_seed)
-    unclipped = selection(budget, "rnn", "numpy", layers=(1, 2), seeds=one_seed, grad_clips=(0.0,))
-    return [
-        Need(selection=every, texts=texts(budget), probes=probes),
-        Need(selection=unclipped, texts=texts(budget), probes=probes),
-    ]
+    # SGD at twice the book's learning rate: where clipping decides whether two layers learn at all.
+    clips = {"optimizers": ("sgd",), "learning_rates": (2.0,), "grad_clips": (0.0, 1.0), "epochs": 2}
+    unclipped = selection(budget, "rnn", "numpy", layers=(1, 2), seeds=one_seed, **clips)
+    return [Need(selection=every, texts=texts(budget), probes=probes), Need(selection=unclipped, texts=texts(budget))]
 
 
 def answer(run: Run) -> Answer:
@@ -49,7 +49,7 @@ def answer(run: Run) -> Answer:
         evidence=table.drop(columns=["trial_id"]),
         figure=drawn.figure,
         datasets=drawn.datasets,
-        missing=tuple(_missing(table)),
+        missing=tuple(_missing(run, table)),
     )
 
 
@@ -113,21 +113,26 @@ def _verdict(table: pd.DataFrame) -> str:
 def _paragraph(run: Run, table: pd.DataFrame) -> str:
     said = [
         "The gradient of one loss by the state k steps before is a product of k Jacobians, so its norm changes about "
-        f"geometrically with k. Measured on held-out text (n = {int(table['n'].min())} contexts a point), it is "
-        "multiplied each step back by:"
+        f"geometrically with k. It was measured on held-out text (n = {int(table['n'].min())} contexts a point)."
     ]
-    parts = []
-    for row in records(table):
-        if not math.isfinite(row["factor_a_step"]):
-            parts.append(f"{row['model']} {row['when']}: not known, too few distances with a gradient left")
-            continue
-        word = {-1: "vanishes", 1: "explodes", 0: "neither vanishes nor explodes beyond the fit's error"}[_sign(row)]
-        parts.append(
-            f"{row['model']} {row['when']} {row['factor_a_step']:.3f} "
-            f"(95 % of the fit {row['factor_low']:.3f} to {row['factor_high']:.3f}), so it {word}"
+    known = table[np.isfinite(table["factor_a_step"].astype(float))]
+    if len(known) < len(table):
+        said.append(
+            f"For {count(len(table) - len(known))} of {count(len(table))} the rate is not known: too few distances."
         )
-    said.append("; ".join(parts) + ".")
-    trained = table[(table["when"] == "after training") & np.isfinite(table["factor_a_step"].astype(float))]
+    for when, part in known.groupby("when", sort=False):
+        parts = [
+            f"{row['model']} {row['factor_a_step']:.3f} ({row['factor_low']:.3f} to {row['factor_high']:.3f})"
+            for row in records(part.sort_values("factor_a_step", ascending=False))
+        ]
+        signs = [_sign(row) for row in records(part)]
+        told = "below one, so it vanishes" if set(signs) == {-1} else "above one, so it explodes"
+        told = told if abs(sum(signs)) == len(signs) else "not all on one side of one"
+        said.append(
+            f"{str(when).capitalize()} each step back multiplies it by {enumerate_names(parts, 9)}, with the 95 % "
+            f"intervals of the fit: {told}."
+        )
+    trained = known[known["when"] == "after training"]
     if len(trained) > 1:
         slow, fast = (
             trained.loc[pick] for pick in (trained["factor_a_step"].idxmax(), trained["factor_a_step"].idxmin())
@@ -137,41 +142,53 @@ def _paragraph(run: Run, table: pd.DataFrame) -> str:
             f"{slow['steps']:g} steps to {slow['furthest_over_nearest']:.1g} and "
             f"{fast['furthest_over_nearest']:.1g} of what it is one step back."
         )
-    said += _clipping(run, table)
-    return " ".join(said)
+    return " ".join([*said, *_clipped_minibatches(table), *_without_clipping(run)])
 
 
-def _clipping(run: Run, table: pd.DataFrame) -> list[str]:
-    """Say what clipping did: how often, and what became of the models that went without."""
+def _clipped_minibatches(table: pd.DataFrame) -> list[str]:
     known = table[(table["clip"] > 0) & table["clipped_share"].notna()]
-    said = []
-    for when, part in known.groupby("when", sort=False):
-        shares = part["clipped_share"]
-        said.append(
-            f"Clipping cuts {shares.min():.0%} to {shares.max():.0%} of the minibatches' gradients {when}, by model; "
-            "it bounds what explodes and cannot bring back what vanishes."
-        )
-    trials = run.trials[run.trials["trial_id"].isin(table["trial_id"])]
-    norms = run.epochs[run.epochs["trial_id"].isin(trials["trial_id"]) & np.isfinite(run.epochs["grad_norm"])]
-    if len(norms):
-        said.append(
-            f"The mean norm before clipping was between {norms['grad_norm'].min():.2g} and "
-            f"{norms['grad_norm'].max():.2g} in their epochs."
-        )
-    without = run.trials[run.trials["grad_clip"] == 0]
-    without = without[without["num_layers"] > 0]
-    if len(without):
-        lost = int((without["status"] == "diverged").sum())
-        said.append(f"Of {count(len(without))} trials without clipping {count(lost)} diverged.")
-    return said
+    if known.empty:
+        return []
+    shares = known["clipped_share"]
+    if shares.max() == 0:
+        return ["Clipping cut none of the minibatches probed on these models: their gradients stayed below it."]
+    return [f"Clipping cuts {shares.min():.0%} to {shares.max():.0%} of the minibatches probed, by model and stage."]
 
 
-def _missing(table: pd.DataFrame) -> list[str]:
+def _without_clipping(run: Run) -> list[str]:
+    """Say what became of trials that went without clipping beside the same with it."""
+    ended = run.trials[run.trials["status"].isin(["ok", "diverged"]) & (run.trials["num_layers"] > 0)]
+    free, cut = ended[ended["grad_clip"] == 0], ended[ended["grad_clip"] > 0]
+    keys = [*settings_without("grad_clip"), "seed"]
+    both = free.merge(cut, on=keys, suffixes=("_free", "_cut"))
+    if both.empty:
+        return []
+    ruined = {end: _ruined(both, end) for end in ("free", "cut")}
+    said = [
+        f"Of {count(len(both))} pairs of trials that differ in clipping alone, {count(ruined['free'].sum())} without "
+        f"it and {count(ruined['cut'].sum())} with it ended worse than guessing blindly."
+    ]
+    for row in records(both[ruined["free"] & ~ruined["cut"]].head(1)):
+        said.append(
+            f"So {row['cell']} with {row['num_layers']} layers under {row['optimizer']} at a learning rate of "
+            f"{row['learning_rate']:g}: perplexity {row['valid_perplexity_cut']:.3g} with clipping and "
+            f"{row['valid_perplexity_free']:.3g} without."
+        )
+    return [*said, "Clipping bounds what explodes; it cannot bring back what vanishes."]
+
+
+def _ruined(both: pd.DataFrame, end: str) -> pd.Series:
+    """Return which trials diverged or predict worse than the same probability for every token."""
+    worse = ~(both[f"valid_perplexity_{end}"].astype(float) <= both["vocab_size"].astype(float))
+    return worse | (both[f"status_{end}"] == "diverged")
+
+
+def _missing(run: Run, table: pd.DataFrame) -> list[str]:
     missing = []
     if table["layers"].nunique() < 2:
         missing.append("missing: a second depth (--layers 1,2).")
-    if not (table["clip"] == 0).any():
-        missing.append("missing: a model trained without clipping (--clip 0,1).")
+    if not _without_clipping(run):
+        missing.append("missing: the same trials with and without clipping (--clip 0,1).")
     return missing
 
 

@@ -48,7 +48,7 @@ def test_the_rate_is_fitted_with_its_interval_and_half_life(tmp_path):
     assert table["factor_a_step"].tolist() == pytest.approx([0.5, 0.5, 0.9, 0.9, 0.8, 0.8])
     assert table["halves_in_steps"].iloc[0] == pytest.approx(1)
     assert "lasts longest in lstm" in answer.answer
-    assert "Of 1 trials without clipping 0 diverged." in answer.answer
+    assert "Of 1 pairs of trials that differ in clipping alone, 0 without it and 0 with it" in answer.answer
     assert "Clipping cuts 100% to 100%" in answer.answer
 
 
@@ -59,4 +59,14 @@ def test_too_few_distances_give_no_rate(tmp_path):
 
     answer = ask("rnn-3", tmp_path / "run", TRIALS[:1], record)
     assert answer.verdict == "not decided"
-    assert "not known, too few distances" in answer.answer
+    assert "the rate is not known: too few distances" in answer.answer
+
+
+def test_what_goes_without_clipping_is_held_against_the_same_with_it(tmp_path):
+    def record(ledger):
+        gradients((0.8, 0.9, 0.8))(ledger)
+        finish(ledger, TRIALS[2], (9.0, 1e6))
+
+    answer = ask("rnn-3", tmp_path / "run", TRIALS, record)
+    assert "1 without it and 0 with it ended worse than guessing blindly" in answer.answer
+    assert "perplexity 8 with clipping and 1e+06 without" in answer.answer

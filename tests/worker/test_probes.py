@@ -99,6 +99,17 @@ def test_the_divergence_is_that_of_the_two_distributions():
     assert before[0] == pytest.approx(shifted - np.log(np.exp(shifted).sum()))
 
 
+def test_small_divergences_keep_their_digits():
+    p = np.array([0.2, 0.3, 0.5])
+    for size in (0.1, 1e-3, 1e-6, 1e-10):
+        q = p + size * np.array([1.0, -2.0, 1.0])
+        (found,) = probes._divergences(np.log(p)[None], np.log(p)[None] + np.log1p((q - p) / p)[None])
+        # Half the chi-squared divergence, to second order in what is changed.
+        assert found == pytest.approx(np.sum((q - p) ** 2 / p) / 2, rel=max(3 * size / 0.2, 1e-5))
+    (exact,) = probes._divergences(np.log(p)[None], np.log(p[::-1])[None])
+    assert exact == pytest.approx(np.sum(p * np.log(p / p[::-1])))
+
+
 @pytest.mark.parametrize(("cell", "num_layers"), [("rnn", 1), ("gru", 2), ("lstm", 2)])
 def test_state_gradients_agree_with_finite_differences(cell, num_layers):
     of = subject(cell, num_layers)
