@@ -18,6 +18,8 @@ class Axis:
     title: str
     log: bool = False
     zero: bool = False
+    nominal: bool = False
+    """Whether it names things."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +51,12 @@ def draw(
     series = [str(value) for value in points["series"].drop_duplicates()][: len(COLOURS)]
     shown = points[points["series"].isin(series)].copy()
     shown["series"] = shown["series"].map(wording.visible)
-    kept = np.isfinite(shown["x"].astype(float)) & np.isfinite(shown["y"].astype(float))
+    kept = pd.Series(True, index=shown.index)
     for axis, column in ((x, "x"), (y, "y")):
-        kept &= (shown[column].astype(float) > 0) | (not axis.log)
+        if axis.nominal:
+            shown[column] = shown[column].map(wording.visible)
+            continue
+        kept &= np.isfinite(shown[column].astype(float)) & ((shown[column].astype(float) > 0) | (not axis.log))
     if y.log:
         shown.loc[~(shown["low"].astype(float) > 0), "low"] = np.nan
     left_out = int((~kept).sum())
@@ -63,7 +68,8 @@ def draw(
     values = _channel(alt.Y, "y", y)
     bounded = base.transform_filter("isValid(datum.low) && isValid(datum.high)")
     tooltip = [alt.Tooltip("series:N")]
-    tooltip += [alt.Tooltip(f"{column}:Q", format=".4~g") for column in ("x", "y", "low", "high")]
+    tooltip += [alt.Tooltip("x:N") if x.nominal else alt.Tooltip("x:Q", format=".4~g")]
+    tooltip += [alt.Tooltip(f"{column}:Q", format=".4~g") for column in ("y", "low", "high")]
     layers = [
         *([_level(level, values)] if level is not None else []),
         *([base.mark_line(strokeWidth=2).encode(y=values)] if lines else []),
@@ -85,6 +91,8 @@ def draw(
 
 
 def _channel(kind: type, column: str, axis: Axis) -> alt.X | alt.Y:
+    if axis.nominal:
+        return kind(f"{column}:N", sort=None, axis=alt.Axis(title=axis.title, labelAngle=0))
     scale = alt.Scale(type="log", nice=False) if axis.log else alt.Scale(zero=axis.zero)
     title = axis.title if kind is alt.X else None
     return kind(f"{column}:Q", scale=scale, axis=alt.Axis(title=title, tickCount=6, format="~g"))
@@ -99,10 +107,13 @@ def _level(level: float, values: alt.Y) -> alt.Chart:
 
 def _describe(points: pd.DataFrame, x: Axis, y: Axis) -> str:
     ends = points.groupby("series", sort=False).last()
-    named = [f"{series} {row.y:.4g} at {row.x:.4g}" for series, row in zip(ends.index, ends.itertuples(), strict=True)]
+    named = [
+        f"{series} {row.y:.4g} at {row.x if x.nominal else format(row.x, '.4g')}"
+        for series, row in zip(ends.index, ends.itertuples(), strict=True)
+    ]
     return f"Chart of {y.title} against {x.title}. Last points: {wording.enumerate_names(named, 8)}."
 
 
-def point_frame(points: Sequence[tuple[str, float, float, float, float]]) -> pd.DataFrame:
+def point_frame(points: Sequence[tuple[str, float | str, float, float, float]]) -> pd.DataFrame:
     """Return points (series, x, y, low, high) as `draw` takes them."""
     return pd.DataFrame(points, columns=["series", "x", "y", "low", "high"])

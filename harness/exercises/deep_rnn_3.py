@@ -220,7 +220,7 @@ def _trust(losses: dict[float, list[float]]) -> list[str]:
         "about that far it may be trusted" if share < 0.1 else "so beyond the sizes measured it is not to be trusted"
     )
     return [
-        f"Fitted without the largest text and asked for it, {factor:.1f} times away, the curve is {abs(error):.3f} bits "
+        f"Fitted without the largest text and asked for it, {factor:.1f} times away, it is {abs(error):.3f} bits "
         f"too {'low' if error > 0 else 'high'}, {share:.0%} of the whole gain: {trust}."
     ]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness import run
+from harness.errors import UsageError
 from harness.exercises.exercise import Budget, Exercise, Need
 from harness.plan import Plan
 from harness.prediction import Prediction
@@ -34,6 +35,9 @@ def prepare(
     Raises: HarnessError for whatever can't be done.
     """
     needs = [need for exercise in exercises for need in exercise.needs(budget, registry)]
+    if not needs:
+        names = ", ".join(exercise.exercise_id for exercise in exercises)
+        raise UsageError(f"There is nothing to train for {names} with the plugins that are here.")
     parts = [run.prepare(registry, need.selection, need.texts, placement, console) for need in needs]
     return PlannedExercises(
         prepared=_joined(parts, _folder(exercises, budget, placement)),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from harness import run
+from harness.exercises import authors
 from harness.exercises.planning import PlannedExercises
 from harness.ledger import Ledger
 from harness.probing import ProbingPhase
@@ -26,6 +27,10 @@ def _probe(planned: PlannedExercises, limits: Limits, console: Console) -> bool:
     """Probe what is done; return False after Ctrl-C."""
     prepared = planned.prepared
     with Ledger(prepared.folder.ledger) as ledger:
+        known = ledger.statuses()
+        for trial_id, rows in authors.distances(prepared.corpora, prepared.plan.runnable).items():
+            if trial_id in known:
+                ledger.probed(trial_id, authors.PROBE, rows)
         phase = ProbingPhase(
             registry=prepared.registry,
             folder=prepared.folder,
