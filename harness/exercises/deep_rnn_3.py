@@ -233,8 +233,8 @@ def _sentences(
     said.append(f"{_PROMISE} times the text would give {evidence.word_interval(beyond)}, if the form holds.")
     if _still_learning(curve):
         said.append(
-            "But on the largest text most models were best in their last epoch: they were still learning, so this floor "
-            "is the training's and not the text's."
+            "But on the largest text most models were best in their last epoch: they were still learning, so this "
+            "floor is the training's and not the text's."
         )
     if best is not None and float(best["bits"]) < law.floor:
         said.append(f"That {best['cell']} is below it shows that it is no floor of the text, but of this model.")
