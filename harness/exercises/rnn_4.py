@@ -329,5 +329,6 @@ def _draw(run: Run) -> charts.Drawn:
         x=charts.Axis(title="temperature"),
         y=charts.Axis(title="Share of passages", zero=True),
         caption=f"Shares of passages of eight tokens in text by {curves['model'].iloc[0]} "
-        f"(n = {int(curves['n'].min())} texts a point); bars are 95 % t intervals over texts. Held-out text as long has {beside}.",
+        f"(n = {int(curves['n'].min())} texts a point); bars are 95 % t intervals over texts. Held-out text as long "
+        f"has {beside}.",
     )
