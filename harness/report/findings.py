@@ -58,7 +58,7 @@ def caveat(comparison: Comparison) -> str:
         return "No trial has finished with a validation perplexity: there is nothing to rank."
     if len(comparison.ranked) == 1:
         return "One trial has finished: there is nothing to compare it with."
-    if comparison.num_seeds == 1:
+    if comparison.num_seeds == 1 and len(comparison.trained):
         return "Each model has one seed: there is no interval over seeds, and small differences may be chance."
     return ""
 

@@ -311,9 +311,19 @@ def corpora(described: Sequence[Record]) -> list[dict[str, str]]:
             **{name: str(corpus.get(name) or "") for name in texts},
             **{name: _word_number(corpus.get(name), wording.count) for name in counts},
             "unigram": _word_number(corpus.get("unigram_valid_perplexity"), wording.perplexity),
+            "entropy": _word_entropy(corpus.get("entropy")),
         }
         for corpus in described
     ]
+
+
+def _word_entropy(entropy: object) -> str:
+    """Word what is known of a text's source; nothing where nothing is."""
+    if not isinstance(entropy, dict):
+        return ""
+    low, high = (_word_number(entropy.get(end), lambda value: f"{value:.4f}") for end in ("low", "high"))
+    rate = low if low == high else f"{low} to {high}"
+    return f"entropy rate {rate} bits per character ({entropy.get('method', '')})"
 
 
 def _word_number(value: object, word: Callable[[float], str]) -> str:
