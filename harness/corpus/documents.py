@@ -11,6 +11,8 @@ class Document:
     author: str
     title: str
     text: str
+    name: str = ""
+    """Short, stable name of the book it is or belongs to, as in ``wells:time-machine``; a book's parts share it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,3 +24,5 @@ class CorpusRequest:
     downloads: Path
     """Where downloaded files are kept between runs."""
     show_progress: bool
+    corpus: str = ""
+    """The name under which the text was asked for: one loader may serve several."""

@@ -38,11 +38,16 @@ def decode(data: bytes, name: str) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"{name} is not UTF-8: byte 0x{data[error.start]:02X} at offset {error.start:,}; "
-            "convert it, if it is Windows text with: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW."
-        ) from error
+        raise CorpusError(_not_utf8(data, error.start, name)) from error
     return normalise_line_ends(text.removeprefix("\ufeff"))
+
+
+def _not_utf8(data: bytes, offset: int, name: str) -> str:
+    what = f"{name} is not UTF-8: byte 0x{data[offset]:02X} at offset {offset:,}; "
+    if not data[:offset].removeprefix(codecs.BOM_UTF8).isascii():
+        # Converting the whole file would garble the part that is right.
+        return f"{what}what stands before it is, so encodings are mixed: mend the text from there on."
+    return f"{what}convert it, if it is Windows text with: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW."
 
 
 def normalise_line_ends(text: str) -> str:
@@ -67,7 +72,7 @@ def _read_member(file: Path, folder: Path) -> Document:
 
 
 def _read_file(file: Path, *, author: str, title: str) -> Document:
-    text = strip_boilerplate(decode(file.read_bytes(), str(file)))
+    text = strip_boilerplate(decode(file.read_bytes(), str(file)), str(file))
     if not text.strip():
         raise CorpusError(f"{file} is empty; name a file with text in it, or remove it from its folder.")
     return Document(author=author, title=title, text=text)

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def _expand(selection: str) -> Path:
 
 def _load(corpus: Corpus, request: CorpusRequest) -> list[Document]:
     try:
-        documents = list(_resolve(corpus.loader)(request))
+        documents = list(_resolve(corpus.loader)(replace(request, corpus=corpus.name)))
     except HarnessError:
         raise
     except Exception as error:
