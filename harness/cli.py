@@ -9,6 +9,11 @@ from typing import Any
 import click
 
 from harness import __version__, selections
+from harness.cli_corpora import corpora
+from harness.cli_options import FOLDER as _FOLDER
+from harness.cli_options import Text as _Text
+from harness.cli_options import corpora_dir as _corpora_dir
+from harness.cli_options import plugins_dir as _plugins_dir
 from harness.errors import HarnessError, UsageError
 
 
@@ -30,21 +35,6 @@ class _Commands(click.Group):
             ctx.exit(130)
 
 
-class _Text(click.ParamType[Any]):
-    """An option read by a function of `harness.selections`."""
-
-    def __init__(self, name: str, read: Any, **bounds: Any) -> None:
-        self.name = name
-        self._read = read
-        self._bounds = bounds
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
-        if not isinstance(value, str):
-            return value
-        option = param.opts[-1] if isinstance(param, click.Option) else self.name
-        return self._read(value, option, **self._bounds)
-
-
 _COUNTS = _Text("counts", selections.counts)
 _BUDGETS = _Text("tokens", selections.token_budgets)
 _NAMES = _Text("names", selections.names)
@@ -52,16 +42,9 @@ _SEEDS = _Text("seeds", selections.seeds)
 _RATES = _Text("rates", selections.numbers, low=0.0, open_low=True)
 _CLIPS = _Text("norms", selections.numbers, low=0.0, open_low=False)
 _SHARES = _Text("shares", selections.numbers, low=0.0, high=1.0, open_low=False)
-_FOLDER = _Text("folder", selections.folder)
 _SECONDS = _Text("seconds", selections.number, low=0.0, open_low=True)
 _TEMPERATURE = _Text("number", selections.number, low=0.0, open_low=False)
 _OPTIMIZERS = ("sgd", "adam", "rmsprop")
-
-_plugins_dir = click.option(
-    "--plugins-dir",
-    type=_FOLDER,
-    help="Also load the single-file plugins in this folder.",
-)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -136,13 +119,7 @@ def main() -> None:
 @click.option(
     "--train-tokens", type=_BUDGETS, default="all", show_default=True, help="Training budgets, as in 10k,100k,all."
 )
-@click.option(
-    "--corpora-dir",
-    type=_FOLDER,
-    envvar="HARNESS_CORPORA_DIR",
-    show_envvar=True,
-    help="A folder that may hold the corpora already.",
-)
+@_corpora_dir
 @click.option("--out", type=_FOLDER, default=None, help="The run's folder. [reports/NAME]")
 @click.option("--devices", default="auto", show_default=True, help="auto, cpu, or GPU numbers as in 0,1.")
 @click.option(
@@ -242,6 +219,9 @@ def sample(run_folder: Path, trial: str, plugins_dir: Path | None, **request: An
     folder = RunFolder(run_folder)
     found = generation.find_trial(folder, trial)
     click.echo(generation.generate(registry.load(plugins_dir), folder, found, SampleRequest(**request)))
+
+
+main.add_command(corpora)
 
 
 @main.group()

@@ -9,7 +9,6 @@ from rich.console import Console
 
 from harness import plan as planning
 from harness import run_folder
-from harness.corpus.cache import default_cache_dir
 from harness.corpus.documents import CorpusRequest
 from harness.corpus.sources import read_documents
 from harness.corpus.tokenisation import tokenise
@@ -18,6 +17,7 @@ from harness.devices import Gpu, Slot, find_gpus, slots
 from harness.environments import interpreter_for
 from harness.environments.locks import lock_of
 from harness.errors import CorpusError, EnvironmentMissing
+from harness.folders import default_cache_dir
 from harness.ledger import FINISHED, Ledger
 from harness.live import LiveView, duration
 from harness.plan import Plan, Selection

@@ -2,6 +2,7 @@
 
 import codecs
 import os
+import re
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,7 +23,7 @@ def read_path(path: Path) -> list[Document]:
         raise CorpusError(f"Cannot read {error.filename or path}: {error.strerror}.") from error
     if there:
         raise CorpusError(f"{path} is neither a text file nor a folder; name a file of UTF-8 text.")
-    raise CorpusError(f"There is no file or folder {path}; check the path given to --corpus.")
+    raise CorpusError(f"There is no file or folder {path}; check the path.")
 
 
 def decode(data: bytes, name: str) -> str:
@@ -56,6 +57,11 @@ def normalise_line_ends(text: str) -> str:
     return text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n")
 
 
+def text_files(path: Path) -> list[Path]:
+    """Return the files `read_path` reads: the file itself, or the folder's visible ``.txt`` files, sorted."""
+    return _text_files(path) if path.is_dir() else [path]
+
+
 def _read_folder(folder: Path) -> list[Document]:
     files = _text_files(folder)
     if not files:
@@ -75,7 +81,12 @@ def _read_file(file: Path, *, author: str, title: str) -> Document:
     text = strip_boilerplate(decode(file.read_bytes(), str(file)), str(file))
     if not text.strip():
         raise CorpusError(f"{file} is empty; name a file with text in it, or remove it from its folder.")
-    return Document(author=author, title=title, text=text)
+    return Document(author=author, title=title, text=text, name=_slug(title))
+
+
+def _slug(title: str) -> str:
+    """Return a title as a document's name: 'Poems/The Old Stoic' is 'poems-the-old-stoic'."""
+    return "-".join(re.findall(r"\w+", title.casefold().replace("_", " "))) or "text"
 
 
 def _text_files(folder: Path) -> list[Path]:
