@@ -44,6 +44,7 @@ def predict(trials: Sequence[Trial], registry: Registry, corpora: Sequence[Token
             START_SECONDS
             + trial.num_epochs
             * (trial.train_tokens + valid_tokens.get(trial.corpus_digest, 0) / 3)
+            * (trial.num_steps if trial.partition == "windows" else 1)
             * flops_per_token(trial, registry)
             * _ELEMENTWISE_SHARE
             / speed.of(trial.batch_size, trial.num_hiddens)

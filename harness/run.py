@@ -36,6 +36,8 @@ class TextSelection:
     tokens: str = "char"
     train_tokens: tuple[int | None, ...] = (None,)
     corpora_dir: Path | None = None
+    split: str = "held-out"
+    vocabulary: str = "train"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ def prepare(
     for corpus in corpora:
         for batch_size in selection.batch_sizes:
             for num_steps in selection.steps:
-                check_long_enough(corpus, batch_size, num_steps)
+                check_long_enough(corpus, batch_size, num_steps, selection.partition)
     return PreparedRun(
         registry=registry,
         corpora=corpora,
@@ -110,7 +112,16 @@ def read_corpora(texts: TextSelection, registry: Registry, console: Console) -> 
         if name not in registry.corpora and not Path(name).exists():
             registry.reject_broken(name)
         documents = read_documents(name, registry.corpora, request)
-        tokenised = tokenise(documents, name, texts.text, texts.tokens, texts.train_tokens, cache / "tokens")
+        tokenised = tokenise(
+            documents,
+            name,
+            texts.text,
+            texts.tokens,
+            texts.train_tokens,
+            cache / "tokens",
+            split=texts.split,
+            vocabulary=texts.vocabulary,
+        )
         for budget, corpus in zip(texts.train_tokens, tokenised, strict=True):
             if budget is not None and corpus.train_tokens < budget:
                 console.print(

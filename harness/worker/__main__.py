@@ -52,6 +52,9 @@ def architecture_of(trial: Trial) -> Architecture:
         dropout=trial.dropout,
         optimizer=trial.optimizer,
         learning_rate=trial.learning_rate,
+        lr_decay=trial.lr_decay,
+        lr_decay_after=trial.lr_decay_after,
+        rmsprop_decay=trial.rmsprop_decay,
         grad_clip=trial.grad_clip,
         seed=trial.seed,
     )
@@ -134,7 +137,9 @@ _WORK = {"train": _train, "sample": _sample, "reference": _refer}
 
 
 def _initial_weights(trial: Trial, equations: Equations) -> Weights:
-    return initial_weights(canonical_shapes(equations, architecture_of(trial)), trial.num_hiddens, trial.seed)
+    return initial_weights(
+        canonical_shapes(equations, architecture_of(trial)), trial.num_hiddens, trial.seed, trial.init
+    )
 
 
 class _Saver:

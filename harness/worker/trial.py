@@ -2,10 +2,12 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal
 
-Partition = Literal["sequential", "random"]
+from harness.worker.optimization import RMSPROP_ALPHA
+
+Partition = Literal["sequential", "random", "windows"]
 OptimizerName = Literal["sgd", "adam", "rmsprop"]
 
 
@@ -39,11 +41,23 @@ class Trial:
     dropout: float
     num_epochs: int
     seed: int
+    # Fields with defaults came later; a trial that leaves them alone keeps the name it had before.
+    init: str = "uniform"
+    """How weights begin; see `harness.worker.weights`."""
+    lr_decay: float = 1.0
+    """Factor on the learning rate for each epoch after ``lr_decay_after``."""
+    lr_decay_after: int = 0
+    rmsprop_decay: float = RMSPROP_ALPHA
 
     @property
     def trial_id(self) -> str:
-        """Return a readable name that ends in the hash of every field."""
-        canonical = json.dumps(vars(self), sort_keys=True, separators=(",", ":"))
+        """Return a readable name that ends in the hash of every field that is not its default."""
+        named = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.default is MISSING or getattr(self, field.name) != field.default
+        }
+        canonical = json.dumps(named, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(canonical.encode()).hexdigest()[:10]
         return f"{self.cell}-{self.num_layers}-{self.backend}-{self.implementation}-{digest}"
 
