@@ -98,6 +98,12 @@ class Plan:
         return list(dict.fromkeys(trial.backend for trial in self.runnable))
 
     @property
+    def plugins(self) -> list[str]:
+        """Return all its cells and backends, also those whose trials can't run here."""
+        trials = [planned.trial for planned in self.trials]
+        return list(dict.fromkeys([*(trial.cell for trial in trials), *(trial.backend for trial in trials)]))
+
+    @property
     def skips(self) -> dict[str, int]:
         """Return how many trials are skipped for each reason."""
         return dict(Counter(planned.skip for planned in self.trials if planned.skip))

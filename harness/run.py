@@ -1,9 +1,10 @@
 """From a selection to finished trials: corpora, plan, folder, workers; the one way a run goes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -180,14 +181,22 @@ class Outcome:
         return 0 if all(status == "ok" for status in self.statuses.values()) else 1
 
 
-def execute(run: PreparedRun, limits: Limits, parity_steps: int, command: Sequence[str], console: Console) -> Outcome:
-    """Train what is not finished yet; the caller holds the folder open.
+def execute(
+    run: PreparedRun,
+    limits: Limits,
+    parity_steps: int,
+    command: Sequence[str],
+    console: Console,
+    experiment: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Train what is not finished yet; the caller holds the folder open. The manifest keeps ``experiment``.
 
     Raises: RunFolderError, WorkerError.
     """
     locks = {name: lock_of(interpreter_for(run.registry.backend(name))) for name in run.plan.backends}
     earlier = run.folder.read_manifest()
     manifest = run_folder.describe(command, run.plan, run.corpora, run.registry, run.gpus, locks)
+    manifest["experiment"] = dict(experiment or {})
     with Ledger(run.folder.ledger) as ledger:
         run.folder.furnish(run_folder.joined(manifest, earlier))
         ledger.note("command", json.dumps(list(command)))
