@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.errors import UsageError
-from harness.worker.weights import parse_init
+from harness.worker.trial import parse_init
 
 Value = TypeVar("Value")
 MAX_VALUES = 10_000

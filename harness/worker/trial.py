@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal
 
@@ -66,3 +67,13 @@ class Trial:
         """Rebuild a trial from `dataclasses.asdict`, ignoring fields this version doesn't know."""
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
+
+
+def parse_init(init: str) -> tuple[str, float]:
+    """Return an initialisation's kind and width; 0 is the width that depends on the model. Raises: ValueError."""
+    kind, colon, width = init.partition(":")
+    if kind == "uniform" and not colon:
+        return kind, 0.0
+    if kind not in ("uniform", "normal") or not 0 < float(width) < math.inf:
+        raise ValueError(f"{init!r} is no initialisation: uniform, uniform:0.08 and normal:0.01 are")
+    return kind, float(width)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.worker.cells import Shapes
+from harness.worker.trial import parse_init
 
 Weights = dict[str, NDArray[np.floating]]
 
@@ -28,16 +29,6 @@ def initial_weights(shapes: Shapes, num_hiddens: int, seed: int, init: str = "un
         return {name: generator.normal(0, widths[name], shape).astype(np.float32) for name, shape in shapes.items()}
     bound = width or 1.0 / math.sqrt(num_hiddens)
     return {name: generator.uniform(-bound, bound, shape).astype(np.float32) for name, shape in shapes.items()}
-
-
-def parse_init(init: str) -> tuple[str, float]:
-    """Return an initialisation's kind and width; 0 is the width that depends on the model. Raises: ValueError."""
-    kind, colon, width = init.partition(":")
-    if kind == "uniform" and not colon:
-        return kind, 0.0
-    if kind not in ("uniform", "normal") or not 0 < float(width) < math.inf:
-        raise ValueError(f"{init!r} is no initialisation: uniform, uniform:0.08 and normal:0.01 are")
-    return kind, float(width)
 
 
 def _is_bias(name: str) -> bool:
