@@ -47,6 +47,8 @@ def predict(trials: Sequence[Trial], registry: Registry, corpora: Sequence[Token
         tokens = trial.train_tokens + valid_tokens.get(trial.corpus_digest, 0) / 3
         if trial.is_baseline:
             return START_SECONDS + tokens / _BASELINE_TOKENS_PER_S
+        # Windows of stride 1 show each token as often as a window has steps.
+        tokens *= trial.num_steps if trial.partition == "windows" else 1
         flops = flops_per_token(trial, registry) * _ELEMENTWISE_SHARE
         return START_SECONDS + trial.num_epochs * tokens * flops / speed.of(trial.batch_size, trial.num_hiddens)
 

@@ -1,15 +1,15 @@
 """From a selection to finished trials: corpora, plan, folder, workers; the one way a run goes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from harness import plan as planning
 from harness import run_folder
-from harness.corpus.cache import default_cache_dir
 from harness.corpus.documents import CorpusRequest
 from harness.corpus.entropy import known_entropy
 from harness.corpus.sources import read_documents
@@ -19,6 +19,7 @@ from harness.devices import Gpu, Slot, find_gpus, slots
 from harness.environments import interpreter_for
 from harness.environments.locks import lock_of
 from harness.errors import CorpusError, EnvironmentMissing
+from harness.folders import default_cache_dir
 from harness.ledger import FINISHED, Ledger
 from harness.live import LiveView, duration
 from harness.plan import Plan, Selection
@@ -39,6 +40,8 @@ class TextSelection:
     tokens: str = "char"
     train_tokens: tuple[int | None, ...] = (None,)
     corpora_dir: Path | None = None
+    split: str = "held-out"
+    vocabulary: str = "train"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +100,7 @@ def prepare(
     for corpus in corpora if any(not trial.is_baseline for trial in plan.runnable) else ():
         for batch_size in selection.batch_sizes:
             for num_steps in selection.steps:
-                check_long_enough(corpus, batch_size, num_steps)
+                check_long_enough(corpus, batch_size, num_steps, selection.partition)
     return PreparedRun(
         registry=registry,
         corpora=corpora,
@@ -123,7 +126,16 @@ def read_corpora(texts: TextSelection, registry: Registry, console: Console) -> 
         if name not in registry.corpora and not Path(name).exists():
             registry.reject_broken(name)
         documents = read_documents(name, registry.corpora, request)
-        tokenised = tokenise(documents, name, texts.text, texts.tokens, texts.train_tokens, cache / "tokens")
+        tokenised = tokenise(
+            documents,
+            name,
+            texts.text,
+            texts.tokens,
+            texts.train_tokens,
+            cache / "tokens",
+            split=texts.split,
+            vocabulary=texts.vocabulary,
+        )
         for budget, corpus in zip(texts.train_tokens, tokenised, strict=True):
             if budget is not None and corpus.train_tokens < budget:
                 console.print(
@@ -190,14 +202,24 @@ class Outcome:
         return 0 if all(status == "ok" for status in self.statuses.values()) else 1
 
 
-def execute(run: PreparedRun, limits: Limits, measures: Measures, command: Sequence[str], console: Console) -> Outcome:
+def execute(
+    run: PreparedRun,
+    limits: Limits,
+    measures: Measures,
+    command: Sequence[str],
+    console: Console,
+    experiment: Mapping[str, Any] | None = None,
+) -> Outcome:
     """Train what is not finished yet, then time what is done; the caller holds the folder open.
+
+    The manifest keeps ``experiment``.
 
     Raises: RunFolderError, WorkerError.
     """
     locks = {name: lock_of(interpreter_for(run.registry.backend(name))) for name in run.plan.backends}
     earlier = run.folder.read_manifest()
     manifest = run_folder.describe(command, run.plan, run.corpora, run.registry, run.gpus, locks)
+    manifest["experiment"] = dict(experiment or {})
     with Ledger(run.folder.ledger) as ledger:
         run.folder.furnish(run_folder.joined(manifest, earlier))
         ledger.note("command", json.dumps(list(command)))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.errors import UsageError
+from harness.worker.trial import parse_init
 
 Value = TypeVar("Value")
 MAX_VALUES = 10_000
@@ -71,9 +72,9 @@ def numbers(text: str, option: str, *, low: float, high: float = float("inf"), o
     return _each(text, option, read, f"numbers {bounds}")
 
 
-def number(text: str, option: str, *, low: float, open_low: bool) -> float:
+def number(text: str, option: str, *, low: float, high: float = float("inf"), open_low: bool) -> float:
     """Read one decimal number within bounds. Raises: UsageError."""
-    values = numbers(text, option, low=low, open_low=open_low)
+    values = numbers(text, option, low=low, high=high, open_low=open_low)
     if len(values) > 1:
         raise UsageError(f"{option} {text!r} is several numbers: give one.")
     return values[0]
@@ -111,6 +112,17 @@ def names(text: str, option: str) -> tuple[str, ...]:
         else:
             found.append(part)
     return _unique(found)
+
+
+def init(text: str, option: str) -> str:
+    """Read how weights begin. Raises: UsageError."""
+    try:
+        parse_init(text)
+    except ValueError:
+        raise UsageError(
+            f"{option} {text!r} cannot be used: give uniform, uniform:0.08 (its bound) or normal:0.01 (its deviation)."
+        ) from None
+    return text
 
 
 def folder(text: str, option: str) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -48,7 +49,7 @@ BAD_INPUT = [
     (["--plugins", ""], "--plugins '' is empty"),
     (["--plugins-dir", "nowhere"], "There is no folder nowhere"),
     (["--implementation", "fuzed"], "takes auto, all, or one of fused, native, scratch"),
-    (["--corpus", "brontee"], "Did you mean 'bronte'?"),
+    (["--corpus", "brontee"], "Did you mean 'bronte'"),
     (["--corpus", "missing.txt"], "no file or folder missing.txt"),
     (["--corpus", "empty.txt"], "empty.txt is empty"),
     (["--corpus", "blank.txt"], "blank.txt is empty"),
@@ -82,7 +83,7 @@ BAD_INPUT = [
     (["--jobs", "1000000000"], "Invalid value for '--jobs'"),
     (["--text", "html"], "Invalid value for '--text'"),
     (["--layer", "1"], "No such option '--layer'"),
-    (["extra"], "unexpected extra argument"),
+    (["extra"], "The experiment extra cannot be read"),
 ]
 
 
@@ -179,7 +180,8 @@ def test_help_names_every_command_and_every_option_has_a_word(call: Callable[...
     for name, command in cli.main.commands.items():
         assert command.help, name
     for option in cli.main.commands["run"].params:
-        assert getattr(option, "help", None) or option.name in ("tokens",), option.name
+        if isinstance(option, click.Option):  # an argument is explained by the command's own text
+            assert option.help or option.name in ("tokens",), option.name
 
 
 def test_an_unknown_command_is_one_sentence(call: Callable[..., Result]) -> None:

@@ -6,7 +6,6 @@ folders says which digest a text under given options came to, and is written las
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,18 +14,10 @@ from typing import BinaryIO
 from uuid import uuid4
 
 import numpy as np
-import platformdirs
 
 from harness.corpus.vocabulary import Ids
 from harness.errors import CorpusError
-
-CACHE_VARIABLE = "HARNESS_CACHE_DIR"
-
-
-def default_cache_dir() -> Path:
-    """Return the folder HARNESS_CACHE_DIR names, else this user's cache folder on this system."""
-    named = os.environ.get(CACHE_VARIABLE)
-    return Path(named).expanduser().absolute() if named else platformdirs.user_cache_path("rnn-harness")
+from harness.folders import CACHE_VARIABLE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,7 +68,7 @@ def _expand(selection: str) -> Path:
 
 def _load(corpus: Corpus, request: CorpusRequest) -> list[Document]:
     try:
-        documents = list(_resolve(corpus.loader)(request))
+        documents = list(_resolve(corpus.loader)(replace(request, corpus=corpus.name)))
     except HarnessError:
         raise
     except Exception as error:

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-TEXTS = ("d2l", "raw")
+TEXTS = ("d2l", "raw", "d2l-1.0")
 TOKEN_KINDS = ("char", "word")
 
 Tokens: TypeAlias = str | list[str]
@@ -28,15 +28,19 @@ def split_tokens(text: str, kind: str, tokens: str) -> Tokens:
     """Return the tokens of one document.
 
     'd2l': of each line, every run of non-letters becomes one space, stripped, lower-cased; lines follow
-    one another with nothing between. 'raw': the text as it is, its words parted by white space.
+    one another with nothing between. 'raw': the text as it is, its words parted by white space. 'd2l-1.0': of the
+    whole text at once, every run of non-letters becomes one space, lower-cased.
 
-    Source: Dive into Deep Learning 0.17, `load_corpus_time_machine` (sec_text_preprocessing).
+    Source: Dive into Deep Learning 0.17, `load_corpus_time_machine`, and 1.0, `TimeMachine._preprocess`
+    (sec_text-sequence).
     """
     if kind == "raw":
         return text if tokens == "char" else text.split()
     lines = text.encode("utf-8").translate(_LETTERS)
     if tokens == "word":
         return lines.decode("ascii").split()
+    if kind == "d2l-1.0":
+        return _squeeze_spaces(lines.replace(b"\n", b" ")).decode("ascii")
     lines = _squeeze_spaces(lines)
     lines = lines.replace(b" \n", b"\n").replace(b"\n ", b"\n").strip(b" ")
     return lines.replace(b"\n", b"").decode("ascii")

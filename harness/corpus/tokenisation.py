@@ -12,10 +12,10 @@ import numpy as np
 from harness.corpus import cache as kept
 from harness.corpus.authors import ALL, authors_of
 from harness.corpus.documents import Document
-from harness.corpus.split import count_training_tokens, share_budget
+from harness.corpus.split import HELD_OUT, Split, share_budget
 from harness.corpus.text import TEXTS, TOKEN_KINDS, Tokens, split_tokens
 from harness.corpus.tokenised import TokenisedCorpus
-from harness.corpus.vocabulary import Ids, build_vocabulary
+from harness.corpus.vocabulary import ORDERS, Ids, build_vocabulary
 from harness.errors import CorpusError, did_you_mean
 
 FORMAT_VERSION = 1
@@ -26,7 +26,8 @@ FORMAT_VERSION = 1
 class _Recipe:
     text: str
     tokens: str
-    valid_fraction: float
+    split: Split
+    vocabulary: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,20 +50,23 @@ def tokenise(
     valid_fraction: float = 0.1,
     *,
     authors: str = ALL,
+    split: str = HELD_OUT,
+    vocabulary: str = "train",
 ) -> list[TokenisedCorpus]:
     """Return one tokenised corpus a training budget (None: all), from the cache where it is there.
 
     The last tenth of each document validates, in one piece, so every author and every book is in both
     parts. Nothing leaks: the two parts are arrays of their own, which no window crosses, and the
     vocabulary comes from the training part alone. It is that of the full training part whatever the
-    budget, so that perplexities compare across budgets.
+    budget, so that perplexities compare across budgets. A published protocol may ask for another ``split`` or for
+    the ``vocabulary`` of the whole text.
 
     A budget takes the beginning of each author's training part, in proportion to the author's size. One
     larger than the training part is cut to it: compare the result's ``train_tokens``.
 
     Raises: CorpusError on an unknown option or budget, or where a part would be empty.
     """
-    recipe = _Recipe(text, tokens, valid_fraction)
+    recipe = _Recipe(text, tokens, Split(split, valid_fraction), vocabulary)
     _check(recipe, train_tokens)
     cache = cache.expanduser().absolute()
     fingerprint = _fingerprint(documents, recipe)
@@ -82,8 +86,11 @@ def _check(recipe: _Recipe, train_tokens: Sequence[int | None]) -> None:
         raise CorpusError(f"There is no preprocessing named {recipe.text!r}.{did_you_mean(recipe.text, TEXTS)}")
     if recipe.tokens not in TOKEN_KINDS:
         raise CorpusError(f"There are no tokens named {recipe.tokens!r}.{did_you_mean(recipe.tokens, TOKEN_KINDS)}")
-    if not 0 < recipe.valid_fraction < 1:
-        raise CorpusError(f"The part that validates must lie between 0 and 1; it is {recipe.valid_fraction}.")
+    if recipe.vocabulary not in ORDERS:
+        raise CorpusError(f"There is no vocabulary {recipe.vocabulary!r}.{did_you_mean(recipe.vocabulary, ORDERS)}")
+    if not 0 < recipe.split.valid_fraction < 1:
+        raise CorpusError(f"The part that validates must lie between 0 and 1; it is {recipe.split.valid_fraction}.")
+    recipe.split.check()
     for budget in train_tokens:
         if budget is not None and budget < 1:
             raise CorpusError(f"A training budget must be at least one token; it is {budget}.")
@@ -91,7 +98,9 @@ def _check(recipe: _Recipe, train_tokens: Sequence[int | None]) -> None:
 
 def _fingerprint(documents: Sequence[Document], recipe: _Recipe) -> str:
     """Return the hash of all that decides the arrays, but for the budget."""
-    options = [FORMAT_VERSION, recipe.text, recipe.tokens, recipe.valid_fraction]
+    options = [FORMAT_VERSION, recipe.text, recipe.tokens, recipe.split.valid_fraction]
+    if (recipe.split.words, recipe.vocabulary) != (HELD_OUT, "train"):
+        options += [recipe.split.words, recipe.vocabulary]
     content = hashlib.sha256(json.dumps(options).encode())
     for document in documents:
         data = document.text.encode("utf-8")
@@ -104,15 +113,19 @@ def _fingerprint(documents: Sequence[Document], recipe: _Recipe) -> str:
 def _encode(documents: Sequence[Document], name: str, recipe: _Recipe) -> _Encoded:
     train: dict[str, list[Tokens]] = {author: [] for author in authors_of(documents)}
     valid: dict[str, list[Tokens]] = {author: [] for author in train}
+    whole: list[Tokens] = []
     for document in documents:
         split = split_tokens(document.text, recipe.text, recipe.tokens)
-        boundary = count_training_tokens(len(split), recipe.valid_fraction)
-        train[document.author].append(split[:boundary])
-        valid[document.author].append(split[boundary:])
+        whole.append(split)
+        train_part, valid_part = recipe.split.parts(len(split))
+        train[document.author].append(split[train_part])
+        valid[document.author].append(split[valid_part])
     trains = [part for parts in train.values() for part in parts]
     valids = [part for parts in valid.values() for part in parts]
     _check_parts(trains, valids, name, recipe)
-    vocabulary = build_vocabulary(trains)
+    vocabulary = build_vocabulary(
+        trains if recipe.vocabulary == "train" else whole, alphabetical=recipe.vocabulary == "alphabetical"
+    )
     symbols = {"symbols": vocabulary.symbols, "text": recipe.text, "tokens": recipe.tokens}
     return _Encoded(
         train=[np.concatenate([vocabulary.encode(part) for part in parts]) for parts in train.values()],
@@ -125,7 +138,7 @@ def _encode(documents: Sequence[Document], name: str, recipe: _Recipe) -> _Encod
 
 def _check_parts(trains: Sequence[Tokens], valids: Sequence[Tokens], name: str, recipe: _Recipe) -> None:
     num_train, num_valid = sum(map(len, trains)), sum(map(len, valids))
-    if not num_train + num_valid and recipe.text == "d2l":
+    if not num_train + num_valid and recipe.text != "raw":
         raise CorpusError(f"Corpus {name!r} has no letter from A to Z, and d2l keeps no others; use --text raw.")
     if not num_train or not num_valid:
         raise CorpusError(

@@ -22,7 +22,7 @@ class TokenisedCorpus:
     """``.npy``, one dimension, the smallest unsigned type that holds every id."""
     valid_path: Path
     vocabulary_path: Path
-    """JSON: {"symbols": [...], "text": …, "tokens": …}; symbols[0] is '<unk>'."""
+    """JSON: {"symbols": [...], "text": …, "tokens": …}; '<unk>' is one of them."""
     vocab_size: int
     train_tokens: int
     valid_tokens: int
@@ -35,14 +35,14 @@ class TokenisedCorpus:
     """Of the source of the text, where it is known: the floor under every model's bits per character."""
 
 
-def check_long_enough(corpus: TokenisedCorpus, batch_size: int, num_steps: int) -> None:
-    """Check that both parts hold at least one whole minibatch.
+def check_long_enough(corpus: TokenisedCorpus, batch_size: int, num_steps: int, partition: str = "sequential") -> None:
+    """Check that both parts hold at least one whole minibatch; of windows at stride 1, one window is enough.
 
     Raises: CorpusError, naming the tokens there and the tokens needed.
     """
     # A minibatch's targets lie one token further; training starts at a random offset of up to num_steps.
     for part, there, offset in (("train", corpus.train_tokens, num_steps), ("validate", corpus.valid_tokens, 0)):
-        needed = batch_size * num_steps + 1 + offset
+        needed = num_steps + 1 if partition == "windows" else batch_size * num_steps + 1 + offset
         if there < needed:
             raise CorpusError(
                 f"Corpus {corpus.name!r} (authors {corpus.authors}) has {there:,} tokens to {part} on; --batch-size "

@@ -13,7 +13,10 @@ import numpy.typing as npt
 from harness.corpus.text import Tokens
 
 UNKNOWN = "<unk>"
-"""Id 0: whatever the training part has never shown."""
+"""Whatever the texts the vocabulary was made of have never shown."""
+
+ORDERS = ("train", "frequency", "alphabetical")
+"""Of whose tokens and in which order: the training part's by falling frequency, or all the text's, either way."""
 
 Ids: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 
@@ -23,7 +26,7 @@ _BLOCK = 1 << 20  # characters; keeps the integer copies NumPy makes inside the 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Symbols in the order of their ids."""
+    """Symbols in the order of their ids; '<unk>' is one of them."""
 
     symbols: tuple[str, ...]
 
@@ -35,7 +38,7 @@ class Vocabulary:
         if isinstance(tokens, str):
             blocks = [self._character_ids[_code_points(block)] for block in _blocks(tokens)]
             return np.concatenate(blocks) if blocks else np.empty(0, self.dtype)
-        return np.fromiter(map(self._word_ids.get, tokens, repeat(0)), self.dtype, count=len(tokens))
+        return np.fromiter(map(self._word_ids.get, tokens, repeat(self._unknown)), self.dtype, count=len(tokens))
 
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Return the symbols of ids."""
@@ -47,21 +50,28 @@ class Vocabulary:
         return np.min_scalar_type(len(self.symbols) - 1)
 
     @cached_property
+    def _unknown(self) -> int:
+        return self.symbols.index(UNKNOWN)
+
+    @cached_property
     def _word_ids(self) -> dict[str, int]:
         return {symbol: i for i, symbol in enumerate(self.symbols)}
 
     @cached_property
     def _character_ids(self) -> Ids:
-        table = np.zeros(_NUM_CODE_POINTS, self.dtype)
-        for i, symbol in enumerate(self.symbols[1:], start=1):
-            table[ord(symbol)] = i
+        table = np.full(_NUM_CODE_POINTS, self._unknown, self.dtype)
+        for i, symbol in enumerate(self.symbols):
+            if symbol != UNKNOWN:
+                table[ord(symbol)] = i
         return table
 
 
-def build_vocabulary(parts: Iterable[Tokens]) -> Vocabulary:
+def build_vocabulary(parts: Iterable[Tokens], *, alphabetical: bool = False) -> Vocabulary:
     """Return '<unk>' and then the parts' tokens by falling frequency, ties in order of first appearance.
 
-    Source: Dive into Deep Learning 0.17, `Vocab` (sec_text_preprocessing).
+    Or all of them, '<unk>' too, in the order of their code points.
+
+    Source: Dive into Deep Learning, `Vocab` of 0.17 (sec_text_preprocessing) and of 1.0 (sec_text-sequence).
     """
     counts: Counter[str] = Counter()
     for part in parts:
@@ -70,6 +80,8 @@ def build_vocabulary(parts: Iterable[Tokens]) -> Vocabulary:
         else:
             counts.update(part)
     counts.pop(UNKNOWN, None)  # some published texts spell it out
+    if alphabetical:
+        return Vocabulary(tuple(sorted([UNKNOWN, *counts])))
     # A Counter remembers the order of first appearance, and sorting is stable.
     by_frequency = sorted(counts.items(), key=lambda item: -item[1])
     return Vocabulary((UNKNOWN, *(symbol for symbol, _ in by_frequency)))

@@ -4,7 +4,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ _MORE_TRIAL_COLUMNS = (
     "num_epochs_done", "best_valid_perplexity", "best_epoch", "train_loss", "valid_loss", "valid_seconds",
     "first_step_seconds", "compile_seconds", "attempts", "resumed_epochs", "slot", "versions", "environment",
     "environment_hash", "parity_steps", "timed_by", "timing_note", "flops_per_token", "device_flops_per_s",
-    "device_bytes_per_s", "per_device", *floor.COLUMNS, "leakage_suspected",
+    "device_bytes_per_s", "per_device", "init", "lr_decay", "lr_decay_after", "rmsprop_decay",
+    *floor.COLUMNS, "leakage_suspected",
 )  # fmt: skip
 
 _EPOCH_COLUMNS = (
@@ -48,14 +49,16 @@ _TIMING_COLUMNS = ("trial_id", "phase", "round", "block", "tokens", "seconds", "
 _WHOLE = (
     "train_tokens", "num_layers", "num_hiddens", "num_steps", "batch_size", "num_epochs", "seed", "num_threads",
     "concurrency", "num_params", "peak_rss_bytes", "peak_device_bytes", "vocab_size", "num_epochs_done", "best_epoch",
-    "attempts", "resumed_epochs", "parity_steps", "per_device",
+    "attempts", "resumed_epochs", "parity_steps", "per_device", "lr_decay_after",
 )  # fmt: skip
 _TEXT = (
     "trial_id", "status", "reason", "cell", "backend", "implementation", "corpus", "authors", "optimizer", "device",
     "text", "tokens", "partition", "corpus_digest", "slot", "versions", "environment",
-    "environment_hash", "timed_by", "timing_note",
+    "environment_hash", "timed_by", "timing_note", "init",
 )  # fmt: skip
 
+_LATER_SETTINGS = {field.name: field.default for field in fields(Trial) if field.default is not MISSING}
+"""What a ledger of an earlier version does not say."""
 SETTINGS = tuple(field.name for field in fields(Trial) if field.name != "seed")
 """What two trials share that differ by their seed alone."""
 METRICS = (
@@ -215,7 +218,7 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
     """Return the record with its dictionaries as JSON text, one cell each."""
     return {
         name: json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else value
-        for name, value in record.items()
+        for name, value in (_LATER_SETTINGS | record).items()
     }
 
 

@@ -34,7 +34,8 @@ def render(run: Run, files: Sequence[tuple[str, str]]) -> str:
     """Render the page; ``files`` names the files beside it and what they hold."""
     comparisons = compare(run)
     shown = comparisons[:MAX_COMPARISONS]
-    sections = [_section(comparison, position, len(shown)) for position, comparison in enumerate(shown, 1)]
+    figure = run.manifest.figure
+    sections = [_section(comparison, figure, position, len(shown)) for position, comparison in enumerate(shown, 1)]
     scripts = [Markup(text) for text in (vega_script(), _template_text("page.js"))]
     style = Markup(_template_text("style.css"))
     template = _environment().get_template("index.html.j2")
@@ -62,12 +63,12 @@ def render(run: Run, files: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def _section(comparison: Comparison, position: int, total: int) -> dict[str, Any]:
+def _section(comparison: Comparison, figure: str, position: int, total: int) -> dict[str, Any]:
     anchor = f"text-{position}"
     return {
         "anchor": anchor,
         "comparison": comparison,
-        "findings": findings.findings(comparison),
+        "findings": findings.findings(comparison, figure),
         "caveat": findings.caveat(comparison),
         "settings": shared_settings(comparison),
         "ranking": ranking(comparison, MAX_ROWS // total),

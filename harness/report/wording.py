@@ -141,6 +141,8 @@ FACTORS: Mapping[str, str] = {
     "num_steps": "{} steps",
     "batch_size": "batch {}",
     "partition": "{} partition",
+    "init": "{} initial weights",
+    "lr_decay": "learning rate × {:g} an epoch",
     "optimizer": "{}",
     "learning_rate": "learning rate {:g}",
     "grad_clip": "clip {:g}",

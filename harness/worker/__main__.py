@@ -57,6 +57,9 @@ def architecture_of(trial: Trial) -> Architecture:
         dropout=trial.dropout,
         optimizer=trial.optimizer,
         learning_rate=trial.learning_rate,
+        lr_decay=trial.lr_decay,
+        lr_decay_after=trial.lr_decay_after,
+        rmsprop_decay=trial.rmsprop_decay,
         grad_clip=trial.grad_clip,
         seed=trial.seed,
     )
@@ -159,7 +162,9 @@ _WORK = {
 
 
 def _initial_weights(trial: Trial, equations: Equations) -> Weights:
-    return initial_weights(canonical_shapes(equations, architecture_of(trial)), trial.num_hiddens, trial.seed)
+    return initial_weights(
+        canonical_shapes(equations, architecture_of(trial)), trial.num_hiddens, trial.seed, trial.init
+    )
 
 
 class _Saver:

@@ -55,21 +55,63 @@ class Random:
         return len(self._starts) // self._batch_size
 
     def __iter__(self) -> Iterator[Minibatch]:
-        steps = np.arange(self._num_steps)
-        for index in range(len(self)):
-            starts = self._starts[index * self._batch_size : (index + 1) * self._batch_size]
-            positions = steps[:, None] + starts[None, :]  # (num_steps, batch_size)
-            yield self._tokens[positions].astype(np.int64), self._tokens[positions + 1].astype(np.int64)
+        whole = self._starts[: len(self) * self._batch_size]
+        return _windows(self._tokens, whole, self._batch_size, self._num_steps)
+
+
+class Windows:
+    """Every window of text, each one token on from the last; the state starts at zero in each minibatch.
+
+    The last minibatch may have fewer rows.
+
+    Source: D2L 1.0 `sec_language-model`, `TimeMachine.get_dataloader`.
+    """
+
+    carries_state = False
+
+    def __init__(
+        self, tokens: Tokens, batch_size: int, num_steps: int, generator: np.random.Generator | None = None
+    ) -> None:
+        self._tokens = tokens
+        starts = np.arange(len(tokens) - num_steps)
+        self._starts = starts if generator is None else generator.permutation(starts)
+        self._batch_size = batch_size
+        self._num_steps = num_steps
+
+    def __len__(self) -> int:
+        return -(-len(self._starts) // self._batch_size)
+
+    def __iter__(self) -> Iterator[Minibatch]:
+        return _windows(self._tokens, self._starts, self._batch_size, self._num_steps)
+
+
+Minibatches = Sequential | Random | Windows
 
 
 def training_minibatches(
     tokens: Tokens, batch_size: int, num_steps: int, partition: str, seed: int, epoch: int
-) -> Sequential | Random:
+) -> Minibatches:
     """Return one epoch's minibatches of (inputs, targets), each (num_steps, batch_size) and int64."""
     generator = epoch_generator(seed, epoch)
     if partition == "random":
         return Random(tokens, batch_size, num_steps, generator)
+    if partition == "windows":
+        return Windows(tokens, batch_size, num_steps, generator)
     return Sequential(tokens, batch_size, num_steps, offset=int(generator.integers(0, num_steps, endpoint=True)))
+
+
+def evaluation_minibatches(tokens: Tokens, batch_size: int, num_steps: int, partition: str) -> Minibatches:
+    """Return the minibatches a trial of this partition is evaluated on, in the text's order."""
+    if partition == "windows":
+        return Windows(tokens, batch_size, num_steps)
+    return Sequential(tokens, batch_size, num_steps)
+
+
+def _windows(tokens: Tokens, starts: NDArray[np.int64], batch_size: int, num_steps: int) -> Iterator[Minibatch]:
+    steps = np.arange(num_steps)
+    for first in range(0, len(starts), batch_size):
+        positions = steps[:, None] + starts[None, first : first + batch_size]  # (num_steps, batch_size)
+        yield tokens[positions].astype(np.int64), tokens[positions + 1].astype(np.int64)
 
 
 def _time_first(window: Tokens) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.worker import parity
 from harness.worker.backends import ACCURACY, GRAD_NORM, LOSS, TOP5_ACCURACY, Handle, Model
 from harness.worker.events import EpochEnded, Event, Progress
-from harness.worker.minibatches import Sequential, Tokens, training_minibatches
+from harness.worker.minibatches import Tokens, evaluation_minibatches, training_minibatches
 from harness.worker.trial import Trial
 
 Report = Callable[[Event], None]
@@ -39,9 +39,9 @@ class Stopwatch:
     """Counts training time in blocks; a block ends when its losses have been read, so the device is done."""
 
     model: Model
-    tokens_per_step: int
     report_seconds: float
     pending: list[Handle] = field(default_factory=list)
+    pending_tokens: int = 0
     figures: list[NDArray[np.float64]] = field(default_factory=list)
     blocks: list[tuple[int, float]] = field(default_factory=list)
     _since: float = 0.0
@@ -59,9 +59,10 @@ class Stopwatch:
         if not self.pending:
             return
         figures = self.model.read(self.pending)
-        self.blocks.append((len(self.pending) * self.tokens_per_step, time.perf_counter() - self._since))
+        self.blocks.append((self.pending_tokens, time.perf_counter() - self._since))
         self.figures.append(figures)
         self.pending.clear()
+        self.pending_tokens = 0
 
     def mean(self) -> NDArray[np.float64]:
         """Return the mean figures of all steps read so far."""
@@ -101,13 +102,14 @@ def train(
         )
         model.begin_epoch(epoch)
         state = model.initial_state(trial.batch_size)
-        watch = Stopwatch(model, trial.batch_size * trial.num_steps, report_seconds)
+        watch = Stopwatch(model, report_seconds)
         watch.start()
         for index, (X, Y) in enumerate(minibatches):
             if not minibatches.carries_state:
-                state = model.initial_state(trial.batch_size)
+                state = model.initial_state(X.shape[1])
             handle, state = model.train_step(X, Y, state)
             watch.pending.append(handle)
+            watch.pending_tokens += X.size
             first_step = epoch == first_epoch and index == 0
             if first_step or watch.due():
                 watch.end_block()
@@ -127,14 +129,20 @@ def train(
     return first_step_seconds
 
 
-def evaluate(model: Model, tokens: Tokens, batch_size: int, num_steps: int) -> NDArray[np.float64]:
+def evaluate(
+    model: Model, tokens: Tokens, batch_size: int, num_steps: int, partition: str = "sequential"
+) -> NDArray[np.float64]:
     """Return the mean figures over ``tokens``, read sequentially with the state carried.
 
-    Tokens after the last whole window of each row are left out.
+    Tokens after the last whole window of each row are left out. A trial on windows of stride 1 is evaluated on
+    such windows too, each from the zero state.
     """
+    minibatches = evaluation_minibatches(tokens, batch_size, num_steps, partition)
     state = model.initial_state(batch_size)
     handles = []
-    for X, Y in Sequential(tokens, batch_size, num_steps):
+    for X, Y in minibatches:
+        if not minibatches.carries_state:
+            state = model.initial_state(X.shape[1])
         handle, state = model.evaluate_step(X, Y, state)
         handles.append(handle)
     return model.read(handles).mean(axis=0)  # type: ignore[no-any-return]
@@ -146,7 +154,7 @@ def _epoch_ended(
     train = watch.mean()
     _require_finite(float(train[LOSS]), epoch)
     since = time.perf_counter()
-    valid = evaluate(model, valid_tokens, trial.batch_size, trial.num_steps)
+    valid = evaluate(model, valid_tokens, trial.batch_size, trial.num_steps, trial.partition)
     valid_seconds = time.perf_counter() - since
     _require_finite(float(valid[LOSS]), epoch)
     return EpochEnded(

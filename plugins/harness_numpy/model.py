@@ -50,7 +50,7 @@ class NumpyModel:
         # One vector holds all parameters, one all gradients: norm, clipping and update are single passes.
         self._flat, self._params = _flat_arrays(shapes, architecture.dtype)
         self._flat_gradients, self._gradients = _flat_arrays(shapes, architecture.dtype)
-        self._optimizer = optimizers.create(architecture.optimizer, architecture.learning_rate, self._flat)
+        self._optimizer = optimizers.create(architecture, self._flat)
 
     def load(self, weights: Weights) -> None:
         """Copy the weights in."""
@@ -79,7 +79,8 @@ class NumpyModel:
                 yield moment, name, view
 
     def begin_epoch(self, epoch: int) -> None:
-        """Seed dropout."""
+        """Seed dropout and set the learning rate."""
+        self._optimizer.learning_rate = self._architecture.learning_rate_in(epoch)
         self._network.seed_dropout(np.random.default_rng([self._architecture.seed, _DROPOUT_STREAM, epoch]))
 
     def initial_state(self, batch_size: int) -> State:

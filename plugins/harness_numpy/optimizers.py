@@ -6,7 +6,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS, RMSPROP_ALPHA
+from harness.worker.network import Architecture
+from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS
 
 Vector = NDArray[np.floating[Any]]
 
@@ -18,6 +19,7 @@ class Optimizer(Protocol):
     """Updates a flat parameter vector in place."""
 
     step: int
+    learning_rate: float
     moments: dict[str, Vector]
 
     def update(self, parameters: Vector, gradients: Vector) -> None:
@@ -25,15 +27,17 @@ class Optimizer(Protocol):
         ...
 
 
-def create(name: str, learning_rate: float, parameters: Vector) -> Optimizer:
-    """Return the optimizer of this name for vectors like ``parameters``."""
+def create(architecture: Architecture, parameters: Vector) -> Optimizer:
+    """Return the architecture's optimizer for vectors like ``parameters``."""
     kinds = {"sgd": _SGD, "adam": _Adam, "rmsprop": _RMSprop}
-    return kinds[name](learning_rate, {moment: np.zeros_like(parameters) for moment in MOMENTS[name]})
+    name = architecture.optimizer
+    return kinds[name](architecture, {moment: np.zeros_like(parameters) for moment in MOMENTS[name]})
 
 
 class _SGD:
-    def __init__(self, learning_rate: float, moments: dict[str, Vector]) -> None:
-        self.learning_rate = learning_rate
+    def __init__(self, architecture: Architecture, moments: dict[str, Vector]) -> None:
+        self.learning_rate = architecture.learning_rate
+        self.rmsprop_decay = architecture.rmsprop_decay
         self.moments = moments
         self.step = 0
 
@@ -76,9 +80,9 @@ class _RMSprop(_SGD):
         for block in _blocks(parameters):
             g, v = gradients[block], self.moments["v"][block]
             s = scratch[: len(g)]
-            v *= RMSPROP_ALPHA
+            v *= self.rmsprop_decay
             np.multiply(g, g, out=s)
-            s *= 1 - RMSPROP_ALPHA
+            s *= 1 - self.rmsprop_decay
             v += s
             np.sqrt(v, out=s)
             s += EPSILON

@@ -12,11 +12,11 @@ import numpy as np
 import platformdirs
 import pytest
 
-from harness.corpus.cache import default_cache_dir
 from harness.corpus.documents import Document
 from harness.corpus.tokenisation import tokenise
 from harness.corpus.tokenised import TokenisedCorpus
 from harness.errors import CorpusError
+from harness.folders import default_cache_dir
 
 TEXT = "The Time Traveller (for so it will be convenient to speak of him)\nwas expounding " * 40
 BOOK = Document(author="Wells", title="The Time Machine", text=TEXT)

@@ -180,3 +180,37 @@ def test_the_first_ten_thousand_tokens_of_the_time_machine_are_the_book_s(
     symbols = read_symbols(corpus)
     assert [symbols[i] for i in np.load(corpus.train_path)] == expected[:10_000]
     assert corpus.vocab_size == (28 if tokens == "char" else len(set(expected[: round(len(expected) * 0.9)])) + 1)
+
+
+def test_d2l_1_0_s_text_and_vocabulary_are_the_book_s(tmp_path: Path, time_machine: Path) -> None:
+    raw = time_machine.read_text()
+    expected = re.sub("[^A-Za-z]+", " ", raw).lower()  # D2L 1.0's TimeMachine._preprocess
+    assert len(expected) == 173_428
+    assert split_tokens(raw, "d2l-1.0", "char") == expected
+    (corpus,) = tokenise(
+        read_path(time_machine), "time-machine", "d2l-1.0", "char", [None], tmp_path,
+        split="windows:10000+5000x32", vocabulary="alphabetical",
+    )  # fmt: skip
+    symbols = sorted({"<unk>", *expected})
+    assert read_symbols(corpus) == symbols
+    assert corpus.vocab_size == 28
+    train, valid = np.load(corpus.train_path), np.load(corpus.valid_path)
+    assert [symbols[i] for i in train] == list(expected[:10_032])
+    assert [symbols[i] for i in valid] == list(expected[10_000:15_032])
+
+
+def test_a_vocabulary_of_the_whole_text_knows_what_only_the_validation_part_has(
+    tmp_path: Path, document: MakeDocument
+) -> None:
+    text = "ab" * 45 + "az" + "b" * 9
+    vocabularies = {
+        vocabulary: read_symbols(
+            tokenise([document(text)], "tiny", "d2l", "char", [None], tmp_path, vocabulary=vocabulary)[0]
+        )
+        for vocabulary in ("train", "frequency", "alphabetical")
+    }
+    assert vocabularies["train"] == ["<unk>", "a", "b"]
+    assert vocabularies["frequency"] == ["<unk>", "b", "a", "z"]
+    assert vocabularies["alphabetical"] == ["<unk>", "a", "b", "z"]
+    with pytest.raises(CorpusError, match="Did you mean 'frequency'"):
+        tokenise([document(text)], "tiny", "d2l", "char", [None], tmp_path, vocabulary="frequencies")

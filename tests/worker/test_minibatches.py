@@ -6,7 +6,8 @@ import random
 import numpy as np
 import pytest
 
-from harness.worker.minibatches import Sequential, training_minibatches
+from harness.corpus.split import Split
+from harness.worker.minibatches import Sequential, evaluation_minibatches, training_minibatches
 
 TOKENS = np.arange(1000, dtype=np.uint16)
 
@@ -84,3 +85,35 @@ def test_seed_and_epoch_alone_decide_the_order(partition):
 def test_only_the_sequential_partition_carries_the_state():
     assert training_minibatches(TOKENS, 4, 7, "sequential", 0, 1).carries_state
     assert not training_minibatches(TOKENS, 4, 7, "random", 0, 1).carries_state
+
+
+def d2l_windows(corpus, num_train, num_val, num_steps):
+    """Follow D2L 1.0's TimeMachine: the windows' array, and its training and validation rows."""
+    array = np.array([corpus[i : i + num_steps + 1] for i in range(len(corpus) - num_steps)])
+    X, Y = array[:, :-1], array[:, 1:]
+    return (X[:num_train], Y[:num_train]), (X[num_train : num_train + num_val], Y[num_train : num_train + num_val])
+
+
+def test_windows_are_d2ls_shuffled_in_training_and_in_order_in_evaluation():
+    num_steps, num_train, num_val = 8, 100, 50
+    (X, Y), (valid_X, valid_Y) = d2l_windows(TOKENS, num_train, num_val, num_steps)
+    train_part, valid_part = Split(f"windows:{num_train}+{num_val}x{num_steps}").parts(len(TOKENS))
+    batches = list(training_minibatches(TOKENS[train_part], 32, num_steps, "windows", seed=0, epoch=1))
+    assert [x.shape for x, _ in batches] == [(8, 32), (8, 32), (8, 32), (8, 4)]  # the last batch is not dropped
+    ours = np.concatenate([x for x, _ in batches], axis=1).T
+    targets = np.concatenate([y for _, y in batches], axis=1).T
+    assert not np.array_equal(ours, X)
+    order = np.argsort(ours[:, 0])
+    assert np.array_equal(ours[order], X)
+    assert np.array_equal(targets[order], Y)
+    evaluated = list(evaluation_minibatches(TOKENS[valid_part], 32, num_steps, "windows"))
+    assert np.array_equal(np.concatenate([x for x, _ in evaluated], axis=1).T, valid_X)
+    assert np.array_equal(np.concatenate([y for _, y in evaluated], axis=1).T, valid_Y)
+
+
+def test_windows_are_shuffled_anew_each_epoch_and_start_from_zero():
+    first, second, again = (training_minibatches(TOKENS, 32, 8, "windows", seed=0, epoch=epoch) for epoch in (1, 2, 1))
+    assert not np.array_equal(next(iter(first))[0], next(iter(second))[0])
+    assert np.array_equal(next(iter(first))[0], next(iter(again))[0])
+    assert not first.carries_state
+    assert len(first) == len(list(first))
