@@ -10,7 +10,10 @@ from click.core import ParameterSource
 from harness.errors import UsageError, did_you_mean
 
 _ELSEWHERE = frozenset(
-    ("out", "devices", "jobs", "timeout", "stall_timeout", "dry_run", "plugins_dir", "corpora_dir", "preset", "help")
+    (
+        *("out", "devices", "jobs", "per_device", "timing", "timeout", "stall_timeout"),
+        *("dry_run", "plugins_dir", "corpora_dir", "preset", "help"),
+    )
 )
 """Parameters that say where and how a run goes, and decide none of its figures."""
 _META = "harness.experiment"

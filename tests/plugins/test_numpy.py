@@ -59,7 +59,7 @@ def test_a_falling_learning_rate_and_another_rmsprop_decay_are_torchs():
     for epoch, gradient in enumerate(gradients):
         optimizer.learning_rate = architecture.learning_rate_in(epoch)
         peer.param_groups[0]["lr"] = 0.1 * 0.5**epoch
-        optimizer.update(ours, gradient.copy())
+        optimizer.update(ours, gradient.copy(), 1.0)
         theirs.grad = torch.from_numpy(gradient)
         peer.step()
     assert np.max(np.abs(ours - theirs.detach().numpy())) < 1e-12
