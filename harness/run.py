@@ -10,7 +10,7 @@ from rich.console import Console
 
 from harness import plan as planning
 from harness import run_folder
-from harness.corpus.documents import CorpusRequest
+from harness.corpora import request as corpora_request
 from harness.corpus.entropy import known_entropy
 from harness.corpus.sources import read_documents
 from harness.corpus.tokenisation import tokenise
@@ -18,7 +18,7 @@ from harness.corpus.tokenised import TokenisedCorpus, check_long_enough
 from harness.devices import Gpu, Slot, find_gpus, slots
 from harness.environments import interpreter_for
 from harness.environments.locks import lock_of
-from harness.errors import CorpusError, EnvironmentMissing
+from harness.errors import EnvironmentMissing
 from harness.folders import default_cache_dir
 from harness.ledger import FINISHED, Ledger
 from harness.live import LiveView, duration
@@ -114,13 +114,8 @@ def prepare(
 
 def read_corpora(texts: TextSelection, registry: Registry, console: Console) -> list[TokenisedCorpus]:
     """Return every selected corpus under every budget. Raises: CorpusError."""
-    if texts.corpora_dir is not None and not texts.corpora_dir.is_dir():
-        raise CorpusError(
-            f"There is no folder {texts.corpora_dir}: --corpora-dir (HARNESS_CORPORA_DIR) takes a folder of texts, "
-            "or leave it out to download what is needed."
-        )
+    request = corpora_request(texts.corpora_dir, show_progress=console.is_terminal)
     cache = default_cache_dir()
-    request = CorpusRequest(mirror=texts.corpora_dir, downloads=cache / "downloads", show_progress=console.is_terminal)
     corpora: list[TokenisedCorpus] = []
     for name in texts.corpora:
         if name not in registry.corpora and not Path(name).exists():

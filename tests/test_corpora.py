@@ -104,3 +104,26 @@ def test_a_damaged_catalogue_of_one_s_own_stops_nothing_else(harness: Harness, h
     assert result.returncode == 2
     assert "mend or remove" in result.stderr
     assert str(here / "cache/corpora.json") in result.stderr
+
+
+@pytest.mark.parametrize("command", [("corpora", "fetch"), ("run", "--epochs", "1", "--corpus")])
+def test_without_a_network_the_way_out_is_said_before_anything_is_trained(
+    harness: Harness, here: Path, command: tuple[str, ...]
+) -> None:
+    nowhere = dict.fromkeys(("HTTPS_PROXY", "https_proxy"), "http://127.0.0.1:1")
+    result = harness(*command, "call-of-the-wild", HARNESS_CORPORA_DIR="", **nowhere)
+    assert result.returncode == 2
+    assert "'call-of-the-wild' could not be downloaded: https://raw.githubusercontent.com/GITenberg/" in result.stderr
+    assert "no answer (ProxyError; behind a proxy, set HTTPS_PROXY)" in result.stderr
+    assert "as jack-london/the-call-of-the-wild.txt and name that folder by --corpora-dir" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (here / "reports").exists()
+
+
+def test_an_altered_book_is_refused_before_anything_is_trained(harness: Harness, here: Path) -> None:
+    (here / "shelf/jack-london").mkdir(parents=True)
+    (here / "shelf/jack-london/the-call-of-the-wild.txt").write_text(BOOK)
+    result = harness("run", "--corpus", "call-of-the-wild", "--corpora-dir", "shelf")
+    assert result.returncode == 2
+    assert "is not the file expected (49 bytes of 199,224" in result.stderr
+    assert not (here / "reports").exists()

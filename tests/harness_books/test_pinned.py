@@ -171,6 +171,17 @@ def test_no_network_is_said_for_every_place(request_here: CorpusRequest, monkeyp
     assert files_in(request_here.downloads) == []
 
 
+def test_a_proxy_of_the_environment_is_used(
+    server: str, asked: list[str], request_here: CorpusRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.delenv("no_proxy", raising=False)
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, server)
+    assert read_pinned(pin("http://books.invalid/whole"), request_here) == CONTENT
+    assert asked == ["http://books.invalid/whole"]
+
+
 def test_an_earlier_download_that_was_damaged_is_replaced(
     server: str, asked: list[str], request_here: CorpusRequest
 ) -> None:
