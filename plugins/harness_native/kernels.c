@@ -144,22 +144,21 @@ void pack(const real *B, int64_t k, int64_t n, int64_t row_stride, int64_t colum
 /* Terms of a sum taken at a time: a panel of so many rows stays in the first-level cache for all rows of A. */
 #define DEPTH 128
 
-/* C (rows, columns vectors) = or += A (rows, k) times some of a panel's vectors. Element (r, i) of A is at
- * A[r * row_stride + i * step]. */
-INLINE void tile(int rows, int columns, int64_t k, const real *A, int64_t row_stride, int64_t step, const real *panel,
-                 real *C, int64_t ldc, int adding) {
+/* C (rows, columns vectors) = or += A (rows, k) times some of a panel's vectors. */
+INLINE void tile(int rows, int columns, int64_t k, const real *A, int64_t lda, const real *panel, real *C, int64_t ldc,
+                 int adding) {
     vector sums[ROWS][COLUMNS];
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
         for (int c = 0; c < columns; c++) sums[r][c] = adding ? load_whole(C + r * ldc + c * LANES) : (vector){0};
-    for (int64_t i = 0; i < k; i++, A += step, panel += PANEL) {
+    for (int64_t i = 0; i < k; i++, panel += PANEL) {
         vector b[COLUMNS];
 #pragma GCC unroll 8
         for (int c = 0; c < columns; c++) b[c] = load_whole(panel + c * LANES);
 #pragma GCC unroll 16
         for (int r = 0; r < rows; r++) {
-            vector a = broadcast(A[r * row_stride]);
+            vector a = broadcast(A[r * lda + i]);
 #pragma GCC unroll 8
             for (int c = 0; c < columns; c++) sums[r][c] += a * b[c];
         }
@@ -171,17 +170,17 @@ INLINE void tile(int rows, int columns, int64_t k, const real *A, int64_t row_st
 }
 
 /* Some rows' part of a product with one panel, of which `width` columns count. */
-INLINE void strip(int rows, int64_t k, const real *A, int64_t row_stride, int64_t step, const real *panel, real *C,
-                  int64_t ldc, int64_t width, int adding) {
+INLINE void strip(int rows, int64_t k, const real *A, int64_t lda, const real *panel, real *C, int64_t ldc,
+                  int64_t width, int adding) {
     if (width >= PANEL) {
-        tile(rows, COLUMNS, k, A, row_stride, step, panel, C, ldc, adding);
+        tile(rows, COLUMNS, k, A, lda, panel, C, ldc, adding);
         return;
     }
     for (; width >= LANES; width -= LANES, panel += LANES, C += LANES)
-        tile(rows, 1, k, A, row_stride, step, panel, C, ldc, adding);
+        tile(rows, 1, k, A, lda, panel, C, ldc, adding);
     if (width > 0) {
         real edge[ROWS * LANES] = {0};
-        tile(rows, 1, k, A, row_stride, step, panel, edge, LANES, 0);
+        tile(rows, 1, k, A, lda, panel, edge, LANES, 0);
         for (int r = 0; r < rows; r++)
             for (int64_t j = 0; j < width; j++) C[r * ldc + j] = edge[r * LANES + j] + (adding ? C[r * ldc + j] : 0);
     }
@@ -194,34 +193,10 @@ void product(int64_t m, int64_t k, int64_t n, const real *A, const real *packed,
             const real *panel = packed + from * PANEL, *a = A + from;
             int64_t depth = k - from < DEPTH ? k - from : DEPTH, width = n - first, row = 0;
             real *c = C + first;
-            for (; row + ROWS <= m; row += ROWS) strip(ROWS, depth, a + row * k, k, 1, panel, c + row * n, n, width, from > 0);
-            for (; row + 4 <= m; row += 4) strip(4, depth, a + row * k, k, 1, panel, c + row * n, n, width, from > 0);
-            for (; row < m; row++) strip(1, depth, a + row * k, k, 1, panel, c + row * n, n, width, from > 0);
+            for (; row + ROWS <= m; row += ROWS) strip(ROWS, depth, a + row * k, k, panel, c + row * n, n, width, from > 0);
+            for (; row + 4 <= m; row += 4) strip(4, depth, a + row * k, k, panel, c + row * n, n, width, from > 0);
+            for (; row < m; row++) strip(1, depth, a + row * k, k, panel, c + row * n, n, width, from > 0);
         }
-}
-
-/* Return the reals of room that `transposed_product` takes. */
-int64_t transposed_product_room(int64_t m, int64_t n) { return DEPTH * (m + packed_size(1, n)); }
-
-/* C (m, n) = A' B for A (k, m) and B (k, n): weight gradients. DEPTH rows of both are laid out for the tiles at a
- * time, so that they and C stay in the second-level cache; a multiple of ROWS is m's largest part. */
-void transposed_product(int64_t k, int64_t m, int64_t n, const real *A, const real *B, real *C, real *room) {
-    real *tiles = room, *panels = room + DEPTH * m;
-    for (int64_t from = 0; from < k; from += DEPTH) {
-        int64_t depth = k - from < DEPTH ? k - from : DEPTH, whole = m / ROWS * ROWS;
-        pack(B + from * n, depth, n, n, 1, panels);
-        for (int64_t i = 0; i < depth; i++)
-            for (int64_t row = 0; row < whole; row += ROWS)
-                memcpy(tiles + row * depth + i * ROWS, A + (from + i) * m + row, ROWS * sizeof(real));
-        for (int64_t first = 0; first < n; first += PANEL) {
-            const real *panel = panels + first * depth;
-            real *c = C + first;
-            for (int64_t row = 0; row < whole; row += ROWS)
-                strip(ROWS, depth, tiles + row * depth, 1, ROWS, panel, c + row * n, n, n - first, from > 0);
-            for (int64_t row = whole; row < m; row++)
-                strip(1, depth, A + from * m + row, 1, m, panel, c + row * n, n, n - first, from > 0);
-        }
-    }
 }
 
 /* ---- layers ---------------------------------------------------------------------------------------- */
