@@ -123,7 +123,21 @@ def main() -> None:
     type=_NAMES,
     default="bronte",
     show_default=True,
-    help="Named corpora, text files or folders (sub-folders are authors).",
+    help="Named corpora, text files or folders (sub-folders are authors); some books only: NAME:BOOK+BOOK.",
+)
+@click.option(
+    "--authors",
+    type=_NAMES,
+    default="all",
+    show_default=True,
+    help="Whose texts train: all together, each alone, or names as in charlotte,anne+emily; all are evaluated.",
+)
+@click.option(
+    "--mix",
+    type=click.Choice(["equal", "proportional"]),
+    default="proportional",
+    show_default=True,
+    help="What each of several authors gives: equally many tokens, or in proportion to its size.",
 )
 @click.option(
     "--text",
@@ -134,7 +148,11 @@ def main() -> None:
 )
 @click.option("--tokens", type=click.Choice(["char", "word"]), default="char", show_default=True)
 @click.option(
-    "--train-tokens", type=_BUDGETS, default="all", show_default=True, help="Training budgets, as in 10k,100k,all."
+    "--train-tokens",
+    type=_BUDGETS,
+    default="all",
+    show_default=True,
+    help="Training budgets, as in 10k,100k,all; 10k..all:5 is five at equal ratios.",
 )
 @click.option(
     "--corpora-dir",
@@ -180,7 +198,8 @@ def run(plugins_dir: Path | None, *, dry_run: bool, parity_steps: int, **options
     console = Terminal()
     placement = run.Placement(**_take(options, "out", "devices", "jobs", "num_threads"))
     limits = Limits(**_take(options, "timeout", "stall_timeout"))
-    texts = run.TextSelection(**_take(options, "corpora", "text", "tokens", "train_tokens", "corpora_dir"))
+    chosen = _take(options, "corpora", "text", "tokens", "train_tokens", "corpora_dir", "authors", "mix")
+    texts = run.TextSelection(**chosen)
     prepared = run.prepare(registry.load(plugins_dir), _selection(options), texts, placement, console)
     if dry_run:
         console.print(run.describe_plan(prepared), markup=False, highlight=False, soft_wrap=True)

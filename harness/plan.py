@@ -228,6 +228,7 @@ def _trial(
         dropout=dropout,
         num_epochs=selection.epochs,
         seed=seed,
+        mix=corpus.mix,
     )
 
 

@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 
 from harness import plan as planning
 from harness import run_folder
+from harness.corpus.authors import ALL
 from harness.corpus.cache import default_cache_dir
 from harness.corpus.documents import CorpusRequest
-from harness.corpus.sources import read_documents
+from harness.corpus.duplicates import PASSAGE_TOKENS
+from harness.corpus.sources import read_texts
+from harness.corpus.split import Budget, HeldOut, LogRange, Mix
 from harness.corpus.tokenisation import tokenise
 from harness.corpus.tokenised import TokenisedCorpus, check_long_enough
 from harness.devices import Gpu, Slot, find_gpus, slots
@@ -25,6 +28,11 @@ from harness.prediction import Prediction, predict
 from harness.registry import Registry
 from harness.run_folder import RunFolder
 from harness.runner import Limits, Runner
+from harness.worker.trial import Trial
+
+DUPLICATES_TOLD = 0.01
+"""From this share of duplicated held-out passages on it is said; set phrases and headings stay below it."""
+_TOKEN_NOUNS = {"char": "characters", "word": "words"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +42,10 @@ class TextSelection:
     corpora: tuple[str, ...] = ("bronte",)
     text: str = "d2l"
     tokens: str = "char"
-    train_tokens: tuple[int | None, ...] = (None,)
+    train_tokens: tuple[Budget, ...] = (None,)
+    authors: tuple[str, ...] = ("all",)
+    mix: Mix = "proportional"
+    held_out: HeldOut = field(default_factory=HeldOut)
     corpora_dir: Path | None = None
 
 
@@ -97,7 +108,7 @@ def prepare(
 
 
 def read_corpora(texts: TextSelection, registry: Registry, console: Console) -> list[TokenisedCorpus]:
-    """Return every selected corpus under every budget. Raises: CorpusError."""
+    """Return every selected corpus for every choice of authors and every budget. Raises: CorpusError."""
     if texts.corpora_dir is not None and not texts.corpora_dir.is_dir():
         raise CorpusError(
             f"There is no folder {texts.corpora_dir}: --corpora-dir (HARNESS_CORPORA_DIR) takes a folder of texts, "
@@ -105,29 +116,56 @@ def read_corpora(texts: TextSelection, registry: Registry, console: Console) -> 
         )
     cache = default_cache_dir()
     request = CorpusRequest(mirror=texts.corpora_dir, downloads=cache / "downloads", show_progress=console.is_terminal)
-    corpora = []
-    for name in texts.corpora:
-        if name not in registry.corpora and not Path(name).exists():
-            registry.reject_broken(name)
-        documents = read_documents(name, registry.corpora, request)
-        tokenised = tokenise(documents, name, texts.text, texts.tokens, texts.train_tokens, cache / "tokens")
-        for budget, corpus in zip(texts.train_tokens, tokenised, strict=True):
-            if budget is not None and corpus.train_tokens < budget:
-                console.print(
-                    f"The training part of {name} has {corpus.train_tokens:,} tokens, fewer than the {budget:,} of "
-                    "--train-tokens: all of them are used.",
-                    markup=False,
-                    highlight=False,
-                    soft_wrap=True,
-                )
+    corpora: list[TokenisedCorpus] = []
+    for selection in texts.corpora:
+        if selection not in registry.corpora and not Path(selection).exists():
+            registry.reject_broken(selection.partition(":")[0])
+        read = read_texts(selection, registry.corpora, request)
+        tokenised = tokenise(
+            read.documents,
+            read.name,
+            texts.text,
+            texts.tokens,
+            texts.train_tokens,
+            cache / "tokens",
+            texts.held_out,
+            authors=texts.authors,
+            mix=texts.mix,
+        )
+        for sentence in _remarks(tokenised, texts.train_tokens):
+            console.print(sentence, markup=False, highlight=False, soft_wrap=True)
         corpora.extend(tokenised)
-    return corpora
+    return list(dict.fromkeys(corpora))
+
+
+def _remarks(corpora: Sequence[TokenisedCorpus], budgets: Sequence[Budget]) -> list[str]:
+    """Return what a user should know of a corpus, of which these are the choices of authors and budgets."""
+    corpus = corpora[0]
+    available, compared = corpus.available_tokens, corpus.smallest
+    remarks = [
+        f"The authors of {corpus.name} are compared on equal budgets: at most {available:,} training tokens, what "
+        f"{compared} has."
+    ] * bool(compared)
+    for budget in budgets:
+        asked = budget.high if isinstance(budget, LogRange) else budget
+        if asked is not None and asked > available:
+            remarks.append(
+                f"The training part of {corpus.name} has {available:,} tokens, fewer than the {asked:,} of "
+                "--train-tokens: all of them are used."
+            )
+    if corpus.duplicate_share > DUPLICATES_TOLD:
+        remarks.append(
+            f"{corpus.duplicate_share:.1%} of the held-out passages of {corpus.name} "
+            f"({PASSAGE_TOKENS[corpus.tokens]} {_TOKEN_NOUNS[corpus.tokens]} each) also stand in its training part, "
+            "word for word: validation and test flatter every model. Look for the same text twice."
+        )
+    return remarks
 
 
 def describe_plan(run: PreparedRun) -> str:
     """Return the plan, the skips with their reasons and the predicted duration, for a terminal."""
     lines = [
-        f"{trial.trial_id}  {trial.corpus}, {trial.train_tokens:,} tokens, {trial.num_layers} x {trial.num_hiddens}, "
+        f"{trial.trial_id}  {_texts(trial)}, {trial.train_tokens:,} tokens, {trial.num_layers} x {trial.num_hiddens}, "
         f"{_counted(trial.num_epochs, 'epoch')}, {trial.optimizer} {trial.learning_rate:g}, seed {trial.seed}, "
         f"about {duration(seconds)}"
         for trial, seconds in zip(run.plan.runnable, run.prediction.trial_seconds, strict=True)
@@ -139,6 +177,10 @@ def describe_plan(run: PreparedRun) -> str:
         f"The report would be {run.folder.path / 'index.html'}."
     )
     return "\n".join(lines)
+
+
+def _texts(trial: Trial) -> str:
+    return trial.corpus if trial.authors == ALL else f"{trial.corpus} ({trial.authors})"
 
 
 def _skips(plan: Plan) -> list[str]:

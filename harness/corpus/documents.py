@@ -22,3 +22,6 @@ class CorpusRequest:
     downloads: Path
     """Where downloaded files are kept between runs."""
     show_progress: bool
+    books: tuple[str, ...] = ()
+    """The books named after the corpus's colon, as typed. Others are sorted out afterwards; a loader for which
+    each book is a download may leave out those that `harness.corpus.names.matching` does not find."""

@@ -2,13 +2,39 @@
 
 import importlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.corpus.books import canonical_name, select_books, split_selection
 from harness.corpus.documents import CorpusRequest, Document
 from harness.corpus.local import read_path
 from harness.descriptors import Corpus
 from harness.errors import CorpusError, HarnessError, did_you_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """What one selection of ``--corpus`` came to."""
+
+    name: str
+    """The corpus, with its books where some were chosen: one name for one choice, however it was typed."""
+    documents: list[Document]
+
+
+def read_texts(selection: str, corpora: Mapping[str, Corpus], request: CorpusRequest) -> Texts:
+    """Read a corpus, or those of its books that are named after a colon.
+
+    Raises: CorpusError where the corpus or one of the books is unknown.
+    """
+    if selection in corpora or _exists(selection):
+        return Texts(name=selection, documents=read_documents(selection, corpora, request))
+    corpus, books = split_selection(selection)
+    documents = read_documents(corpus, corpora, replace(request, books=books))
+    if not books:
+        return Texts(name=corpus, documents=documents)
+    chosen = select_books(documents, books, corpus)
+    return Texts(name=canonical_name(corpus, chosen, documents), documents=chosen)
 
 
 def read_documents(selection: str, corpora: Mapping[str, Corpus], request: CorpusRequest) -> list[Document]:
@@ -30,8 +56,12 @@ def _is_path(selection: str) -> bool:
         return False
     if "/" in selection or selection.startswith((".", "~")) or selection.endswith(".txt"):
         return True
+    return _exists(selection)
+
+
+def _exists(path: str) -> bool:
     try:
-        return Path(selection).exists()
+        return bool(path.strip()) and Path(path).exists()
     except OSError:  # longer than any file name
         return False
 

@@ -1,12 +1,15 @@
 """Preprocessing: from a document's text to its tokens, as D2L makes them or as they stand."""
 
 import string
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
 
 TEXTS = ("d2l", "raw")
 TOKEN_KINDS = ("char", "word")
+
+_BLOCK_CHARACTERS = 1 << 20
 
 Tokens: TypeAlias = str | list[str]
 """A list of words, or a string, which is a sequence of one-character tokens."""
@@ -22,6 +25,15 @@ def _letters_table() -> bytes:
 
 # Of UTF-8, every byte beyond ASCII is part of a non-letter, so a table over bytes is enough.
 _LETTERS = _letters_table()
+
+
+def blocks(text: str) -> Iterator[str]:
+    """Return the text in parts that end where a line ends: their tokens one after the other are the text's."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _BLOCK_CHARACTERS - 1) + 1 or len(text)
+        yield text[start:end]
+        start = end
 
 
 def split_tokens(text: str, kind: str, tokens: str) -> Tokens:

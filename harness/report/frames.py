@@ -33,7 +33,7 @@ _MORE_TRIAL_COLUMNS = (
     "text", "tokens", "partition", "dropout", "vocab_size", "corpus_digest", "unigram_valid_perplexity",
     "num_epochs_done", "best_valid_perplexity", "best_epoch", "train_loss", "valid_loss", "valid_seconds",
     "first_step_seconds", "compile_seconds", "attempts", "resumed_epochs", "slot", "versions", "environment",
-    "environment_hash", "parity_steps",
+    "environment_hash", "parity_steps", "mix",
 )  # fmt: skip
 
 _EPOCH_COLUMNS = (
@@ -51,7 +51,7 @@ _WHOLE = (
 _TEXT = (
     "trial_id", "status", "reason", "cell", "backend", "implementation", "corpus", "authors", "optimizer", "device",
     "text", "tokens", "partition", "corpus_digest", "slot", "versions", "environment",
-    "environment_hash",
+    "environment_hash", "mix",
 )  # fmt: skip
 
 SETTINGS = tuple(field.name for field in fields(Trial) if field.name != "seed")

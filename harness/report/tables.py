@@ -65,11 +65,12 @@ class Table:
 
 _FACTOR_HEADINGS = {
     "cell": "Cell", "num_layers": "Layers", "backend": "Backend", "implementation": "Implementation",
-    "num_hiddens": "Hiddens", "train_tokens": "Training tokens", "num_steps": "Steps", "batch_size": "Batch",
+    "num_hiddens": "Hiddens", "train_tokens": "Training tokens", "mix": "Mix", "num_steps": "Steps",
+    "batch_size": "Batch",
     "partition": "Partition", "optimizer": "Optimizer", "learning_rate": "Learning rate", "grad_clip": "Clip",
     "dropout": "Dropout", "num_epochs": "Epochs", "seed": "Seed",
 }  # fmt: skip
-_WORDED_FACTORS = ("cell", "backend", "implementation", "partition", "optimizer")
+_WORDED_FACTORS = ("cell", "backend", "implementation", "mix", "partition", "optimizer")
 
 
 def _measure(heading: str, name: str, word: Callable[[float], str]) -> Column:

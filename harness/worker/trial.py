@@ -25,7 +25,7 @@ class Trial:
     """'char' or 'word'."""
     train_tokens: int
     corpus_digest: str
-    """Hash of the vocabulary and of the token arrays that train and validate."""
+    """Hash of the vocabulary and of the token arrays: what trains, what validates, and what is evaluated after."""
     vocab_size: int
     num_layers: int
     num_hiddens: int
@@ -39,6 +39,8 @@ class Trial:
     dropout: float
     num_epochs: int
     seed: int
+    mix: str = "proportional"
+    """How much each of several authors gives to the training tokens: 'equal', or as much as they have."""
 
     @property
     def trial_id(self) -> str:

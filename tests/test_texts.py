@@ -1,0 +1,89 @@
+"""From the selection of texts to corpora: what a run says of them, and what its trials and manifest carry."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness import plan as planning
+from harness import registry, run
+from harness.corpus.split import Budget
+from harness.corpus.tokenised import TokenisedCorpus
+from harness.plan import Selection
+
+
+@pytest.fixture
+def books(here: Path) -> Path:
+    """A folder of three authors: Ann and Ben wrote much, Cid little."""
+    texts = {"ann/one": 900, "ann/two": 600, "ben/three": 1_200, "cid/four": 500}
+    for place, (name, num_words) in enumerate(texts.items()):
+        path = here / "books" / f"{name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(" ".join(f"{chr(97 + place)}{'xyz'[i % 3]}{i:05}" for i in range(num_words)))
+    return here / "books"
+
+
+def read(*, budgets: tuple[Budget, ...] = (None,), **options: object) -> tuple[list[TokenisedCorpus], str]:
+    told = io.StringIO()
+    texts = run.TextSelection(text="raw", train_tokens=budgets, **options)  # type: ignore[arg-type]
+    return run.read_corpora(texts, registry.load(), Console(file=told)), told.getvalue()
+
+
+def test_nothing_is_said_of_one_choice_of_authors(books: Path) -> None:
+    corpora, told = read(corpora=("books",))
+    assert [(corpus.name, corpus.authors) for corpus in corpora] == [("books", "all")]
+    assert told == ""
+
+
+def test_authors_compared_have_equal_budgets_and_it_is_said(books: Path) -> None:
+    corpora, told = read(corpora=("books",), authors=("each",), budgets=(100, None))
+    whole = corpora[1].train_tokens
+    assert [corpus.train_tokens for corpus in corpora] == [100, whole] * 3
+    assert told == (
+        f"The authors of books are compared on equal budgets: at most {whole:,} training tokens, what cid has.\n"
+    )
+
+
+def test_a_budget_larger_than_the_text_is_said_and_cut(books: Path) -> None:
+    (corpus,), told = read(corpora=("books:four",), budgets=(1_000_000,))
+    assert told == (
+        f"The training part of books:four has {corpus.train_tokens:,} tokens, fewer than the 1,000,000 of "
+        "--train-tokens: all of them are used.\n"
+    )
+
+
+def test_a_text_that_stands_twice_is_said(books: Path) -> None:
+    (books / "ann" / "copy.txt").write_text((books / "ben" / "three.txt").read_text()[-3_000:])
+    (corpus,), told = read(corpora=("books",))
+    assert corpus.duplicate_share > 0.2
+    assert f"{corpus.duplicate_share:.1%} of the held-out passages of books (50 characters each) also stand in" in told
+
+
+def test_several_corpora_and_books_are_read_each_with_its_authors(books: Path) -> None:
+    corpora, _ = read(corpora=("books:four+one", "books"), authors=("cid", "all"))
+    assert [(corpus.name, corpus.authors) for corpus in corpora] == [
+        ("books:one+four", "cid"),
+        ("books:one+four", "all"),
+        ("books", "cid"),
+        ("books", "all"),
+    ]
+
+
+def test_trials_say_who_trains_them_and_how_the_text_was_mixed(books: Path) -> None:
+    corpora, _ = read(corpora=("books",), authors=("cid", "ann+ben"), mix="equal")
+    small = Selection(plugins=("rnn", "numpy"), hiddens=(8,), steps=(5,), batch_sizes=(4,))
+    trials = [planned.trial for planned in planning.plan(small, registry.load(), corpora).trials]
+    assert [(trial.authors, trial.mix) for trial in trials] == [("cid", "proportional"), ("ann+ben", "equal")]
+
+
+def test_the_manifest_says_what_is_held_out_of_whom(train: Callable[..., object], books: Path) -> None:
+    import json
+
+    trained = train("rnn,numpy", corpora=("books",), epochs=1)
+    (corpus,) = json.loads((trained.folder / "manifest.json").read_text())["corpora"]  # type: ignore[attr-defined]
+    assert set(corpus["held_out_tokens"]) == {"ann", "ben", "cid"}
+    assert corpus["held_out_tokens"]["cid"].keys() == {"valid", "test"}
+    assert corpus["duplicate_share"] >= 0.0
+    assert not [name for name in corpus if name.endswith("path")]
