@@ -38,12 +38,15 @@ class Prediction:
 def predict(trials: Sequence[Trial], registry: Registry, corpora: Sequence[TokenisedCorpus]) -> Prediction:
     """Predict each trial's seconds on one CPU thread."""
     valid_tokens = {corpus.digest: corpus.valid_tokens for corpus in corpora}
+    held_out_tokens = {corpus.digest: sum(part.num_tokens for part in corpus.held_out) for corpus in corpora}
     speed = _Speed()
     return Prediction(
         tuple(
             START_SECONDS
-            + trial.num_epochs
-            * (trial.train_tokens + valid_tokens.get(trial.corpus_digest, 0) / 3)
+            + (
+                trial.num_epochs * (trial.train_tokens + valid_tokens.get(trial.corpus_digest, 0) / 3)
+                + held_out_tokens.get(trial.corpus_digest, 0) / 3
+            )
             * flops_per_token(trial, registry)
             * _ELEMENTWISE_SHARE
             / speed.of(trial.batch_size, trial.num_hiddens)

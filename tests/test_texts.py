@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -12,6 +13,7 @@ from harness import registry, run
 from harness.corpus.split import Budget
 from harness.corpus.tokenised import TokenisedCorpus
 from harness.plan import Selection
+from harness.report import read_run
 
 
 @pytest.fixture
@@ -76,6 +78,25 @@ def test_trials_say_who_trains_them_and_how_the_text_was_mixed(books: Path) -> N
     small = Selection(plugins=("rnn", "numpy"), hiddens=(8,), steps=(5,), batch_sizes=(4,))
     trials = [planned.trial for planned in planning.plan(small, registry.load(), corpora).trials]
     assert [(trial.authors, trial.mix) for trial in trials] == [("cid", "proportional"), ("ann+ben", "equal")]
+
+
+def test_every_trial_is_evaluated_on_every_author_s_held_out_parts(
+    prepare: Callable[..., Any], execute: Callable[..., Any], books: Path
+) -> None:
+    prepared = prepare("rnn,numpy", corpora=("books",), authors=("ann", "all"), epochs=1)
+    trained = execute(prepared)
+    assert trained.outcome.exit_code == 0
+    result = read_run(trained.folder)
+    assert [tuple(pair) for pair in result.transfer[["trained_on", "evaluated_on"]].to_numpy()] == [
+        (trained_on, author) for trained_on in ("ann", "all") for author in ("ann", "ben", "cid")
+    ]
+    # What validates a trial trained on one author is that author's part; the last epoch has read the same tokens.
+    alone = result.trials.set_index("authors").loc["ann"]
+    (own,) = result.transfer.query("trained_on == 'ann' and evaluated_on == 'ann'").to_dict("records")
+    for name in ("perplexity", "bits_per_char", "accuracy", "top5_accuracy"):
+        assert own[name] == pytest.approx(alone[f"valid_{name}"], rel=1e-12)
+    assert own["test_perplexity"] == pytest.approx(alone["test_perplexity"], rel=1e-12)
+    assert result.trials["test_perplexity"].notna().all()
 
 
 def test_the_manifest_says_what_is_held_out_of_whom(train: Callable[..., object], books: Path) -> None:

@@ -12,8 +12,8 @@ from harness.report.wording import FACTORS, enumerate_names, label
 TEXT = ("corpus", "authors", "text", "tokens")
 """What two trials must share for their perplexities to mean the same."""
 
-_PREPROCESSING = {"d2l": "letters only", "raw": "raw text"}
-_UNITS = {"char": "characters", "word": "words"}
+PREPROCESSING = {"d2l": "letters only", "raw": "raw text"}
+UNITS = {"char": "characters", "word": "words"}
 
 # Always named, even where all trials agree; a depth has an axis or a panel of its own in the figures.
 _ALWAYS = ("cell", "num_layers")
@@ -79,8 +79,8 @@ def _comparison(run: Run, trials: pd.DataFrame) -> Comparison:
 
 def _title(first: pd.Series) -> str:
     authors = "all authors" if first["authors"] == "all" else enumerate_names(first["authors"].split("+"))
-    unit = _UNITS.get(first["tokens"], first["tokens"])
-    preprocessing = _PREPROCESSING.get(first["text"], first["text"])
+    unit = UNITS.get(first["tokens"], first["tokens"])
+    preprocessing = PREPROCESSING.get(first["text"], first["text"])
     return f"{first['corpus']}: {authors}, {unit}, {preprocessing}"
 
 
