@@ -1,5 +1,6 @@
 """Preprocessing: from a document's text to its tokens, as D2L makes them or as they stand."""
 
+import re
 import string
 from collections.abc import Iterator
 from typing import TypeAlias
@@ -9,7 +10,8 @@ import numpy as np
 TEXTS = ("d2l", "raw")
 TOKEN_KINDS = ("char", "word")
 
-_BLOCK_CHARACTERS = 1 << 20
+_BLOCK_CHARACTERS = 1 << 18
+_END = (re.compile(r"\n(?=[A-Za-z])"), re.compile(r"\n"))
 
 Tokens: TypeAlias = str | list[str]
 """A list of words, or a string, which is a sequence of one-character tokens."""
@@ -27,13 +29,17 @@ def _letters_table() -> bytes:
 _LETTERS = _letters_table()
 
 
-def blocks(text: str) -> Iterator[str]:
-    """Return the text in parts that end where a line ends: their tokens one after the other are the text's."""
+def blocks(text: str, kind: str) -> Iterator[str]:
+    """Return the text in parts: their tokens one after the other are the text's.
+
+    A part ends where a line does, and where a letter follows, so that no run of non-letters is cut.
+    """
     start = 0
     while start < len(text):
-        end = text.find("\n", start + _BLOCK_CHARACTERS - 1) + 1 or len(text)
-        yield text[start:end]
-        start = end
+        end = _END[kind == "raw"].search(text, start + _BLOCK_CHARACTERS - 1)
+        stop = end.end() if end else len(text)
+        yield text[start:stop]
+        start = stop
 
 
 def split_tokens(text: str, kind: str, tokens: str) -> Tokens:

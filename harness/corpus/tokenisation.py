@@ -127,7 +127,7 @@ def _read(documents: Sequence[Document], recipe: _Recipe) -> _Read:
     train, valid, test = ({author: list[Pieces]() for author in authors} for _ in range(3))
     read = _Read(Coder(), train, valid, test)
     for document in documents:
-        split = (split_tokens(block, recipe.text, recipe.tokens) for block in blocks(document.text))
+        split = (split_tokens(block, recipe.text, recipe.tokens) for block in blocks(document.text, recipe.text))
         ids = Pieces(tuple(array for block in split for array in read.coder.encode(block)))
         division = divide(len(ids), recipe.held_out)
         read.train[document.author].append(ids[division.train])

@@ -109,8 +109,8 @@ class Coder:
             added = np.bincount(block, minlength=self.size)
             fresh = (added > 0) & (counts == 0)
             if fresh.any():
-                present, first = np.unique(block, return_index=True)
-                order += [int(i) for i in present[np.argsort(first)] if fresh[i]]
+                present, first = np.unique(block[fresh[block]], return_index=True)
+                order += present[np.argsort(first)].tolist()
             counts += added
         order.sort(key=lambda i: -counts[i])  # stable: ties stay in order of first appearance
         symbols = self.symbols

@@ -2,6 +2,7 @@ import json
 import math
 import random
 import re
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.corpus import text as text_room
 from harness.corpus.documents import Document
 from harness.corpus.local import read_path
 from harness.corpus.split import HeldOut, LogRange
@@ -286,3 +288,44 @@ def test_the_first_ten_thousand_tokens_of_the_time_machine_are_the_book_s(
     assert corpus.vocab_size == (
         28 if tokens == "char" else len(set(expected[: len(expected) - 2 * round(len(expected) * 0.1)])) + 1
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens", "size"),
+    [("d2l", "char", 1 << 20), ("raw", "char", 1 << 20), ("d2l", "word", 1 << 20), ("raw", "word", 1 << 20)],
+)
+def test_memory_grows_with_the_text_and_no_faster(
+    tmp_path: Path, document: MakeDocument, text: str, tokens: str, size: int
+) -> None:
+    """Beside the text itself, twice its size at most, and what does not depend on it."""
+    small, large = (_peak_bytes(document(_lines(n)), text, tokens, tmp_path) for n in (size, 3 * size))
+    assert (large - small) / (2 * size) < 2.0
+
+
+def _lines(num_characters: int) -> str:
+    dice = random.Random(0)
+    words = ["".join(dice.choices("etaoinshrdlu", k=dice.randint(1, 9))) for _ in range(5_000)]
+    lines = "\n".join(" ".join(dice.choices(words, k=10)) for _ in range(400)) + "\n"
+    return (lines * (num_characters // len(lines) + 1))[:num_characters]
+
+
+def _peak_bytes(book: Document, text: str, tokens: str, cache: Path) -> int:
+    tracemalloc.start()
+    try:
+        tokenise([book], "long", text, tokens, [None], cache)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_tokens_of_a_text_of_many_blocks_are_those_of_the_whole(
+    tmp_path: Path, document: MakeDocument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dice = random.Random(4)
+    book = "".join(dice.choices("ab c\n\n .é—\t'1", k=4_000))
+    kinds = [(text, tokens) for text in ("d2l", "raw") for tokens in ("char", "word")]
+    whole = [tokenise([document(book)], "b", *kind, [None], tmp_path / "whole")[0].digest for kind in kinds]
+    monkeypatch.setattr(text_room, "_BLOCK_CHARACTERS", 50)
+    assert len(list(text_room.blocks(book, "d2l"))) > 10
+    blocks = [tokenise([document(book)], "b", *kind, [None], tmp_path / "blocks")[0].digest for kind in kinds]
+    assert blocks == whole
