@@ -261,6 +261,7 @@ def corpora(described: Sequence[Record]) -> list[dict[str, str]]:
             **{name: str(corpus.get(name) or "") for name in texts},
             **{name: _word_number(corpus.get(name), wording.count) for name in counts},
             "unigram": _word_number(corpus.get("unigram_valid_perplexity"), wording.perplexity),
+            "duplicates": _word_number(corpus.get("duplicate_share"), lambda share: f"{share:.1%}"),
         }
         for corpus in described
     ]
