@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -14,7 +14,7 @@ from harness.corpus.cache import default_cache_dir
 from harness.corpus.documents import CorpusRequest
 from harness.corpus.duplicates import PASSAGE_TOKENS
 from harness.corpus.sources import read_texts
-from harness.corpus.split import Budget, HeldOut, LogRange, Mix
+from harness.corpus.split import HELD_OUT, Budget, LogRange, Mix, Split
 from harness.corpus.tokenisation import tokenise
 from harness.corpus.tokenised import TokenisedCorpus, check_long_enough
 from harness.devices import Gpu, Slot, find_gpus, slots
@@ -45,7 +45,8 @@ class TextSelection:
     train_tokens: tuple[Budget, ...] = (None,)
     authors: tuple[str, ...] = ("all",)
     mix: Mix = "proportional"
-    held_out: HeldOut = field(default_factory=HeldOut)
+    split: str = HELD_OUT
+    vocabulary: str = "train"
     corpora_dir: Path | None = None
 
 
@@ -128,7 +129,8 @@ def read_corpora(texts: TextSelection, registry: Registry, console: Console) -> 
             texts.tokens,
             texts.train_tokens,
             cache / "tokens",
-            texts.held_out,
+            Split(texts.split),
+            vocabulary=texts.vocabulary,
             authors=texts.authors,
             mix=texts.mix,
         )

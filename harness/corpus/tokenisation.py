@@ -16,10 +16,10 @@ from harness.corpus.authors import ALL, authors_of, choose_authors, label
 from harness.corpus.documents import Document
 from harness.corpus.duplicates import PASSAGE_TOKENS, duplicate_share
 from harness.corpus.pieces import Pieces, Recoded
-from harness.corpus.split import MIXES, Budget, HeldOut, Mix, available_tokens, divide, resolve, share
+from harness.corpus.split import MIXES, Budget, Mix, Split, available_tokens, resolve, share
 from harness.corpus.text import TEXTS, TOKEN_KINDS, blocks, split_tokens
 from harness.corpus.tokenised import TokenisedCorpus
-from harness.corpus.vocabulary import Coder
+from harness.corpus.vocabulary import ORDERS, Coder
 from harness.errors import CorpusError, did_you_mean
 from harness.worker.job import HeldOutPart
 
@@ -33,7 +33,8 @@ _HASHED_CHARACTERS = 1 << 20
 class _Recipe:
     text: str
     tokens: str
-    held_out: HeldOut
+    split: Split
+    vocabulary: str
     mix: Mix
     authors: tuple[str, ...]
     budgets: tuple[Budget, ...]
@@ -48,6 +49,8 @@ class _Read:
     """Of each author, one a document; as is valid and test."""
     valid: dict[str, list[Pieces]]
     test: dict[str, list[Pieces]]
+    whole: dict[str, list[Pieces]]
+    """Of each author, one a document, the gaps included."""
 
     def all(self, *parts: Mapping[str, list[Pieces]]) -> list[Pieces]:
         """Return these parts of all documents."""
@@ -61,8 +64,9 @@ def tokenise(
     tokens: str,
     train_tokens: Sequence[Budget],
     cache: Path,
-    held_out: HeldOut | None = None,
+    split: Split | None = None,
     *,
+    vocabulary: str = "train",
     authors: Sequence[str] = (ALL,),
     mix: Mix = "proportional",
 ) -> list[TokenisedCorpus]:
@@ -74,6 +78,7 @@ def tokenise(
 
     One vocabulary serves all choices of authors and all budgets: that of the full training parts of all the
     authors here, so that perplexities compare, also those on one author's text of a model that read another.
+    A published protocol may ask for another ``split``, or for the ``vocabulary`` of the whole text.
 
     A budget takes the beginning of each author's training part; ``mix`` says how much of each. One larger
     than what there is is cut to it. Where several choices of authors are compared, all have the same budgets,
@@ -81,7 +86,7 @@ def tokenise(
 
     Raises: CorpusError on an unknown option, author or budget, or where a part would be empty.
     """
-    recipe = _Recipe(text, tokens, held_out or HeldOut(), mix, tuple(authors), tuple(train_tokens))
+    recipe = _Recipe(text, tokens, split or Split(), vocabulary, mix, tuple(authors), tuple(train_tokens))
     _check(recipe)
     known = authors_of(documents)
     chosen = choose_authors(known, authors, name)
@@ -102,9 +107,9 @@ def _check(recipe: _Recipe) -> None:
         raise CorpusError(f"There are no tokens named {recipe.tokens!r}.{did_you_mean(recipe.tokens, TOKEN_KINDS)}")
     if recipe.mix not in MIXES:
         raise CorpusError(f"There is no mix named {recipe.mix!r}.{did_you_mean(recipe.mix, MIXES)}")
-    for part, fraction, lowest in (("validates", recipe.held_out.valid, 0), ("tests", recipe.held_out.test, -1)):
-        if not lowest < fraction < 1:
-            raise CorpusError(f"The part that {part} must lie between 0 and 1; it is {fraction}.")
+    if recipe.vocabulary not in ORDERS:
+        raise CorpusError(f"There is no vocabulary {recipe.vocabulary!r}.{did_you_mean(recipe.vocabulary, ORDERS)}")
+    recipe.split.check()
     for budget in recipe.budgets:
         if isinstance(budget, int) and budget < 1:
             raise CorpusError(f"A training budget must be at least one token; it is {budget}.")
@@ -124,12 +129,13 @@ def _fingerprint(documents: Sequence[Document], recipe: _Recipe, chosen: Sequenc
 
 def _read(documents: Sequence[Document], recipe: _Recipe) -> _Read:
     authors = authors_of(documents)
-    train, valid, test = ({author: list[Pieces]() for author in authors} for _ in range(3))
-    read = _Read(Coder(), train, valid, test)
+    train, valid, test, whole = ({author: list[Pieces]() for author in authors} for _ in range(4))
+    read = _Read(Coder(), train, valid, test, whole)
     for document in documents:
         split = (split_tokens(block, recipe.text, recipe.tokens) for block in blocks(document.text, recipe.text))
         ids = Pieces(tuple(array for block in split for array in read.coder.encode(block)))
-        division = divide(len(ids), recipe.held_out)
+        division = recipe.split.parts(len(ids))
+        read.whole[document.author].append(ids)
         read.train[document.author].append(ids[division.train])
         read.valid[document.author].append(ids[division.valid])
         read.test[document.author].append(ids[division.test])
@@ -146,7 +152,9 @@ class _Encoding:
 
     def __post_init__(self) -> None:
         self._check_parts()
-        self.vocabulary = self.read.coder.rank(array for part in self._trains for array in part.arrays)
+        counted = self._trains if self.recipe.vocabulary == "train" else self.read.all(self.read.whole)
+        arrays = (array for part in counted for array in part.arrays)
+        self.vocabulary = self.read.coder.rank(arrays, alphabetical=self.recipe.vocabulary == "alphabetical")
         self.table = self.read.coder.recoding(self.vocabulary)
 
     def corpora(self, chosen: Sequence[tuple[str, ...]]) -> Iterator[tuple[kept.Arrays, kept.Figures]]:
@@ -248,7 +256,7 @@ class _Encoding:
         num_train, num_valid, num_test = (
             sum(map(len, self.read.all(part))) for part in (self.read.train, self.read.valid, self.read.test)
         )
-        if not num_train + num_valid + num_test and self.recipe.text == "d2l":
+        if not num_train + num_valid + num_test and self.recipe.text != "raw":
             raise CorpusError(
                 f"Corpus {self.name!r} has no letter from A to Z, and d2l keeps no others; use --text raw."
             )

@@ -17,7 +17,10 @@ import numpy.typing as npt
 from harness.corpus.text import Tokens
 
 UNKNOWN = "<unk>"
-"""Id 0: whatever the training part has never shown."""
+"""Whatever the texts the vocabulary was made of have never shown."""
+
+ORDERS = ("train", "frequency", "alphabetical")
+"""Of whose tokens and in which order: the training part's by falling frequency, or all the text's, either way."""
 
 Ids: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 
@@ -27,7 +30,7 @@ _BLOCK = 1 << 20  # characters; keeps the integer copies NumPy makes inside the 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Symbols in the order of their ids."""
+    """Symbols in the order of their ids; '<unk>' is one of them."""
 
     symbols: tuple[str, ...]
 
@@ -39,7 +42,7 @@ class Vocabulary:
         if isinstance(tokens, str):
             blocks = [self._character_ids[_code_points(block)] for block in _blocks(tokens)]
             return np.concatenate(blocks) if blocks else np.empty(0, self.dtype)
-        return np.fromiter(map(self._word_ids.get, tokens, repeat(0)), self.dtype, count=len(tokens))
+        return np.fromiter(map(self._word_ids.get, tokens, repeat(self._unknown)), self.dtype, count=len(tokens))
 
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Return the symbols of ids."""
@@ -51,24 +54,31 @@ class Vocabulary:
         return np.min_scalar_type(len(self.symbols) - 1)
 
     @cached_property
+    def _unknown(self) -> int:
+        return self.symbols.index(UNKNOWN)
+
+    @cached_property
     def _word_ids(self) -> dict[str, int]:
         return {symbol: i for i, symbol in enumerate(self.symbols)}
 
     @cached_property
     def _character_ids(self) -> Ids:
-        table = np.zeros(_NUM_CODE_POINTS, self.dtype)
-        for i, symbol in enumerate(self.symbols[1:], start=1):
-            table[ord(symbol)] = i
+        table = np.full(_NUM_CODE_POINTS, self._unknown, self.dtype)
+        for i, symbol in enumerate(self.symbols):
+            if symbol != UNKNOWN:
+                table[ord(symbol)] = i
         return table
 
 
-def build_vocabulary(parts: Iterable[Tokens]) -> Vocabulary:
+def build_vocabulary(parts: Iterable[Tokens], *, alphabetical: bool = False) -> Vocabulary:
     """Return '<unk>' and then the parts' tokens by falling frequency, ties in order of first appearance.
 
-    Source: Dive into Deep Learning 0.17, `Vocab` (sec_text_preprocessing).
+    Or all of them, '<unk>' too, in the order of their code points.
+
+    Source: Dive into Deep Learning, `Vocab` of 0.17 (sec_text_preprocessing) and of 1.0 (sec_text-sequence).
     """
     coder = Coder()
-    return coder.rank([ids for part in parts for ids in coder.encode(part)])
+    return coder.rank([ids for part in parts for ids in coder.encode(part)], alphabetical=alphabetical)
 
 
 class _Numbers(dict[str, int]):
@@ -101,8 +111,8 @@ class Coder:
             return [self._encode_characters(block) for block in _blocks(tokens)]
         return [np.fromiter(map(self._numbers.__getitem__, tokens), np.uint32, count=len(tokens))]
 
-    def rank(self, blocks: Iterable[Ids]) -> Vocabulary:
-        """Return the vocabulary of these blocks: their symbols by falling frequency, ties by first appearance."""
+    def rank(self, blocks: Iterable[Ids], *, alphabetical: bool = False) -> Vocabulary:
+        """Return the vocabulary of these blocks; see `build_vocabulary`."""
         counts = np.zeros(self.size, np.int64)
         order: list[int] = []
         for block in blocks:
@@ -114,13 +124,15 @@ class Coder:
             counts += added
         order.sort(key=lambda i: -counts[i])  # stable: ties stay in order of first appearance
         symbols = self.symbols
+        if alphabetical:
+            return Vocabulary(tuple(sorted({UNKNOWN, *(symbols[i] for i in order)})))
         # Some published texts spell the unknown symbol out.
         return Vocabulary((UNKNOWN, *(symbols[i] for i in order if symbols[i] != UNKNOWN)))
 
     def recoding(self, vocabulary: Vocabulary) -> Ids:
         """Return the table from provisional ids to the vocabulary's; what it lacks is unknown."""
         final = {symbol: i for i, symbol in enumerate(vocabulary.symbols)}
-        return np.array([final.get(symbol, 0) for symbol in self.symbols], vocabulary.dtype)
+        return np.array([final.get(symbol, final[UNKNOWN]) for symbol in self.symbols], vocabulary.dtype)
 
     @property
     def symbols(self) -> list[str]:

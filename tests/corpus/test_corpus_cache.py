@@ -14,7 +14,7 @@ import pytest
 
 from harness.corpus.cache import default_cache_dir
 from harness.corpus.documents import Document
-from harness.corpus.split import HeldOut
+from harness.corpus.split import Split
 from harness.corpus.tokenisation import tokenise
 from harness.corpus.tokenised import TokenisedCorpus
 from harness.errors import CorpusError
@@ -76,9 +76,9 @@ def _time_words(book: Document, cache: Path) -> float:
         {"text": "raw"},
         {"tokens": "word"},
         {"train_tokens": [50]},
-        {"held_out": HeldOut(valid=0.2)},
-        {"held_out": HeldOut(test=0.2)},
-        {"held_out": HeldOut(gap=1)},
+        {"split": Split(valid=0.2)},
+        {"split": Split(test=0.2)},
+        {"split": Split(gap=1)},
         {"documents": [replace(BOOK, author="Wells"), replace(BOOK, author="Verne")], "authors": ["verne"]},
         {"documents": [replace(BOOK, text=TEXT + "x")]},
         {"documents": [replace(BOOK, text=TEXT[:-20])]},

@@ -2,11 +2,12 @@ import random
 
 import pytest
 
-from harness.corpus.split import HeldOut, LogRange, available_tokens, divide, resolve, share, share_budget
+from harness.corpus.split import LogRange, Split, available_tokens, resolve, share, share_budget
+from harness.errors import CorpusError
 
 
-def bounds(num_tokens: int, held_out: HeldOut) -> list[tuple[int, int]]:
-    division = divide(num_tokens, held_out)
+def bounds(num_tokens: int, split: Split) -> list[tuple[int, int]]:
+    division = split.parts(num_tokens)
     return [(part.start, part.stop) for part in (division.train, division.valid, division.test)]
 
 
@@ -24,20 +25,39 @@ def bounds(num_tokens: int, held_out: HeldOut) -> list[tuple[int, int]]:
 def test_a_tenth_validates_and_the_last_tenth_tests_with_gaps_before_them(
     num_tokens: int, parts: list[tuple[int, int]]
 ) -> None:
-    assert bounds(num_tokens, HeldOut()) == parts
+    assert bounds(num_tokens, Split()) == parts
 
 
 def test_parts_follow_one_another_and_none_is_empty_from_three_tokens_on() -> None:
     dice = random.Random(2)
     for _ in range(500):
         num_tokens = dice.randrange(3, 5_000)
-        held_out = HeldOut(valid=dice.uniform(0.01, 0.3), test=dice.uniform(0.01, 0.3), gap=dice.randrange(300))
-        train, valid, test = bounds(num_tokens, held_out)
+        split = Split(valid=dice.uniform(0.01, 0.3), test=dice.uniform(0.01, 0.3), gap=dice.randrange(300))
+        train, valid, test = bounds(num_tokens, split)
         assert 0 == train[0] < train[1] <= valid[0] < valid[1] <= test[0] < test[1] == num_tokens
 
 
 def test_without_a_test_part_and_a_gap_the_last_tenth_validates() -> None:
-    assert bounds(1_000, HeldOut(test=0.0, gap=0)) == [(0, 900), (900, 1_000), (1_000, 1_000)]
+    assert bounds(1_000, Split(test=0.0, gap=0)) == [(0, 900), (900, 1_000), (1_000, 1_000)]
+
+
+def test_shares_lie_in_the_order_they_are_named_in() -> None:
+    assert bounds(1_000, Split("80/10/10")) == [(0, 800), (800, 900), (900, 1_000)]
+    assert bounds(1_009, Split("80/10/10")) == [(0, 807), (807, 908), (908, 1_009)]
+
+
+def test_windows_that_do_not_fit_are_said() -> None:
+    assert bounds(18, Split("windows:10+5x3")) == [(0, 13), (10, 18), (18, 18)]
+    with pytest.raises(CorpusError, match="needs 18 tokens, and a text has 17"):
+        Split("windows:10+5x3").parts(17)
+
+
+@pytest.mark.parametrize(
+    "words", ["80/10", "80/10/11", "0/90/10", "90/0/10", "windows:0+5x3", "windows", "heldout", ""]
+)
+def test_a_split_that_means_nothing_is_refused(words: str) -> None:
+    with pytest.raises(CorpusError, match="is none: give held-out, per cent as in 80/10/10, or windows"):
+        Split(words).check()
 
 
 # --- budgets ----------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 from harness.corpus import text as text_room
 from harness.corpus.documents import Document
 from harness.corpus.local import read_path
-from harness.corpus.split import HeldOut, LogRange
+from harness.corpus.split import LogRange, Split
 from harness.corpus.text import split_tokens
 from harness.corpus.tokenisation import tokenise
 from harness.corpus.tokenised import TokenisedCorpus
@@ -61,7 +61,7 @@ def test_a_tenth_of_each_document_validates_and_its_last_tenth_tests(tmp_path: P
 
 def test_what_stands_in_a_gap_is_in_no_part(tmp_path: Path, document: MakeDocument) -> None:
     text = "".join(chr(0x4E00 + i) for i in range(1_000))
-    (corpus,) = tokenise([document(text + text[:200])], "tiny", "raw", "char", [None], tmp_path, HeldOut(gap=7))
+    (corpus,) = tokenise([document(text + text[:200])], "tiny", "raw", "char", [None], tmp_path, Split(gap=7))
     assert read_back(corpus, corpus.train_path) == text[:960]
     assert read_held_out(corpus) == {
         ("Ann", "valid"): "<unk>" * (40 - 7) + text[:80],
@@ -73,6 +73,23 @@ def test_the_vocabulary_comes_from_the_training_part_alone(tmp_path: Path, docum
     (corpus,) = tokenise([document("a" * 8 + "b" * 8 + "wxyz")], "tiny", "raw", "char", [None], tmp_path)
     assert read_symbols(corpus) == ["<unk>", "a", "b"]
     assert np.load(corpus.valid_path).tolist() == [0, 0]
+
+
+def test_a_vocabulary_of_the_whole_text_knows_what_only_the_held_out_parts_have(
+    tmp_path: Path, document: MakeDocument
+) -> None:
+    text = "ab" * 45 + "az" + "b" * 9
+    vocabularies = {
+        vocabulary: read_symbols(
+            tokenise([document(text)], "tiny", "d2l", "char", [None], tmp_path, vocabulary=vocabulary)[0]
+        )
+        for vocabulary in ("train", "frequency", "alphabetical")
+    }
+    assert vocabularies["train"] == ["<unk>", "a", "b"]
+    assert vocabularies["frequency"] == ["<unk>", "b", "a", "z"]
+    assert vocabularies["alphabetical"] == ["<unk>", "a", "b", "z"]
+    with pytest.raises(CorpusError, match="Did you mean 'frequency'"):
+        tokenise([document(text)], "tiny", "d2l", "char", [None], tmp_path, vocabulary="frequencies")
 
 
 def test_the_vocabulary_file_says_what_made_it(tmp_path: Path, document: MakeDocument) -> None:
@@ -264,7 +281,7 @@ def test_a_wrong_option_is_refused(
     tmp_path: Path, document: MakeDocument, text: str, tokens: str, budget: int | None, fraction: float, message: str
 ) -> None:
     with pytest.raises(CorpusError, match=message):
-        tokenise([document("some text " * 9)], "tiny", text, tokens, [budget], tmp_path, HeldOut(valid=fraction))
+        tokenise([document("some text " * 9)], "tiny", text, tokens, [budget], tmp_path, Split(valid=fraction))
 
 
 def test_the_time_machine_has_the_book_s_figures(time_machine: Path) -> None:
