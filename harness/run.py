@@ -151,9 +151,9 @@ def _remarks(corpora: Sequence[TokenisedCorpus], budgets: Sequence[Budget]) -> l
     for budget in budgets:
         asked = budget.high if isinstance(budget, LogRange) else budget
         if asked is not None and asked > available:
+            have = f"authors compared of {corpus.name} have" if compared else f"training part of {corpus.name} has"
             remarks.append(
-                f"The training part of {corpus.name} has {available:,} tokens, fewer than the {asked:,} of "
-                "--train-tokens: all of them are used."
+                f"The {have} {available:,} tokens, fewer than the {asked:,} of --train-tokens: all of them are used."
             )
     if corpus.duplicate_share > DUPLICATES_TOLD:
         remarks.append(

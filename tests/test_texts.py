@@ -56,6 +56,12 @@ def test_a_budget_larger_than_the_text_is_said_and_cut(books: Path) -> None:
     )
 
 
+def test_a_budget_larger_than_what_the_smallest_author_has_is_said_too(books: Path) -> None:
+    corpora, told = read(corpora=("books",), authors=("each",), budgets=(6_000,))
+    assert {corpus.train_tokens for corpus in corpora} == {corpora[0].available_tokens}
+    assert f"The authors compared of books have {corpora[0].available_tokens:,} tokens, fewer than the 6,000" in told
+
+
 def test_a_text_that_stands_twice_is_said(books: Path) -> None:
     (books / "ann" / "copy.txt").write_text((books / "ben" / "three.txt").read_text()[-3_000:])
     (corpus,), told = read(corpora=("books",))

@@ -17,7 +17,8 @@ from harness.report.wording import FACTORS, enumerate_names, label
 MAX_MATRICES = 6
 MAX_ROWS = 60
 MAX_AUTHORS = 12
-_ROW_HEIGHT = 40
+_ROW_HEIGHT, _AXIS_HEIGHT = 40, 60
+"""Units: pixels."""
 _LEAST_RATIO = 1.1
 """Between the palest and the deepest colour, so that what differs little looks so."""
 _NOT_IN_MODEL = ("mix", "seed")
@@ -123,8 +124,12 @@ def _draw(means: pd.DataFrame, anchor: str) -> Figure:
     names = {"trained_on": "trained on", "evaluated_on": "read on"}
     places = {name: [wording.visible(each) for each in dict.fromkeys(means[name])] for name in names}
     x, y = (
-        channel(f"{name}:N", sort=places[name], axis=_axis(names[name]))
-        for channel, name in ((alt.X, "evaluated_on"), (alt.Y, "trained_on"))
+        channel(f"{name}:N", sort=places[name], axis=_axis(names[name], words))
+        # A word a line below, lest long names meet on a narrow page.
+        for channel, name, words in (
+            (alt.X, "evaluated_on", "split(datum.label, ' ')"),
+            (alt.Y, "trained_on", "datum.label"),
+        )
     )
     base = alt.Chart(alt.NamedData(anchor)).encode(x=x, y=y)
     depth = alt.Scale(type="log", domain=[low, max(high, low * _LEAST_RATIO)], range=[0.6, 0.05], clamp=True)
@@ -146,7 +151,7 @@ def _draw(means: pd.DataFrame, anchor: str) -> Figure:
         .mark_text(color="var(--ink)", fontSize=13)
         .encode(text=alt.Text("perplexity:Q", format=".2f")),
     )
-    spec: Spec = {**specify(chart), "height": {"step": _ROW_HEIGHT}}
+    spec: Spec = {**specify(chart), "height": _AXIS_HEIGHT + _ROW_HEIGHT * len(places["trained_on"])}
     model = str(means["model"].iloc[0])
     return Figure(
         title="Whose text a model knows",
@@ -160,8 +165,8 @@ def _draw(means: pd.DataFrame, anchor: str) -> Figure:
     )
 
 
-def _axis(title: str) -> alt.Axis:
-    return alt.Axis(title=title, labelAngle=0, labelLimit=220, domain=False, ticks=False)
+def _axis(title: str, words: str) -> alt.Axis:
+    return alt.Axis(title=title, labelExpr=words, labelAngle=0, labelLimit=220, domain=False, ticks=False)
 
 
 def _describe(means: pd.DataFrame) -> str:
