@@ -124,7 +124,22 @@ def main() -> None:
     type=_NAMES,
     default="bronte",
     show_default=True,
-    help="Named corpora, text files or folders (sub-folders are authors), or sources as in markov:order=2,seed=1.",
+    help="Named corpora, text files or folders (sub-folders are authors); some books only: NAME:BOOK+BOOK; or sources "
+    "as in markov:order=2,seed=1.",
+)
+@click.option(
+    "--authors",
+    type=_NAMES,
+    default="all",
+    show_default=True,
+    help="Whose texts train: all together, each alone, or names as in charlotte,anne+emily; all are evaluated.",
+)
+@click.option(
+    "--mix",
+    type=click.Choice(["equal", "proportional"]),
+    default="proportional",
+    show_default=True,
+    help="What each of several authors gives: equally many tokens, or in proportion to its size.",
 )
 @click.option(
     "--text",
@@ -137,7 +152,7 @@ def main() -> None:
     "--split",
     default="held-out",
     show_default=True,
-    help="held-out (a document's last tenth validates), per cent as in 80/10/10, or windows:10000+5000x32.",
+    help="held-out (of each document a tenth validates, the last tenth tests), 80/10/10, or windows:10000+5000x32.",
 )
 @click.option(
     "--vocabulary",
@@ -148,7 +163,11 @@ def main() -> None:
 )
 @click.option("--tokens", type=click.Choice(["char", "word"]), default="char", show_default=True)
 @click.option(
-    "--train-tokens", type=_BUDGETS, default="all", show_default=True, help="Training budgets, as in 10k,100k,all."
+    "--train-tokens",
+    type=_BUDGETS,
+    default="all",
+    show_default=True,
+    help="Training budgets, as in 10k,100k,all; 10k..all:5 is five at equal ratios.",
 )
 @_corpora_dir
 @click.option("--out", type=_FOLDER, default=None, help="The run's folder. [reports/NAME]")
@@ -207,9 +226,8 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, **opt
     placement = run.Placement(**_take(options, "out", "devices", "jobs", "num_threads", "per_device"))
     measures = run.Measures(**_take(options, "parity_steps", "timing"))
     limits = Limits(**_take(options, "timeout", "stall_timeout"))
-    texts = run.TextSelection(
-        **_take(options, "corpora", "text", "tokens", "train_tokens", "corpora_dir", "split", "vocabulary")
-    )
+    chosen = ("corpora", "text", "tokens", "train_tokens", "corpora_dir", "authors", "mix", "split", "vocabulary")
+    texts = run.TextSelection(**_take(options, *chosen))
     overrides = cli_experiments.current(ctx).overrides
     prepared = run.prepare(registry.load(plugins_dir), _selection(ctx, options, overrides), texts, placement, console)
     if dry_run:

@@ -116,7 +116,7 @@ def _plain(value: Any, *, is_list: bool) -> Any:
     """Return a parameter's value as a file holds it; None where there is none."""
     if not isinstance(value, tuple):
         return value
-    items = ["all" if item is None else item for item in value]
+    items = ["all" if item is None else item if isinstance(item, (int, float)) else str(item) for item in value]
     if not items:
         return None
     return items[0] if len(items) == 1 and not is_list else items

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from harness.errors import RunFolderError
 from harness.parity import Certificate
-from harness.worker.events import EpochEnded, Finished, Started
+from harness.worker.events import EpochEnded, Evaluated, Finished, Started
 from harness.worker.trial import Trial
 
 FINISHED = ("ok", "diverged")
@@ -54,6 +54,15 @@ CREATE TABLE IF NOT EXISTS timings (
     tokens INTEGER NOT NULL,
     seconds REAL NOT NULL,
     PRIMARY KEY (trial_id, phase, round, block)
+) STRICT;
+CREATE TABLE IF NOT EXISTS evaluations (
+    trial_id TEXT NOT NULL REFERENCES trials,
+    author TEXT NOT NULL,
+    part TEXT NOT NULL,                 -- 'valid' or 'test'
+    num_tokens INTEGER NOT NULL,
+    num_chars REAL NOT NULL,
+    loss REAL, accuracy REAL, top5_accuracy REAL, bits_per_char REAL,
+    PRIMARY KEY (trial_id, author, part)
 ) STRICT;
 COMMIT;
 """
@@ -174,6 +183,15 @@ class Ledger:
                 [(trial_id, event.epoch, i, tokens, seconds) for i, (tokens, seconds) in enumerate(blocks)],
             )
 
+    def evaluated(self, trial_id: str, event: Evaluated) -> None:
+        """Record what the trained model reaches on one author's held-out part; a repeated one replaces its record."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO evaluations VALUES (:trial_id, :author, :part, :num_tokens, :num_chars, "
+                ":loss, :accuracy, :top5_accuracy, :bits_per_char)",
+                {**asdict(event), "author": _storable(event.author), "trial_id": trial_id},
+            )
+
     def timed(self, trial_id: str, blocks: Sequence[tuple[int, int, float]]) -> None:
         """Record the blocks of a timing session, (round, tokens, seconds), in place of an earlier session's."""
         with self._transaction():
@@ -276,6 +294,13 @@ class LedgerReader:
     def timings(self) -> list[dict[str, Any]]:
         """Return one dict a timed block: trial_id, phase, round, block, tokens, seconds."""
         return [dict(row) for row in self._db.execute("SELECT * FROM timings ORDER BY trial_id, phase, round, block")]
+
+    def evaluations(self) -> list[dict[str, Any]]:
+        """Return one dict a finished trial and held-out part; none of a ledger that is older than they are."""
+        tables = self._db.execute("SELECT name FROM sqlite_master WHERE type='table' AND name='evaluations'")
+        if tables.fetchone() is None:
+            return []
+        return [dict(row) for row in self._db.execute("SELECT * FROM evaluations ORDER BY trial_id, part, rowid")]
 
 
 def _json(facts: dict[str, Any]) -> str:

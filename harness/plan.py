@@ -288,6 +288,7 @@ def _trial(
         lr_decay=selection.lr_decay,
         lr_decay_after=selection.lr_decay_after,
         rmsprop_decay=selection.rmsprop_decay,
+        mix=corpus.mix,
     )
 
 
@@ -315,6 +316,7 @@ def _baseline_trial(baseline: Baseline, corpus: TokenisedCorpus) -> Trial:
         dropout=0.0,
         num_epochs=1,
         seed=0,
+        mix=corpus.mix,
     )
 
 

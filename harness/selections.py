@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from harness.corpus.split import Budget, LogRange
 from harness.errors import UsageError
 from harness.worker.trial import parse_init
 
@@ -41,21 +42,33 @@ def counts(text: str, option: str) -> tuple[int, ...]:
     return _unique(values)
 
 
-def token_budgets(text: str, option: str) -> tuple[int | None, ...]:
-    """Read numbers of tokens; 'all' is None. '10k' is 10,000 and '1M' a million. Raises: UsageError."""
+def token_budgets(text: str, option: str) -> tuple[Budget, ...]:
+    """Read numbers of tokens; 'all' is None, '10k' is 10,000 and '1M' a million.
 
-    def read(part: str) -> int | None:
-        if part == "all":
-            return None
-        match = _COUNT.fullmatch(part)
-        if match is None:
-            raise ValueError(part)
-        budget = float(match[1]) * _FACTORS[match[2]]
-        if budget < 1 or budget != int(budget):
-            raise ValueError(part)
-        return int(budget)
+    '10k..all:5' is five numbers at equal ratios from 10,000 to all. Raises: UsageError.
+    """
 
-    return _each(text, option, read, "numbers of tokens, as in 10k,100k,all")
+    def read(part: str) -> Budget:
+        low, dots, rest = part.partition("..")
+        if not dots:
+            return _token_budget(part)
+        high, _, count = rest.partition(":")
+        ends = _token_budget(low), _token_budget(high)
+        if ends[0] is None or (ends[1] is not None and ends[1] <= ends[0]) or not 2 <= int(count) <= MAX_VALUES:
+            raise ValueError(part)
+        return LogRange(ends[0], ends[1], int(count))
+
+    return _each(text, option, read, "numbers of tokens, as in 10k,100k,all, or a range, as in 10k..all:5")
+
+
+def _token_budget(text: str) -> int | None:
+    if text == "all":
+        return None
+    match = _COUNT.fullmatch(text)
+    budget = float(match[1]) * _FACTORS[match[2]] if match else 0.0
+    if budget < 1 or budget != int(budget):
+        raise ValueError(text)
+    return int(budget)
 
 
 def numbers(text: str, option: str, *, low: float, high: float = float("inf"), open_low: bool) -> tuple[float, ...]:

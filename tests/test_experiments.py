@@ -151,6 +151,25 @@ def test_a_manifest_runs_again_as_the_same_experiment(harness: Harness, here: Pa
     assert settings == {"rnn": ("0.5", "2", "normal:0.1", "7"), "gru": ("0.25", "3", "normal:0.1", "7")}
 
 
+def test_authors_mixes_and_ranges_of_budgets_are_part_of_an_experiment(harness: Harness, here: Path) -> None:
+    for author in ("ann", "ben"):
+        (here / "shelf" / author).mkdir(parents=True)
+        (here / "shelf" / author / "one.txt").write_text("".join(f"{author} wrote word {i}.\n" for i in range(300)))
+    (here / "authors.toml").write_text(
+        '[run]\nplugins = ["rnn", "numpy"]\nhiddens = 4\nsteps = 5\nbatch-size = 4\nepochs = 1\ncorpus = "shelf"\n'
+        'text = "raw"\nauthors = ["ben", "ann+ben"]\nmix = "equal"\ntrain-tokens = ["200", "1k..all:2"]\n'
+    )
+    first = harness("run", "authors.toml", "--timing", "off", "--out", "first")
+    assert first.returncode == 0, first.stderr
+    options = json.loads((here / "first/manifest.json").read_text())["experiment"]["run"]
+    assert (options["authors"], options["mix"]) == (["ben", "ann+ben"], "equal")
+    assert options["train-tokens"] == [200, "1000..all:2"]
+    again = harness("run", "first/manifest.json", "--timing", "off", "--out", "first")
+    assert "6 of 6 trials: finished already" in again.stdout
+    rows = list(csv.DictReader((here / "first/transfer.csv").open()))
+    assert [row["trained_on"] for row in rows] == ["ben"] * 6 + ["all"] * 6
+
+
 def test_a_manifest_keeps_what_the_command_line_overruled(harness: Harness, here: Path) -> None:
     write_experiment(here)
     first = harness("run", "mine.toml", "--lr", "0.1", "--seed", "3", "--epochs", "1", "--out", "first")

@@ -9,9 +9,14 @@ from harness_books.pinned import PinnedFile, read_pinned
 
 
 def load(request: CorpusRequest) -> list[Document]:
-    """Return the books of ``request.corpus``, each as one document. Raises: CorpusError where one can't be had."""
+    """Return the books of ``request.corpus``, or those asked for, each as one document.
+
+    Raises: CorpusError where one can't be had.
+    """
+    books = [
+        book for book in catalogue.read().books_of(request.corpus) if not request.books or book.name in request.books
+    ]
     # All files first: what is missing is told before the time to read the others is spent.
-    books = catalogue.read().books_of(request.corpus)
     contents = [read_pinned(pinned(book), request) for book in books]
     return [_document(book, content) for book, content in zip(books, contents, strict=True)]
 

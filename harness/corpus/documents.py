@@ -33,3 +33,5 @@ class CorpusRequest:
     """Given behind the corpus's name; only those the corpus announces."""
     corpus: str = ""
     """The name under which the text was asked for: one loader may serve several."""
+    books: tuple[str, ...] = ()
+    """Names of the books asked for, of those the corpus announces; none is all. The others are not wanted."""

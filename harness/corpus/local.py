@@ -2,12 +2,13 @@
 
 import codecs
 import os
-import re
 from pathlib import Path
 from typing import NoReturn
 
+from harness.corpus.books import book_of
 from harness.corpus.documents import Document
 from harness.corpus.gutenberg import strip_boilerplate
+from harness.corpus.names import slug
 from harness.errors import CorpusError
 
 
@@ -81,12 +82,7 @@ def _read_file(file: Path, *, author: str, title: str) -> Document:
     text = strip_boilerplate(decode(file.read_bytes(), str(file)), str(file))
     if not text.strip():
         raise CorpusError(f"{file} is empty; name a file with text in it, or remove it from its folder.")
-    return Document(author=author, title=title, text=text, name=_slug(title))
-
-
-def _slug(title: str) -> str:
-    """Return a title as a document's name: 'Poems/The Old Stoic' is 'poems-the-old-stoic'."""
-    return "-".join(re.findall(r"\w+", title.casefold().replace("_", " "))) or "text"
+    return Document(author=author, title=title, text=text, name=slug(book_of(title)) or "text")
 
 
 def _text_files(folder: Path) -> list[Path]:

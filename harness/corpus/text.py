@@ -1,12 +1,17 @@
 """Preprocessing: from a document's text to its tokens, as D2L makes them or as they stand."""
 
+import re
 import string
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
 
 TEXTS = ("d2l", "raw", "d2l-1.0")
 TOKEN_KINDS = ("char", "word")
+
+_BLOCK_CHARACTERS = 1 << 18
+_END = (re.compile(r"\n(?=[A-Za-z])"), re.compile(r"\n"))
 
 Tokens: TypeAlias = str | list[str]
 """A list of words, or a string, which is a sequence of one-character tokens."""
@@ -22,6 +27,19 @@ def _letters_table() -> bytes:
 
 # Of UTF-8, every byte beyond ASCII is part of a non-letter, so a table over bytes is enough.
 _LETTERS = _letters_table()
+
+
+def blocks(text: str, kind: str) -> Iterator[str]:
+    """Return the text in parts: their tokens one after the other are the text's.
+
+    A part ends where a line does, and where a letter follows, so that no run of non-letters is cut.
+    """
+    start = 0
+    while start < len(text):
+        end = _END[kind == "raw"].search(text, start + _BLOCK_CHARACTERS - 1)
+        stop = end.end() if end else len(text)
+        yield text[start:stop]
+        start = stop
 
 
 def split_tokens(text: str, kind: str, tokens: str) -> Tokens:

@@ -24,9 +24,10 @@ def write_report(folder: Path) -> Path:
         "epochs.csv": "one row an epoch",
         "timings.csv": "one row a timed block",
         "summary.csv": "one row a model: means and 95 % intervals over seeds",
+        "transfer.csv": "one row a finished trial and author: its figures on the author's held-out text",
         "samples.txt": "the text each finished trial generated",
     }
-    for name in ("trials", "epochs", "timings", "summary"):
+    for name in ("trials", "epochs", "timings", "summary", "transfer"):
         write_csv(folder / f"{name}.csv", getattr(run, name))
     write_text(folder / "samples.txt", _samples(run))
     page = folder / PAGE

@@ -15,6 +15,7 @@ from harness.errors import RunFolderError
 from harness.ledger import ENDED, LedgerReader
 from harness.report import floor
 from harness.report.manifest import Manifest, read_manifest
+from harness.report.transfer import TEST_FIGURES, frame_evaluations, frame_transfer, own_test_figures
 from harness.statistics import mean_margin, median_ranks
 from harness.worker.trial import Trial
 
@@ -36,7 +37,7 @@ _MORE_TRIAL_COLUMNS = (
     "first_step_seconds", "compile_seconds", "attempts", "resumed_epochs", "slot", "versions", "environment",
     "environment_hash", "parity_steps", "timed_by", "timing_note", "flops_per_token", "device_flops_per_s",
     "device_bytes_per_s", "per_device", "init", "lr_decay", "lr_decay_after", "rmsprop_decay",
-    *floor.COLUMNS, "leakage_suspected",
+    "mix", *TEST_FIGURES, *floor.COLUMNS, "leakage_suspected",
 )  # fmt: skip
 
 _EPOCH_COLUMNS = (
@@ -54,7 +55,7 @@ _WHOLE = (
 _TEXT = (
     "trial_id", "status", "reason", "cell", "backend", "implementation", "corpus", "authors", "optimizer", "device",
     "text", "tokens", "partition", "corpus_digest", "slot", "versions", "environment",
-    "environment_hash", "timed_by", "timing_note", "init",
+    "environment_hash", "timed_by", "timing_note", "init", "mix",
 )  # fmt: skip
 
 _LATER_SETTINGS = {field.name: field.default for field in fields(Trial) if field.default is not MISSING}
@@ -78,6 +79,8 @@ class Run:
     epochs: pd.DataFrame
     timings: pd.DataFrame
     summary: pd.DataFrame
+    transfer: pd.DataFrame
+    """One row a finished trial and author: what it reaches on the author's held-out text."""
     samples: dict[str, str]
     """Generated text by trial_id, of the trials that are done."""
     log_tails: dict[str, str]
@@ -97,18 +100,21 @@ def read_run(folder: Path) -> Run:
             planned = reader.trials()
             epochs = _frame_epochs(reader.epochs())
             timings = _frame_timings(reader.timings())
+            evaluations = frame_evaluations(reader.evaluations())
     except sqlite3.Error as error:
         raise RunFolderError(f"The ledger {path} cannot be read ({error}): run the same command again.") from None
     manifest = read_manifest(folder)
     order = {record["trial_id"]: position for position, record in enumerate(planned)}
     epochs, timings = (_in_order(frame, order) for frame in (epochs, timings))
-    trials = _frame_trials(planned, epochs, timings, manifest)
+    evaluations = evaluations[evaluations["trial_id"].isin(list(order))]
+    trials = _frame_trials(planned, epochs, timings, manifest, evaluations)
     return Run(
         trials=trials,
         pending=pd.Series({r["trial_id"]: r["status"] not in ENDED for r in planned}, dtype=bool),
         epochs=epochs,
         timings=timings,
         summary=summarise(trials),
+        transfer=frame_transfer(evaluations, trials),
         samples=_texts(planned, "sample", ("ok",)),
         log_tails=_texts(planned, "log_tail", ("failed", "timeout")),
         manifest=manifest,
@@ -190,13 +196,18 @@ def _medians(blocks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _frame_trials(
-    records: Sequence[dict[str, Any]], epochs: pd.DataFrame, timings: pd.DataFrame, manifest: Manifest
+    records: Sequence[dict[str, Any]],
+    epochs: pd.DataFrame,
+    timings: pd.DataFrame,
+    manifest: Manifest,
+    evaluations: pd.DataFrame,
 ) -> pd.DataFrame:
     columns = (*TRIAL_COLUMNS, *_MORE_TRIAL_COLUMNS)
     known = pd.DataFrame([_flat(record) for record in records], columns=list(columns)).set_index("trial_id")
     known["unigram_valid_perplexity"] = known["corpus_digest"].map(_unigram_perplexities(manifest))
     rates = throughput(timings, known["timed_by"].where(known["timed_by"].notna() & (known["timed_by"] != "")))
-    for measured in (_last_epochs(epochs), _best_epochs(epochs), _epoch_sums(epochs), rates):
+    test = own_test_figures(evaluations, known["authors"])
+    for measured in (_last_epochs(epochs), _best_epochs(epochs), _epoch_sums(epochs), rates, test):
         for name in measured.columns:
             known[name] = measured[name].reindex(known.index)
     known["num_epochs_done"] = known["num_epochs_done"].fillna(0)

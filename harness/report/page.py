@@ -20,6 +20,7 @@ from harness.report.drawing import CONFIG, Rows, Spec
 from harness.report.figures import draw
 from harness.report.floor import SURE
 from harness.report.frames import Run, records
+from harness.report.matrix import Matrix, matrices
 from harness.report.tables import corpora, ranking, seed_means, shared_settings, stopped, workers
 
 MAX_COMPARISONS = 12
@@ -36,6 +37,7 @@ def render(run: Run, files: Sequence[tuple[str, str]]) -> str:
     shown = comparisons[:MAX_COMPARISONS]
     figure = run.manifest.figure
     sections = [_section(comparison, figure, position, len(shown)) for position, comparison in enumerate(shown, 1)]
+    crossings = matrices(run)
     scripts = [Markup(text) for text in (vega_script(), _template_text("page.js"))]
     style = Markup(_template_text("style.css"))
     template = _environment().get_template("index.html.j2")
@@ -44,6 +46,7 @@ def render(run: Run, files: Sequence[tuple[str, str]]) -> str:
         title=findings.title(run.trials),
         progress=_progress(run),
         sections=sections,
+        matrices=crossings,
         hidden_comparisons=len(comparisons) - len(shown),
         stopped=stopped(run.trials, run.log_tails),
         samples=_samples(shown, run.samples),
@@ -58,7 +61,7 @@ def render(run: Run, files: Sequence[tuple[str, str]]) -> str:
         files=files,
         style=style,
         scripts=scripts,
-        drawings=_embedded_json(_drawings(sections)),
+        drawings=_embedded_json(_drawings(sections, crossings)),
         policy=_policy(scripts, [style]),
     )
 
@@ -182,7 +185,7 @@ def _template_text(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _drawings(sections: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _drawings(sections: Sequence[Mapping[str, Any]], crossings: Sequence[Matrix]) -> dict[str, Any]:
     """Return everything the script draws: the look, the data, and the specifications by their panels' ids."""
     datasets: dict[str, Rows] = {}
     specs: dict[str, Spec] = {}
@@ -191,6 +194,10 @@ def _drawings(sections: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for i, figure in enumerate(section["drawn"].figures, 1):
             for j, panel in enumerate(figure.panels, 1):
                 specs[f"{section['anchor']}-figure-{i}-{j}"] = {**panel.spec, "description": panel.description}
+    for crossing in crossings:
+        datasets[crossing.anchor] = crossing.dataset
+        (panel,) = crossing.figure.panels
+        specs[f"{crossing.anchor}-figure"] = {**panel.spec, "description": panel.description}
     return {"config": CONFIG, "datasets": datasets, "specs": specs}
 
 

@@ -67,12 +67,13 @@ class Table:
 
 _FACTOR_HEADINGS = {
     "cell": "Cell", "num_layers": "Layers", "backend": "Backend", "implementation": "Implementation",
-    "num_hiddens": "Hiddens", "train_tokens": "Training tokens", "num_steps": "Steps", "batch_size": "Batch",
+    "num_hiddens": "Hiddens", "train_tokens": "Training tokens", "mix": "Mix", "num_steps": "Steps",
+    "batch_size": "Batch",
     "partition": "Partition", "optimizer": "Optimizer", "learning_rate": "Learning rate", "grad_clip": "Clip",
     "dropout": "Dropout", "init": "Initial weights", "lr_decay": "Learning rate decay", "num_epochs": "Epochs",
     "seed": "Seed",
 }  # fmt: skip
-_WORDED_FACTORS = ("cell", "backend", "implementation", "partition", "optimizer", "init")
+_WORDED_FACTORS = ("cell", "backend", "implementation", "mix", "partition", "optimizer", "init")
 
 
 def _measure(heading: str, name: str, word: Callable[[float], str]) -> Column:
@@ -313,6 +314,7 @@ def corpora(described: Sequence[Record]) -> list[dict[str, str]]:
             **{name: _word_number(corpus.get(name), wording.count) for name in counts},
             "unigram": _word_number(corpus.get("unigram_valid_perplexity"), wording.perplexity),
             "entropy": _word_entropy(corpus.get("entropy")),
+            "duplicates": _word_number(corpus.get("duplicate_share"), lambda share: f"{share:.1%}"),
         }
         for corpus in described
     ]

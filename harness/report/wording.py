@@ -138,6 +138,7 @@ FACTORS: Mapping[str, str] = {
     "implementation": "{}",
     "num_hiddens": "{} hiddens",
     "train_tokens": "{:,} training tokens",
+    "mix": "{} mix",
     "num_steps": "{} steps",
     "batch_size": "batch {}",
     "partition": "{} partition",

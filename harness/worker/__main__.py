@@ -16,6 +16,7 @@ from harness.worker.baselines import fit_and_evaluate
 from harness.worker.cells import Equations
 from harness.worker.checkpoints import Checkpoint
 from harness.worker.connection import Connection
+from harness.worker.evaluation import evaluate_held_out
 from harness.worker.events import Diverged, Failed, Finished, Sampled, Started
 from harness.worker.job import Job
 from harness.worker.minibatches import Tokens
@@ -111,6 +112,7 @@ def _train(job: Job, connection: Connection) -> None:
         after_epoch=saver.after_epoch,
     )
     saver.save_final(first_step_seconds)
+    evaluate_held_out(model, trial, job.held_out, connection.send)
     connection.send(
         Finished(
             first_step_seconds=first_step_seconds,

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +70,25 @@ class EpochEnded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """What the trained model reaches on one author's held-out part."""
+
+    name: ClassVar[str] = "evaluated"
+    author: str
+    part: str
+    """'valid' or 'test'."""
+    num_tokens: int
+    """Tokens predicted."""
+    num_chars: float
+    """Characters behind them."""
+    loss: float
+    """Mean cross-entropy, nats per token."""
+    accuracy: float
+    top5_accuracy: float
+    bits_per_char: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finished:
     """The trial is done."""
 
@@ -128,11 +147,10 @@ class Block:
     seconds: float
 
 
-Event = Started | Progress | FirstSteps | EpochEnded | Finished | Diverged | Failed | Sampled | Ready | Block
-_KINDS: dict[str, type] = {
-    kind.name: kind
-    for kind in (Started, Progress, FirstSteps, EpochEnded, Finished, Diverged, Failed, Sampled, Ready, Block)
-}
+Event = (
+    Started | Progress | FirstSteps | EpochEnded | Evaluated | Finished | Diverged | Failed | Sampled | Ready | Block
+)
+_KINDS: dict[str, type] = {kind.name: kind for kind in get_args(Event)}
 
 
 def dump(event: Event) -> str:

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,15 @@ from harness.worker import parity
 from harness.worker.backends import ACCURACY, GRAD_NORM, LOSS, TOP5_ACCURACY, Handle, Model
 from harness.worker.events import EpochEnded, Event, Progress
 from harness.worker.minibatches import Tokens, evaluation_minibatches, training_minibatches
-from harness.worker.trial import Trial
+from harness.worker.trial import Partition, Trial
 
 Report = Callable[[Event], None]
 AfterEpoch = Callable[[int, float], None]
 """Called with the epoch and the first step's seconds once its record is out."""
 
 
+_EVALUATED_AT_ONCE = 64
+"""Minibatches between two looks at the device while a text is evaluated."""
 _LARGEST_LOSS = math.log(sys.float_info.max)
 """Beyond it the perplexity, exp(loss), is not finite any more, and so the trial has diverged."""
 
@@ -117,44 +120,67 @@ def train(
                     first_step_seconds = first_step_seconds or watch.blocks[0][1]
                 _require_finite(watch.latest_loss(), epoch)
                 done = (epoch - 1 + (index + 1) / len(minibatches)) / trial.num_epochs
-                report(Progress(epoch=epoch, fraction=done, loss=watch.latest_loss(), tokens_per_s=watch.latest_rate()))
+                _report_progress(report, watch, epoch, done)
                 watch.start()
         watch.end_block()
         if epoch == 1 and parity_steps:
             # Without dropout these are the certificate's steps, so it costs nothing and is the trial's own.
             report(parity.of_figures(np.concatenate(watch.figures)[:parity_steps]))
-        report(_epoch_ended(model, trial, epoch, watch, valid_tokens, valid_chars_per_token))
+        alive = partial(_report_progress, report, watch, epoch, epoch / trial.num_epochs)
+        report(_epoch_ended(model, trial, epoch, watch, valid_tokens, valid_chars_per_token, alive))
         if after_epoch is not None:
             after_epoch(epoch, first_step_seconds)
     return first_step_seconds
 
 
+def _report_progress(report: Report, watch: Stopwatch, epoch: int, fraction: float) -> None:
+    report(Progress(epoch=epoch, fraction=fraction, loss=watch.latest_loss(), tokens_per_s=watch.latest_rate()))
+
+
 def evaluate(
-    model: Model, tokens: Tokens, batch_size: int, num_steps: int, partition: str = "sequential"
+    model: Model,
+    tokens: Tokens,
+    batch_size: int,
+    num_steps: int,
+    partition: Partition = "sequential",
+    alive: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float64]:
     """Return the mean figures over ``tokens``, read sequentially with the state carried.
 
     Tokens after the last whole window of each row are left out. A trial on windows of stride 1 is evaluated on
-    such windows too, each from the zero state.
+    such windows too, each from the zero state. ``alive`` is called now and then on a long text.
     """
     minibatches = evaluation_minibatches(tokens, batch_size, num_steps, partition)
     state = model.initial_state(batch_size)
-    handles = []
+    figures: list[NDArray[np.float64]] = []
+    handles: list[Handle] = []
     for X, Y in minibatches:
+        # Handles may hold memory of the device, so those of a long text are read before its end.
+        if len(handles) == _EVALUATED_AT_ONCE:
+            figures.append(model.read(handles))
+            handles.clear()
+            alive()
         if not minibatches.carries_state:
             state = model.initial_state(X.shape[1])
         handle, state = model.evaluate_step(X, Y, state)
         handles.append(handle)
-    return model.read(handles).mean(axis=0)  # type: ignore[no-any-return]
+    figures.append(model.read(handles))
+    return np.concatenate(figures).mean(axis=0)  # type: ignore[no-any-return]
 
 
 def _epoch_ended(
-    model: Model, trial: Trial, epoch: int, watch: Stopwatch, valid_tokens: Tokens, valid_chars_per_token: float
+    model: Model,
+    trial: Trial,
+    epoch: int,
+    watch: Stopwatch,
+    valid_tokens: Tokens,
+    valid_chars_per_token: float,
+    alive: Callable[[], None],
 ) -> EpochEnded:
     train = watch.mean()
     _require_finite(float(train[LOSS]), epoch)
     since = time.perf_counter()
-    valid = evaluate(model, valid_tokens, trial.batch_size, trial.num_steps, trial.partition)
+    valid = evaluate(model, valid_tokens, trial.batch_size, trial.num_steps, trial.partition, alive)
     valid_seconds = time.perf_counter() - since
     _require_finite(float(valid[LOSS]), epoch)
     return EpochEnded(

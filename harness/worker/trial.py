@@ -33,7 +33,7 @@ class Trial:
     """'char' or 'word'."""
     train_tokens: int
     corpus_digest: str
-    """Hash of the vocabulary and of the token arrays that train and validate."""
+    """Hash of the vocabulary and of the token arrays: what trains, what validates, and what is evaluated after."""
     vocab_size: int
     num_layers: int
     num_hiddens: int
@@ -54,6 +54,8 @@ class Trial:
     """Factor on the learning rate for each epoch after ``lr_decay_after``."""
     lr_decay_after: int = 0
     rmsprop_decay: float = RMSPROP_ALPHA
+    mix: str = "proportional"
+    """How much each of several authors gives to the training tokens: 'equal', or as much as they have."""
 
     @property
     def is_baseline(self) -> bool:

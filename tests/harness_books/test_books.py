@@ -51,6 +51,12 @@ def test_an_author_s_books_come_together_each_by_its_name(mirror: Path, request_
     assert len(catalogue.read().books_of("books")) == 20
 
 
+def test_books_asked_for_are_read_alone(mirror: Path, request_here: CorpusRequest) -> None:
+    asked = ("war-of-the-worlds", "time-machine")
+    wells = load(replace(request_here, mirror=mirror, corpus="wells", books=asked))
+    assert [document.name for document in wells] == ["time-machine", "war-of-the-worlds"]
+
+
 def test_names_files_and_hashes_are_each_their_own() -> None:
     corpora = catalogue.read().corpora()
     assert len({corpus.name for corpus in corpora}) == len(corpora)
