@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from harness.corpus.tokenised import TokenisedCorpus
 from harness.descriptors import SCRATCH, Backend, Baseline
+from harness.devices import find_gpus
 from harness.environments import interpreter_for, why_not
 from harness.errors import EnvironmentMissing, PluginError, UsageError
 from harness.registry import Registry
@@ -206,8 +207,12 @@ def choose_baselines(names: Sequence[str], registry: Registry) -> list[Baseline]
 
 
 def best_backend(registry: Registry) -> Backend:
-    """Return the backend with the largest preference among those that can run here. Raises: EnvironmentMissing."""
-    by_preference = sorted(registry.backends.values(), key=lambda backend: -backend.preference)
+    """Return the backend with the largest preference among those that can run here, on a GPU where there is one.
+
+    Raises: EnvironmentMissing.
+    """
+    has_gpu = bool(find_gpus())
+    by_preference = sorted(registry.backends.values(), key=lambda b: (not (has_gpu and b.uses_gpus), -b.preference))
     reasons = [_why_not(backend) for backend in by_preference]
     for backend, reason in zip(by_preference, reasons, strict=True):
         if not reason:
