@@ -17,6 +17,8 @@ MIN_SIZES = 4
 """Three parameters pass through any three points; the fourth is the first that can disagree."""
 _STARTS = (0.1, 0.3, 0.6, 1.0)
 _RESAMPLES = 300
+_MAX_STEPS = 60
+"""A flat curve has no exponent, and could be fitted for ever."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -113,7 +115,10 @@ def _least_squares(sizes: Floats, losses: Floats, near: PowerLaw | None = None) 
     for start in starts:
         inside = np.clip(start, [0.0, -10 * span, 1e-3], [losses.max(), 100 * span, 5.0])
         found = optimize.least_squares(
-            residuals, inside, bounds=([-1e-9, -10 * span - 1e-9, 1e-4], [losses.max() + 1e-9, 100 * span + 1e-9, 5.1])
+            residuals,
+            inside,
+            bounds=([-1e-9, -10 * span - 1e-9, 1e-4], [losses.max() + 1e-9, 100 * span + 1e-9, 5.1]),
+            max_nfev=_MAX_STEPS,
         )
         if np.all(np.isfinite(found.x)) and found.cost < cost:
             best, cost = found.x, float(found.cost)
