@@ -64,6 +64,16 @@ CREATE TABLE IF NOT EXISTS evaluations (
     loss REAL, accuracy REAL, top5_accuracy REAL, bits_per_char REAL,
     PRIMARY KEY (trial_id, author, part)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS probes (     -- what was measured on trained models; ledgers of before have none
+    trial_id TEXT NOT NULL REFERENCES trials,
+    probe TEXT NOT NULL,
+    quantity TEXT NOT NULL,
+    at REAL NOT NULL,                   -- where it was measured: a distance, a temperature, a length
+    value REAL,                         -- the mean over n observations
+    deviation REAL,                     -- their standard deviation
+    n INTEGER NOT NULL,
+    PRIMARY KEY (trial_id, probe, quantity, at)
+) STRICT;
 COMMIT;
 """
 _EPOCH_COLUMNS = (
@@ -201,6 +211,18 @@ class Ledger:
                 [(trial_id, number, tokens, seconds) for number, tokens, seconds in blocks],
             )
 
+    def probed(self, trial_id: str, probe: str, rows: Sequence[tuple[str, float, float, float, int]]) -> None:
+        """Record what a probe measured, (quantity, at, value, deviation, n), in place of its earlier rows."""
+        with self._transaction():
+            self._db.execute("DELETE FROM probes WHERE trial_id=? AND probe=?", (trial_id, probe))
+            self._db.executemany(
+                "INSERT INTO probes VALUES (?, ?, ?, ?, ?, ?, ?)", [(trial_id, probe, *row) for row in rows]
+            )
+
+    def probes_done(self) -> set[tuple[str, str]]:
+        """Return the (trial_id, probe) that are recorded."""
+        return set(self._db.execute("SELECT DISTINCT trial_id, probe FROM probes"))
+
     def add_facts(self, trial_id: str, facts: dict[str, Any]) -> None:
         """Record facts about a trial beside those its worker said."""
         with self._transaction():
@@ -297,10 +319,19 @@ class LedgerReader:
 
     def evaluations(self) -> list[dict[str, Any]]:
         """Return one dict a finished trial and held-out part; none of a ledger that is older than they are."""
-        tables = self._db.execute("SELECT name FROM sqlite_master WHERE type='table' AND name='evaluations'")
-        if tables.fetchone() is None:
+        if not self._has_table("evaluations"):
             return []
         return [dict(row) for row in self._db.execute("SELECT * FROM evaluations ORDER BY trial_id, part, rowid")]
+
+    def probes(self) -> list[dict[str, Any]]:
+        """Return one dict a probed quantity; none where the ledger is older than probes are."""
+        if not self._has_table("probes"):
+            return []
+        return [dict(row) for row in self._db.execute("SELECT * FROM probes ORDER BY trial_id, probe, quantity, at")]
+
+    def _has_table(self, name: str) -> bool:
+        found = self._db.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name=?", (name,))
+        return found.fetchone() is not None
 
 
 def _json(facts: dict[str, Any]) -> str:

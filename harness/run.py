@@ -71,6 +71,8 @@ class Measures:
     parity_steps: int = 5
     timing: str = "quick"
     """'off', or a key of `harness.timing.EFFORTS`."""
+    timed: frozenset[str] | None = None
+    """Ids of the trials to time; None is all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,4 +291,5 @@ def _time(run: PreparedRun, limits: Limits, measures: Measures, ledger: Ledger, 
         effort=EFFORTS[measures.timing],
         stall_timeout=limits.stall_timeout,
     )
-    return phase.run(run.plan.runnable, lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True))
+    trials = [trial for trial in run.plan.runnable if measures.timed is None or trial.trial_id in measures.timed]
+    return phase.run(trials, lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True))

@@ -64,3 +64,55 @@ def mean_margin(deviations: npt.ArrayLike, counts: npt.ArrayLike, confidence: fl
     quantiles = stats.t.ppf((1 + confidence) / 2, np.where(several, n - 1, 1))
     margins = quantiles * np.asarray(deviations, dtype=np.float64) / np.sqrt(np.where(several, n, 1))
     return np.where(several, margins, np.nan)
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """The mean of paired differences, and how far it can be told from none."""
+
+    interval: Interval
+    num_pairs: int
+    p_value: float
+    """Of Student's paired t test; NaN below two pairs or where all pairs differ by the same."""
+    wilcoxon_p_value: float
+    """Of the signed-rank test, which asks nothing of the distribution; with few pairs it cannot be small."""
+    effect_size: float
+    """Cohen's d of paired samples: the mean over the standard deviation of the differences."""
+
+    @property
+    def sign(self) -> int:
+        """Return -1 or 1 where the interval leaves out zero, else 0."""
+        return sign_beyond(self.interval, 0.0)
+
+
+def sign_beyond(interval: Interval, level: float) -> int:
+    """Return 1 for an interval wholly above the level, -1 for one wholly below, 0 for neither or no interval."""
+    return int(interval.low > level) - int(interval.high < level)
+
+
+def paired_difference(first: npt.ArrayLike, second: npt.ArrayLike) -> PairedDifference:
+    """Compare first − second, pair by pair; pairs that are not finite are left out."""
+    differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    differences = differences[np.isfinite(differences)]
+    interval = mean_interval(differences)
+    p_value = wilcoxon = effect = np.nan
+    # Differences that agree to rounding have no spread a test could be made with.
+    if differences.size > 1 and np.ptp(differences) > 1e-12 * max(1.0, np.abs(differences).max()):
+        p_value = float(stats.ttest_1samp(differences, 0.0).pvalue)
+        wilcoxon = float(stats.wilcoxon(differences).pvalue)
+        effect = float(differences.mean() / differences.std(ddof=1))
+    return PairedDifference(interval, int(differences.size), p_value, wilcoxon, effect)
+
+
+def holm(p_values: npt.ArrayLike) -> Floats:
+    """Return Holm's step-down adjustment of several tests' p values; NaN stays NaN and counts for nothing.
+
+    Source: Holm, A simple sequentially rejective multiple test procedure, Scand. J. Statist. 6, 1979.
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    known = np.flatnonzero(np.isfinite(values))
+    ordered = known[np.argsort(values[known], kind="stable")]
+    adjusted = np.full(values.shape, np.nan)
+    factors = np.arange(len(ordered), 0, -1)
+    adjusted[ordered] = np.minimum(1.0, np.maximum.accumulate(values[ordered] * factors))
+    return adjusted

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from harness.report.answers import AnswerAll, frame_answers
 from harness.report.files import write_csv, write_text
 from harness.report.frames import Run, read_run
 from harness.report.page import render
@@ -11,9 +12,10 @@ __all__ = ["read_run", "write_report"]
 PAGE = "index.html"
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, answer_all: AnswerAll | None = None) -> Path:
     """Rebuild the folder's CSV files, samples and page from its ledger, and return the page.
 
+    ``answer_all`` puts questions to the run; their answers are exercises.csv and the top of the page.
     Works while the run goes on and after a kill; each file appears whole or not at all.
 
     Raises: RunFolderError where there is no ledger, it is damaged, or the folder cannot be written.
@@ -27,11 +29,17 @@ def write_report(folder: Path) -> Path:
         "transfer.csv": "one row a finished trial and author: its figures on the author's held-out text",
         "samples.txt": "the text each finished trial generated",
     }
-    for name in ("trials", "epochs", "timings", "summary", "transfer"):
+    if len(run.probes):
+        files["probes.csv"] = "one row a quantity probed on a trained model"
+    for name in ("trials", "epochs", "timings", "summary", "transfer", *(["probes"] if len(run.probes) else [])):
         write_csv(folder / f"{name}.csv", getattr(run, name))
     write_text(folder / "samples.txt", _samples(run))
+    answered = answer_all(run) if answer_all is not None else ()
+    if answered:
+        files["exercises.csv"] = "one row an exercise: its answer, its evidence, and what is missing"
+        write_csv(folder / "exercises.csv", frame_answers(answered))
     page = folder / PAGE
-    write_text(page, render(run, list(files.items())))
+    write_text(page, render(run, list(files.items()), answered))
     return page
 
 

@@ -4,7 +4,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ _EPOCH_COLUMNS = (
     "valid_perplexity", "valid_bits_per_char", "valid_accuracy", "valid_top5_accuracy", "grad_norm", "train_tokens",
     "train_seconds", "valid_seconds", "train_seconds_so_far", "recorded_at",
 )  # fmt: skip
+PROBE_COLUMNS = ("trial_id", "probe", "quantity", "at", "value", "deviation", "n")
+"""The columns of probes.csv."""
 _TIMING_COLUMNS = ("trial_id", "phase", "round", "block", "tokens", "seconds", "tokens_per_s")
 
 _WHOLE = (
@@ -86,6 +88,10 @@ class Run:
     log_tails: dict[str, str]
     """The last lines of their logs by trial_id, of the trials that failed."""
     manifest: Manifest
+    folder: Path = Path()
+    """Where its checkpoints lie."""
+    probes: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(PROBE_COLUMNS)))
+    """One row a quantity probed on a trained model."""
 
 
 def read_run(folder: Path) -> Run:
@@ -101,11 +107,12 @@ def read_run(folder: Path) -> Run:
             epochs = _frame_epochs(reader.epochs())
             timings = _frame_timings(reader.timings())
             evaluations = frame_evaluations(reader.evaluations())
+            probes = _frame_probes(reader.probes())
     except sqlite3.Error as error:
         raise RunFolderError(f"The ledger {path} cannot be read ({error}): run the same command again.") from None
     manifest = read_manifest(folder)
     order = {record["trial_id"]: position for position, record in enumerate(planned)}
-    epochs, timings = (_in_order(frame, order) for frame in (epochs, timings))
+    epochs, timings, probes = (_in_order(frame, order) for frame in (epochs, timings, probes))
     evaluations = evaluations[evaluations["trial_id"].isin(list(order))]
     trials = _frame_trials(planned, epochs, timings, manifest, evaluations)
     return Run(
@@ -118,6 +125,8 @@ def read_run(folder: Path) -> Run:
         samples=_texts(planned, "sample", ("ok",)),
         log_tails=_texts(planned, "log_tail", ("failed", "timeout")),
         manifest=manifest,
+        folder=folder,
+        probes=probes,
     )
 
 
@@ -162,6 +171,13 @@ def _frame_timings(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
     seconds = frame["seconds"].astype(np.float64)
     frame["tokens_per_s"] = frame["tokens"].astype(np.float64) / seconds.where(seconds > 0)
     return frame[list(_TIMING_COLUMNS)]
+
+
+def _frame_probes(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    frame = pd.DataFrame.from_records(records, columns=list(PROBE_COLUMNS))
+    measured = ["at", "value", "deviation", "n"]
+    frame[measured] = frame[measured].astype(np.float64)
+    return frame
 
 
 def throughput(timings: pd.DataFrame, timed_by: pd.Series) -> pd.DataFrame:

@@ -14,7 +14,7 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
-from harness.report import findings, wording
+from harness.report import answers, findings, wording
 from harness.report.comparison import Comparison, certified, compare, is_baseline
 from harness.report.drawing import CONFIG, Rows, Spec
 from harness.report.figures import draw
@@ -31,8 +31,9 @@ MAX_SAMPLES = 12
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render(run: Run, files: Sequence[tuple[str, str]]) -> str:
-    """Render the page; ``files`` names the files beside it and what they hold."""
+def render(run: Run, files: Sequence[tuple[str, str]], answered: Sequence[answers.Answered] = ()) -> str:
+    """Render the page; ``files`` names the files beside it and what they hold, ``answered`` stands on top."""
+    exercises = answers.sections(answered)
     comparisons = compare(run)
     shown = comparisons[:MAX_COMPARISONS]
     figure = run.manifest.figure
@@ -45,6 +46,8 @@ def render(run: Run, files: Sequence[tuple[str, str]]) -> str:
         run=run,
         title=findings.title(run.trials),
         progress=_progress(run),
+        exercises=exercises,
+        unanswered=answers.unanswered(answered),
         sections=sections,
         matrices=crossings,
         hidden_comparisons=len(comparisons) - len(shown),
@@ -61,7 +64,7 @@ def render(run: Run, files: Sequence[tuple[str, str]]) -> str:
         files=files,
         style=style,
         scripts=scripts,
-        drawings=_embedded_json(_drawings(sections, crossings)),
+        drawings=_embedded_json(_drawings([*exercises, *sections], crossings)),
         policy=_policy(scripts, [style]),
     )
 

@@ -12,16 +12,17 @@ import numpy as np
 
 from harness.worker import measures
 from harness.worker.backends import Backend, Model
-from harness.worker.baselines import fit_and_evaluate
+from harness.worker.baselines import TrainingText, fit_and_evaluate
 from harness.worker.cells import Equations
 from harness.worker.checkpoints import Checkpoint
 from harness.worker.connection import Connection
 from harness.worker.evaluation import evaluate_held_out
-from harness.worker.events import Diverged, Failed, Finished, Sampled, Started
+from harness.worker.events import Diverged, Failed, Finished, Probed, Sampled, Started
 from harness.worker.job import Job
 from harness.worker.minibatches import Tokens
 from harness.worker.network import Architecture, canonical_shapes
 from harness.worker.parity import first_steps
+from harness.worker.probes import PROBES, Subject
 from harness.worker.sampling import generate
 from harness.worker.targets import resolve
 from harness.worker.timing import time_training, watch_device
@@ -153,6 +154,28 @@ def _watch(job: Job, connection: Connection) -> None:
     watch_device(resolve(job.backend_target)(job.device, job.num_threads), sys.stdin, connection.send)
 
 
+def _probe(job: Job, connection: Connection) -> None:
+    """Make the probes on a trained model, in float64 by the cell's own equations, or on a baseline fitted again."""
+    symbols: list[str] = json.loads(Path(job.vocabulary_path).read_text(encoding="utf-8"))["symbols"]
+    train = _mapped(job.train_path)
+    stages: dict[str, Weights] = {}
+    if job.trial.is_baseline:
+        text = TrainingText(ids=train, symbols=symbols, tokens=job.trial.tokens)
+        model = resolve(job.backend_target)(text, lambda _: None)
+    else:
+        equations: Equations = resolve(job.equations)
+        architecture = replace(architecture_of(job.trial), dtype="float64", dropout=0.0)
+        model = resolve(job.backend_target)(job.device, job.num_threads).scratch(equations, architecture)
+        trained = Checkpoint.read(Path(job.checkpoint_path)).weights
+        model.load(trained)
+        stages = {"init": _initial_weights(job.trial, equations), "trained": trained}
+    subject = Subject(
+        trial=job.trial, model=model, train=train, valid=_mapped(job.valid_path), symbols=symbols, stages=stages
+    )
+    for name in job.probes:
+        connection.send(Probed(probe=name, rows=tuple(PROBES[name](subject))))
+
+
 _WORK = {
     "train": _train,
     "sample": _sample,
@@ -160,6 +183,7 @@ _WORK = {
     "baseline": fit_and_evaluate,
     "time": _time,
     "watch": _watch,
+    "probe": _probe,
 }
 
 

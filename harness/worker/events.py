@@ -147,8 +147,29 @@ class Block:
     seconds: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Probed:
+    """One probe of a trained model is done."""
+
+    name: ClassVar[str] = "probed"
+    probe: str
+    rows: tuple[tuple[str, float, float, float, int], ...]
+    """(quantity, where it was measured, mean, standard deviation, number of observations) each."""
+
+
 Event = (
-    Started | Progress | FirstSteps | EpochEnded | Evaluated | Finished | Diverged | Failed | Sampled | Ready | Block
+    Started
+    | Progress
+    | FirstSteps
+    | EpochEnded
+    | Evaluated
+    | Finished
+    | Diverged
+    | Failed
+    | Sampled
+    | Ready
+    | Block
+    | Probed
 )
 _KINDS: dict[str, type] = {kind.name: kind for kind in get_args(Event)}
 

@@ -42,10 +42,10 @@ class Job:
     """One worker's work.
 
     Train the trial, fit a baseline, generate text from a checkpoint, make a trial's float64 reference, time blocks of
-    its training, or watch the device with a product of known size.
+    its training, watch the device with a product of known size, or probe what was trained.
     """
 
-    kind: Literal["train", "sample", "reference", "baseline", "time", "watch"]
+    kind: Literal["train", "sample", "reference", "baseline", "time", "watch", "probe"]
     trial: Trial
     equations: str
     """Module of the cell's equations; empty for a baseline."""
@@ -76,6 +76,8 @@ class Job:
     """The CPU cores the worker is kept on; none is any."""
     block_seconds: float = 0.2
     """About how long a timed block lasts."""
+    probes: tuple[str, ...] = ()
+    """Of `harness.worker.probes.PROBES`."""
     report_seconds: float = 1.0
     """At most this long between two reports of a training worker."""
     checkpoint_seconds: float = 10.0
@@ -94,4 +96,5 @@ class Job:
         values["held_out"] = tuple(HeldOutPart(**part) for part in values["held_out"])
         values["module_paths"] = tuple(values["module_paths"])
         values["cores"] = tuple(values["cores"])
+        values["probes"] = tuple(values["probes"])
         return cls(**values)

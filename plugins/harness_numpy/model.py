@@ -134,6 +134,14 @@ class NumpyModel:
         (loss, _, _), _ = self._network.gradients(self._params, X, Y, state, self._gradients, training=False)
         return loss, {name: array.copy() for name, array in self._gradients.items()}
 
+    def last_loss_gradients(self, X: Ids, targets: Ids, state: State) -> list[Array]:
+        """Return the gradients of each row's last loss by the first state; the scratch network alone has them.
+
+        Shapes: X (num_steps, batch_size), targets (batch_size,); each result (batch_size, num_hiddens).
+        """
+        gradients: list[Array] = self._network.last_loss_gradients(self._params, X, targets, state)  # type: ignore[attr-defined]
+        return gradients
+
     def logits(self, X: Ids, state: State) -> tuple[NDArray[np.floating[Any]], State]:
         """Run forward."""
         return self._network.logits(self._params, X, state)

@@ -56,6 +56,23 @@ class ScratchNetwork:
         figures, _ = objective(logits, Y, with_gradient=False)
         return figures, state
 
+    def last_loss_gradients(self, params: Arrays, X: Ids, targets: Ids, state: State) -> list[Array]:
+        """Differentiate the loss of the last step, summed over the rows, by each part of the first state.
+
+        Shapes: X (num_steps, batch_size), targets (batch_size,); each result (batch_size, num_hiddens).
+        """
+        sizes = [len(layer) for layer in state]
+
+        def loss(parts: list[Any]) -> Any:
+            flat = iter(parts)
+            logits, _ = self._logits(
+                params, X, tuple(tuple(next(flat) for _ in range(n)) for n in sizes), training=False
+            )
+            return _mean_cross_entropy(logits[-1], targets) * len(targets)
+
+        gradients: list[Array] = autograd.grad(loss)([part for layer in state for part in layer])
+        return gradients
+
     def _logits(self, params: Arrays, X: Ids, state: State, *, training: bool) -> tuple[Any, State]:
         return network.logits(self._xp, self._equations, self._architecture, params, X, state, training=training)
 

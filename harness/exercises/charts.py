@@ -1,0 +1,119 @@
+"""The one kind of figure exercises draw: a quantity against another, by series, with intervals where there are any."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from harness.report import wording
+from harness.report.drawing import COLOURS, Figure, Key, Panel, Rows, rows, specify
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """One axis: its title, and whether it is logarithmic."""
+
+    title: str
+    log: bool = False
+    zero: bool = False
+    nominal: bool = False
+    """Whether it names things."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A figure with its data; no figure where there is nothing to draw."""
+
+    figure: Figure | None
+    datasets: Mapping[str, Rows]
+
+
+NOTHING = Drawn(figure=None, datasets={})
+
+
+def draw(
+    points: pd.DataFrame,
+    *,
+    name: str,
+    title: str,
+    x: Axis,
+    y: Axis,
+    caption: str,
+    lines: bool = True,
+    level: float | None = None,
+) -> Drawn:
+    """Draw the columns x, y, low, high by the column series; ``level`` is a dotted line to read against.
+
+    On a logarithmic axis what is not positive has no place: the caption says how many points that leaves out.
+    """
+    series = [str(value) for value in points["series"].drop_duplicates()][: len(COLOURS)]
+    shown = points[points["series"].isin(series)].copy()
+    shown["series"] = shown["series"].map(wording.visible)
+    kept = pd.Series(True, index=shown.index)
+    for axis, column in ((x, "x"), (y, "y")):
+        if axis.nominal:
+            shown[column] = shown[column].map(wording.visible)
+            continue
+        kept &= np.isfinite(shown[column].astype(float)) & ((shown[column].astype(float) > 0) | (not axis.log))
+    if y.log:
+        shown.loc[~(shown["low"].astype(float) > 0), "low"] = np.nan
+    left_out = int((~kept).sum())
+    shown = shown[kept]
+    if shown.empty:
+        return NOTHING
+    key = Key(series)
+    base = alt.Chart(alt.NamedData(name)).encode(x=_channel(alt.X, "x", x), color=key.colour())
+    values = _channel(alt.Y, "y", y)
+    bounded = base.transform_filter("isValid(datum.low) && isValid(datum.high)")
+    tooltip = [alt.Tooltip("series:N")]
+    tooltip += [alt.Tooltip("x:N") if x.nominal else alt.Tooltip("x:Q", format=".4~g")]
+    tooltip += [alt.Tooltip(f"{column}:Q", format=".4~g") for column in ("y", "low", "high")]
+    layers = [
+        *([_level(level, values)] if level is not None else []),
+        *([base.mark_line(strokeWidth=2).encode(y=values)] if lines else []),
+        bounded.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q"), y2="high:Q"),
+        base.mark_point(size=55, filled=True, opacity=1).encode(y=values, shape=key.shape(), tooltip=tooltip),
+    ]
+    sentences = [caption]
+    if points["series"].nunique() > len(series):
+        sentences.append(f"Only {len(series)} of {points['series'].nunique()} series are drawn.")
+    if left_out:
+        sentences.append(f"{wording.plural(left_out, 'point')} of zero or unknown value cannot be drawn here.")
+    figure = Figure(
+        title=title,
+        panels=[Panel(title=y.title, description=_describe(shown, x, y), spec=specify(alt.layer(*layers)))],
+        caption=" ".join(sentences),
+        series=key.names,
+    )
+    return Drawn(figure=figure, datasets={name: rows(shown[["series", "x", "y", "low", "high"]])})
+
+
+def _channel(kind: type, column: str, axis: Axis) -> alt.X | alt.Y:
+    if axis.nominal:
+        return kind(f"{column}:N", sort=None, axis=alt.Axis(title=axis.title, labelAngle=0))
+    scale = alt.Scale(type="log", nice=False) if axis.log else alt.Scale(zero=axis.zero)
+    title = axis.title if kind is alt.X else None
+    return kind(f"{column}:Q", scale=scale, axis=alt.Axis(title=title, tickCount=6, format="~g"))
+
+
+def _level(level: float, values: alt.Y) -> alt.Chart:
+    mark = alt.Chart(alt.Data(values=[{"y": level}])).mark_rule(
+        color="var(--rule)", strokeDash=[1, 3], strokeCap="round", strokeWidth=1.5
+    )
+    return mark.encode(y=values)
+
+
+def _describe(points: pd.DataFrame, x: Axis, y: Axis) -> str:
+    ends = points.groupby("series", sort=False).last()
+    named = [
+        f"{series} {row.y:.4g} at {row.x if x.nominal else format(row.x, '.4g')}"
+        for series, row in zip(ends.index, ends.itertuples(), strict=True)
+    ]
+    return f"Chart of {y.title} against {x.title}. Last points: {wording.enumerate_names(named, 8)}."
+
+
+def point_frame(points: Sequence[tuple[str, float | str, float, float, float]]) -> pd.DataFrame:
+    """Return points (series, x, y, low, high) as `draw` takes them."""
+    return pd.DataFrame(points, columns=["series", "x", "y", "low", "high"])

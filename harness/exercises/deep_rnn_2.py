@@ -1,0 +1,261 @@
+"""GRU in place of the LSTM: accuracy and speed, paired over seeds and depths."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from harness.exercises import charts, evidence
+from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
+from harness.registry import Registry
+from harness.report import wording
+from harness.report.answers import Answer
+from harness.report.frames import Run, records
+from harness.statistics import Interval, holm, mean_interval, median_interval, paired_difference, sign_beyond
+from harness.worker.network import Architecture, canonical_shapes
+from harness.worker.targets import resolve
+
+exercise_id = "deep-rnn-2"
+question = "Put a GRU in place of the LSTM: how do accuracy and training speed compare?"
+
+SAME_SIZE = 0.05
+"""How far apart two models' parameters may be, as a share, and still count as equal."""
+VOCABULARY = 28
+"""Of the shared text, letters and a space with <unk>: it decides which sizes have equal parameters."""
+
+
+def needs(budget: Budget, registry: Registry) -> Sequence[Need]:  # noqa: ARG001 (the protocol's signature)
+    """Return both cells at one and two layers under every seed, and the GRU again as large as the LSTM."""
+    shared = {"seeds": budget.seeds}
+    found = [
+        Need(
+            selection=selection(budget, "lstm", "gru", "numpy", layers=(1, 2), **shared),
+            texts=texts(budget),
+            timed=True,
+        )
+    ]
+    for depth in (1, 2):
+        hiddens = (_equal_hiddens(budget.num_hiddens, depth),)
+        larger = selection(budget, "gru", "numpy", layers=(depth,), **shared | {"hiddens": hiddens})
+        found.append(Need(selection=larger, texts=texts(budget), timed=True))
+    return found
+
+
+def _equal_hiddens(num_hiddens: int, num_layers: int) -> int:
+    """Return the GRU's hidden units that give it the LSTM's number of parameters, as nearly as can be."""
+    wanted = _num_params("harness_lstm.cell", num_hiddens, num_layers)
+    return min(
+        range(num_hiddens, 2 * num_hiddens),
+        key=lambda size: abs(_num_params("harness_gru.cell", size, num_layers) - wanted),
+    )
+
+
+def _num_params(equations: str, num_hiddens: int, num_layers: int) -> int:
+    architecture = Architecture(vocab_size=VOCABULARY, num_layers=num_layers, num_hiddens=num_hiddens)
+    return sum(math.prod(shape) for shape in canonical_shapes(resolve(equations), architecture).values())
+
+
+def answer(run: Run) -> Answer:
+    """Compare GRU with LSTM at equal hidden units, then at equal parameters."""
+    trials = evidence.cells(evidence.finished(run))
+    matched = evidence.pairs(trials, "cell", "gru", "lstm")
+    if matched.empty:
+        return unanswered("missing: finished trials of gru and lstm that share seed, depth, backend and settings.")
+    equal = _equal_params(trials)
+    groups = [("equal hidden units", "all", matched)]
+    groups += [("equal hidden units", str(depth), part) for depth, part in matched.groupby("num_layers")]
+    groups += [("equal parameters", "all", equal)] if len(equal) else []
+    table = pd.DataFrame([_compare(run, *group) for group in groups])
+    table["p_holm"] = holm(table["p"])
+    whole = records(table)[0]
+    perplexity = Interval(*(whole[f"perplexity_difference{end}"] for end in ("", "_low", "_high")))
+    speed = Interval(*(whole[f"speed_ratio{end}"] for end in ("", "_low", "_high")))
+    drawn = _draw(table[table["at"] == "equal hidden units"])
+    return Answer(
+        answer=" ".join(_sentences(matched, whole, perplexity, speed, table)),
+        verdict=_verdict(perplexity, speed),
+        evidence=table,
+        figure=drawn.figure,
+        datasets=drawn.datasets,
+        missing=tuple(_missing(matched, equal, speed)),
+    )
+
+
+def _equal_params(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return pairs of gru and lstm with other hidden units and as many parameters."""
+    both = evidence.pairs(trials, "cell", "gru", "lstm", free=["num_hiddens"])
+    both = both[both["num_hiddens_first"] != both["num_hiddens_second"]] if len(both) else both
+    if both.empty:
+        return both
+    apart = (both["num_params_first"] / both["num_params_second"]).astype(float) - 1
+    return both[apart.abs() <= SAME_SIZE]
+
+
+def _compare(run: Run, at: str, layers: str, matched: pd.DataFrame) -> dict[str, object]:
+    perplexity = paired_difference(matched["valid_perplexity_first"], matched["valid_perplexity_second"])
+    accuracy = paired_difference(matched["valid_accuracy_first"], matched["valid_accuracy_second"])
+    speed = _speed(run, matched)
+    time = _time_ratio(run, matched)
+    return {
+        "at": at,
+        "layers": layers,
+        "n": perplexity.num_pairs,
+        "seeds": int(matched["seed"].nunique()),
+        "gru_perplexity": matched["valid_perplexity_first"].mean(),
+        "lstm_perplexity": matched["valid_perplexity_second"].mean(),
+        **_bounds("perplexity_difference", perplexity.interval),
+        "p": perplexity.p_value,
+        "wilcoxon_p": perplexity.wilcoxon_p_value,
+        "effect_size": perplexity.effect_size,
+        **_bounds("accuracy_difference", accuracy.interval),
+        **_bounds("speed_ratio", speed),
+        "params_ratio": (matched["num_params_first"] / matched["num_params_second"]).astype(float).mean(),
+        **_bounds("time_ratio", time),
+    }
+
+
+def _bounds(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _speed(run: Run, matched: pd.DataFrame) -> Interval:
+    """Return gru's tokens per second over lstm's: one pair's rounds, or over the pairs' medians where there are more.
+
+    Seeds share one measurement, so a pair is a kind of trial.
+    """
+    ratios = {}
+    timed_by = run.trials.set_index("trial_id")["timed_by"].to_dict()
+    for row in records(matched):
+        names = (row["trial_id_first"], row["trial_id_second"])
+        kind = tuple(timed_by.get(name) for name in names)
+        if all(kind) and kind not in ratios:
+            ratios[kind] = evidence.speed_ratio(run, *names)
+    known = [ratio for ratio in ratios.values() if math.isfinite(ratio.estimate)]
+    if len(known) < 2:
+        return known[0] if known else median_interval([])
+    # The kinds' own intervals are narrow; what the ratio is over depths lies between the least and the largest of them.
+    estimate = float(np.exp(np.mean([math.log(ratio.estimate) for ratio in known])))
+    return Interval(estimate, min(ratio.low for ratio in known), max(ratio.high for ratio in known))
+
+
+def _time_ratio(run: Run, matched: pd.DataFrame) -> Interval:
+    """Return gru's seconds over lstm's until the perplexity both have reached; mean over pairs of its logarithm.
+
+    A run timed alone counts epochs by its own speed there, since training may have shared the machine.
+    """
+    curves = {str(name): part for name, part in run.epochs.groupby("trial_id", sort=False)}
+    rates = run.trials.set_index("trial_id")["tokens_per_s"].to_dict()
+    logs = []
+    for row in records(matched):
+        pair = [row["trial_id_first"], row["trial_id_second"]]
+        if any(name not in curves for name in pair):
+            continue
+        target = max(float(curves[name]["valid_perplexity"].min()) for name in pair)
+        seconds = [_seconds_to(curves[name], target, rates.get(name)) for name in pair]
+        if all(math.isfinite(value) and value > 0 for value in seconds):
+            logs.append(math.log(seconds[0] / seconds[1]))
+    interval = mean_interval(logs)
+    return Interval(*(float(np.exp(value)) for value in (interval.estimate, interval.low, interval.high)))
+
+
+def _seconds_to(curve: pd.DataFrame, target: float, rate: float | None) -> float:
+    """Return the training seconds to a perplexity, between epochs by the logarithm of the perplexity."""
+    tokens = curve["train_tokens"].astype(float).cumsum().tolist()
+    values = np.log(curve["valid_perplexity"].astype(float)).tolist()
+    if rate is None or not rate > 0 or not math.isfinite(target) or target <= 0:
+        return math.nan
+    goal = math.log(target) + 1e-12
+    if values[0] <= goal:
+        return float(tokens[0] / rate)
+    for (t0, v0), (t1, v1) in pairwise(zip(tokens, values, strict=True)):
+        if v1 <= goal < v0:
+            return float((t0 + (t1 - t0) * (v0 - goal) / (v0 - v1)) / rate)
+    return math.nan
+
+
+def _verdict(perplexity: Interval, speed: Interval) -> str:
+    better = {-1: "GRU has the lower perplexity", 1: "LSTM has the lower perplexity", 0: f"perplexity {UNDECIDED}"}
+    faster = {1: "GRU trains faster", -1: "LSTM trains faster", 0: f"speed {UNDECIDED}"}
+    return f"{better[sign_beyond(perplexity, 0.0)]}; {faster[sign_beyond(speed, 1.0)]}"
+
+
+def _sentences(
+    matched: pd.DataFrame, whole: dict[str, object], perplexity: Interval, speed: Interval, table: pd.DataFrame
+) -> list[str]:
+    pairs, depths = wording.plural(len(matched), "pair"), wording.plural(matched["num_layers"].nunique(), "depth")
+    said = [
+        f"At equal hidden units, in {pairs} of trials that differ in the cell alone "
+        f"({evidence.count_seeds(matched)}, {depths}), GRU's validation "
+        f"perplexity minus LSTM's is {evidence.word_interval(perplexity)}"
+    ]
+    sign = sign_beyond(perplexity, 0.0)
+    said[0] += (
+        ", so the figures do not decide which predicts better."
+        if sign == 0
+        else f": {'GRU' if sign < 0 else 'LSTM'} predicts better by more than chance."
+    )
+    accuracy = Interval(*(float(whole[f"accuracy_difference{end}"]) for end in ("", "_low", "_high")))  # type: ignore[arg-type]
+    said.append(f"The accuracy differs by {evidence.word_interval(accuracy, 4)}.")
+    if math.isfinite(speed.estimate):
+        told = {1: "faster", -1: "slower", 0: "neither faster nor slower beyond the measurement's noise"}
+        said.append(
+            f"Timed alone in the same rounds, GRU trains {evidence.word_interval(speed, 2)} times as many tokens a "
+            f"second: {told[sign_beyond(speed, 1.0)]}."
+        )
+    said.append(f"It has {float(whole['params_ratio']):.0%} of LSTM's parameters.")  # type: ignore[arg-type]
+    time = Interval(*(float(whole[f"time_ratio{end}"]) for end in ("", "_low", "_high")))  # type: ignore[arg-type]
+    if math.isfinite(time.estimate):
+        said.append(
+            f"To the perplexity both of a pair have reached it takes {evidence.word_interval(time, 2)} times as long."
+        )
+    equal = table[table["at"] == "equal parameters"]
+    for row in records(equal):
+        interval = Interval(*(row[f"perplexity_difference{end}"] for end in ("", "_low", "_high")))
+        outcome = {-1: "GRU stays ahead", 1: "LSTM is ahead", 0: "neither is ahead beyond chance"}
+        said.append(
+            f"At equal parameters ({row['n']} pairs) the difference is {evidence.word_interval(interval)}: "
+            f"{outcome[sign_beyond(interval, 0.0)]}."
+        )
+    return said
+
+
+def _missing(matched: pd.DataFrame, equal: pd.DataFrame, speed: Interval) -> list[str]:
+    missing = []
+    if matched["seed"].nunique() < 2:
+        missing.append("missing: more than one seed (--seeds 3): one gives no interval over seeds.")
+    if matched["num_layers"].nunique() < 2:
+        missing.append("missing: a second depth (--layers 1,2).")
+    if equal.empty:
+        missing.append("missing: a GRU with as many parameters as the LSTM ('harness exercises deep-rnn-2' plans it).")
+    if not math.isfinite(speed.estimate):
+        missing.append("missing: both cells timed in the same rounds (--timing quick).")
+    return missing
+
+
+def _draw(table: pd.DataFrame) -> charts.Drawn:
+    part = table[table["layers"] != "all"]
+    points = charts.point_frame(
+        [
+            (
+                "GRU − LSTM",
+                float(row["layers"]),
+                row["perplexity_difference"],
+                row["perplexity_difference_low"],
+                row["perplexity_difference_high"],
+            )
+            for row in records(part)
+        ]
+    )
+    n = int(part["n"].sum())
+    return charts.draw(
+        points,
+        name="exercise-deep-rnn-2",
+        title="GRU against LSTM",
+        x=charts.Axis(title="layers"),
+        y=charts.Axis(title="Difference of validation perplexity", zero=True),
+        caption="GRU's validation perplexity minus LSTM's, by depth; below the dotted line GRU is better. Bars are "
+        f"95 % t intervals over seeds, where there are several (n = {n} pairs).",
+        level=0.0,
+    )

@@ -1,0 +1,262 @@
+"""More training text, several books: how low the perplexity goes, and what a fitted curve promises beyond."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from harness.exercises import charts, evidence
+from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
+from harness.learning_curves import MIN_SIZES, FittedCurve, fit, held_out_error
+from harness.registry import Registry
+from harness.report.answers import Answer
+from harness.report.comparison import is_baseline
+from harness.report.frames import Run, records
+from harness.report.wording import count, enumerate_names, label
+from harness.statistics import Interval, mean_interval, paired_difference, sign_beyond
+
+exercise_id = "deep-rnn-3"
+question = "Train on more text, on several books: how low does the perplexity go?"
+
+BASELINES = ("ngram-3", "ngram-5", "bz2", "lzma")
+_MODEL = ("cell", "num_layers", "backend", "implementation", "num_hiddens", "num_steps", "batch_size", "partition",
+          "optimizer", "learning_rate", "grad_clip", "dropout")  # fmt: skip
+_TEXT = ("corpus", "authors", "text", "tokens")
+_PROMISE = 10
+"""How many times the largest text the curve is asked about."""
+
+
+def needs(budget: Budget, registry: Registry) -> Sequence[Need]:
+    """Return one model at each size, every size seeing as many characters in all, and baselines of each size."""
+    baselines = [name for name in BASELINES if registry.baselines_named(name)]
+    largest = max(size for size in budget.curve_sizes if size is not None)
+    found = []
+    for size in budget.curve_sizes:
+        epochs = max(1, round(budget.curve_tokens / (size if size is not None else 2 * largest)))
+        chosen = selection(
+            budget, "lstm", "numpy", epochs=epochs, seeds=budget.seeds, hiddens=(2 * budget.num_hiddens,)
+        )
+        found.append(Need(selection=chosen, texts=texts(budget, train_tokens=(size,))))
+    if baselines:
+        found.append(
+            Need(selection=selection(budget, *baselines), texts=texts(budget, train_tokens=budget.curve_sizes))
+        )
+    return found
+
+
+def answer(run: Run) -> Answer:
+    """Fit the model with the most sizes; set it beside the baselines of the same text."""
+    trials = evidence.finished(run)
+    trials = trials.assign(bits=_best_bits(trials))
+    trials = trials[np.isfinite(trials["bits"])]
+    curve = _longest(trials[~is_baseline(trials)])
+    if curve.empty or curve["train_tokens"].nunique() < 2:
+        return unanswered("missing: one model trained on several sizes of one text (--train-tokens 10k,30k,100k,all).")
+    text = (trials[list(_TEXT)] == curve.iloc[0][list(_TEXT)]).all(axis=1)
+    baselines = trials[is_baseline(trials) & text]
+    losses = {float(size): part["bits"].tolist() for size, part in curve.groupby("train_tokens")}
+    fitted = fit(losses)
+    table = pd.concat([_table(_name(curve), curve), *(_table(name, part) for name, part in baselines.groupby("cell"))])
+    drawn = _draw(table, fitted, max(losses))
+    return Answer(
+        answer=" ".join(_sentences(curve, baselines, losses, fitted)),
+        verdict=_verdict(curve, baselines, fitted),
+        evidence=pd.concat([table, _fit_rows(fitted, max(losses))], ignore_index=True),
+        figure=drawn.figure,
+        datasets=drawn.datasets,
+        missing=tuple(_missing(curve, baselines, losses)),
+    )
+
+
+def _best_bits(trials: pd.DataFrame) -> pd.Series:
+    """Return bits per character after the best epoch, which a small text reaches long before the last one."""
+    last, best = trials["valid_perplexity"].astype(float), trials["best_valid_perplexity"].astype(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return trials["valid_bits_per_char"].astype(float) * (np.log(best) / np.log(last)).where(last != best, 1.0)
+
+
+def _longest(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials of the model and text with the most training sizes, best of them first where several have."""
+    if trials.empty:
+        return trials
+    groups = trials.groupby([*_MODEL, *_TEXT], sort=False, dropna=False)
+    order = groups.agg(sizes=("train_tokens", "nunique"), bits=("bits", "min")).reset_index()
+    first = order.sort_values(["sizes", "bits"], ascending=[False, True], kind="stable").iloc[0]
+    chosen = trials[(trials[[*_MODEL, *_TEXT]] == first[[*_MODEL, *_TEXT]]).all(axis=1)]
+    # Several numbers of epochs on one size: the one that did best stands for the size, seed by seed.
+    return (
+        chosen.sort_values("bits", kind="stable").drop_duplicates(["train_tokens", "seed"]).sort_values("train_tokens")
+    )
+
+
+def _name(curve: pd.DataFrame) -> str:
+    return str(label(curve.head(1), ["cell", "num_layers"]).iloc[0])
+
+
+def _table(name: str, trials: pd.DataFrame) -> pd.DataFrame:
+    found = []
+    for size, part in trials.groupby("train_tokens"):
+        interval = mean_interval(part["bits"])
+        found.append(
+            {
+                "model": name,
+                "train_tokens": float(size),
+                "bits_per_char": interval.estimate,
+                "bits_low": interval.low,
+                "bits_high": interval.high,
+                "perplexity": float(np.exp(np.log(part["best_valid_perplexity"].astype(float)).mean())),
+                "n": len(part),
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def _fit_rows(fitted: FittedCurve | None, largest: float) -> pd.DataFrame:
+    if fitted is None:
+        return pd.DataFrame()
+    beyond = _PROMISE * largest
+    named = (
+        ("fitted floor", math.inf, fitted.floor),
+        (f"fitted, {_PROMISE} times the text", beyond, fitted.predict(beyond)),
+    )
+    return pd.DataFrame(
+        [
+            {"model": name, "train_tokens": size, "bits_per_char": i.estimate, "bits_low": i.low, "bits_high": i.high}
+            for name, size, i in named
+        ]
+    )
+
+
+def _change(curve: pd.DataFrame) -> Interval:
+    """Return the bits of the largest text minus those of the smallest, paired over seeds."""
+    sizes = sorted(curve["train_tokens"].unique())
+    ends = [curve[curve["train_tokens"] == size].set_index("seed")["bits"] for size in (sizes[-1], sizes[0])]
+    both = pd.concat(ends, axis=1, keys=["last", "first"]).dropna()
+    return paired_difference(both["last"], both["first"]).interval
+
+
+def _against(curve: pd.DataFrame, baselines: pd.DataFrame) -> tuple[pd.Series | None, Interval]:
+    """Return the best baseline and the model's bits at its own largest text minus the baseline's."""
+    if baselines.empty:
+        return None, Interval(math.nan, math.nan, math.nan)
+    best = baselines.sort_values("bits", kind="stable").iloc[0]
+    own = curve[curve["train_tokens"] == curve["train_tokens"].max()]["bits"]
+    return best, mean_interval(own - float(best["bits"]))
+
+
+def _verdict(curve: pd.DataFrame, baselines: pd.DataFrame, fitted: FittedCurve | None) -> str:
+    perplexity = curve.loc[curve["train_tokens"] == curve["train_tokens"].max(), "best_valid_perplexity"].mean()
+    change = sign_beyond(_change(curve), 0.0)
+    more = {-1: "more text helps", 1: "more text harms", 0: f"whether more text helps is {UNDECIDED}"}[change]
+    parts = [f"{more}: {perplexity:.2f} on the largest text"]
+    best, difference = _against(curve, baselines)
+    if best is not None:
+        side = {-1: "below", 1: "above", 0: "not to be told from"}[sign_beyond(difference, 0.0)]
+        parts.append(f"{side} the best baseline")
+    if fitted is None or not _floor_is_known(fitted):
+        parts.append(f"floor {UNDECIDED}")
+    else:
+        parts.append(f"floor about {fitted.floor.estimate:.2f} bits per character")
+    return "; ".join(parts)
+
+
+def _floor_is_known(fitted: FittedCurve) -> bool:
+    """Return whether the curve falls, and the floor's interval is narrow beside it and does not begin at nothing."""
+    floor = fitted.floor
+    width = floor.high - floor.low
+    falls = fitted.law.factor > 0
+    return bool(falls and math.isfinite(width) and floor.low > 0.01 and width < 0.25 * floor.estimate)
+
+
+def _sentences(
+    curve: pd.DataFrame, baselines: pd.DataFrame, losses: dict[float, list[float]], fitted: FittedCurve | None
+) -> list[str]:
+    sizes = sorted(losses)
+    ends = [mean_interval(losses[size]) for size in (sizes[0], sizes[-1])]
+    change = _change(curve)
+    largest = curve.loc[curve["train_tokens"] == curve["train_tokens"].max(), "best_valid_perplexity"].mean()
+    said = [
+        f"{_name(curve)} on {curve.iloc[0]['corpus']} ({evidence.count_seeds(curve)}, best epoch of each): from "
+        f"{count(sizes[0])} to {count(sizes[-1])} training tokens the bits per character go from "
+        f"{evidence.word_interval(ends[0])} to {evidence.word_interval(ends[1])}, a "
+        f"perplexity of {largest:.2f} a token.",
+        f"The difference is {evidence.word_interval(change)}: "
+        + {-1: "more text helps.", 1: "more text harms.", 0: "too uncertain to say that it helps."}[
+            sign_beyond(change, 0.0)
+        ],
+    ]
+    best, difference = _against(curve, baselines)
+    if best is not None:
+        word = {-1: "below", 1: "above", 0: "not to be told from"}[sign_beyond(difference, 0.0)]
+        said.append(
+            f"The best baseline, {best['cell']} on {count(best['train_tokens'])} tokens, needs {best['bits']:.3f}: the "
+            f"model is {word} it ({evidence.word_interval(difference)})."
+        )
+    if fitted is None:
+        return [*said, f"No curve is fitted: that takes {MIN_SIZES} sizes."]
+    law = fitted.law
+    said.append(
+        f"Fitted, L(D) = {law.floor:.3f} + {law.factor:.3f} (D / {count(round(law.unit))})^−{law.exponent:.3f}: the "
+        f"floor is {evidence.word_interval(fitted.floor)} bits per character, the exponent "
+        f"{evidence.word_interval(fitted.exponent)} (bootstrap over seeds)."
+    )
+    if not _floor_is_known(fitted):
+        said.append("That leaves the floor open: these sizes alone do not decide how low it can go.")
+    beyond = fitted.predict(_PROMISE * sizes[-1])
+    said.append(f"{_PROMISE} times the text would give {evidence.word_interval(beyond)}, if the form holds.")
+    return [*said, *_trust(losses)]
+
+
+def _trust(losses: dict[float, list[float]]) -> list[str]:
+    """Say what the fit was worth where it can be checked: at the largest size, predicted from the others."""
+    checked = held_out_error(losses)
+    if checked is None:
+        return []
+    error, factor = checked
+    gain = float(np.mean(losses[min(losses)]) - np.mean(losses[max(losses)]))
+    share = abs(error) / abs(gain) if gain else math.inf
+    trust = (
+        "about that far it may be trusted" if share < 0.1 else "so beyond the sizes measured it is not to be trusted"
+    )
+    return [
+        f"Fitted without the largest text and asked for it, {factor:.1f} times away, it is {abs(error):.3f} bits "
+        f"too {'low' if error > 0 else 'high'}, {share:.0%} of the whole gain: {trust}."
+    ]
+
+
+def _missing(curve: pd.DataFrame, baselines: pd.DataFrame, losses: dict[float, list[float]]) -> list[str]:
+    missing = []
+    if len(losses) < MIN_SIZES:
+        missing.append(f"missing: {MIN_SIZES} sizes or more (--train-tokens 10k,30k,100k,all).")
+    if curve["seed"].nunique() < 2:
+        missing.append("missing: more than one seed (--seeds 3): one gives no interval.")
+    if baselines.empty:
+        missing.append(f"missing: baselines of the same text ({enumerate_names(BASELINES)}).")
+    return missing
+
+
+def _draw(table: pd.DataFrame, fitted: FittedCurve | None, largest: float) -> charts.Drawn:
+    points = [
+        (row["model"], row["train_tokens"], row["bits_per_char"], row["bits_low"], row["bits_high"])
+        for row in records(table)
+    ]
+    caption = (
+        f"Bits per character of held-out text by training tokens (n = {int(table['n'].sum())} trials); bars are 95 % "
+    )
+    caption += "t intervals over seeds."
+    if fitted is not None:
+        for size in np.geomspace(float(table["train_tokens"].min()), _PROMISE * largest, 12):
+            predicted = fitted.predict(float(size))
+            points.append(("fitted", float(size), predicted.estimate, predicted.low, predicted.high))
+        caption += (
+            f" The fit's bars are bootstrap intervals; beyond {count(largest)} tokens it is a promise, not a figure."
+        )
+    return charts.draw(
+        charts.point_frame(points),
+        name="exercise-deep-rnn-3",
+        title="Perplexity against training text",
+        x=charts.Axis(title="training tokens", log=True),
+        y=charts.Axis(title="Bits per character"),
+        caption=caption,
+    )

@@ -1,0 +1,239 @@
+"""Several authors in one model: who gains, who loses, and what their distance has to do with it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from harness.exercises import authors, charts, evidence
+from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
+from harness.registry import Registry
+from harness.report.answers import Answer
+from harness.report.frames import Run, records
+from harness.report.wording import enumerate_names
+from harness.run import TextSelection
+from harness.statistics import Interval, holm, mean_interval, paired_difference, sign_beyond
+
+exercise_id = "deep-rnn-4"
+question = "Should texts of different authors train one model? Why would that be good, and what could go wrong?"
+
+_NEEDED = {"trial_id", "trained_on", "evaluated_on", "bits_per_char", "seed", "cell"}
+_KEYS = (
+    "seed", "cell", "backend", "implementation", "corpus", "text", "tokens", "num_layers", "num_hiddens", "num_steps",
+    "batch_size", "partition", "optimizer", "learning_rate", "grad_clip", "dropout", "num_epochs",
+)  # fmt: skip
+SAME_BUDGET = 0.02
+"""How far apart two training budgets may be, as a share, and still count as equal."""
+
+
+def needs(budget: Budget, registry: Registry) -> Sequence[Need]:  # noqa: ARG001
+    """Return a model of each author alone and one of all together, on as many tokens each."""
+    if "authors" not in {field.name for field in fields(TextSelection)}:
+        return []
+    chosen = selection(budget, "lstm", "numpy", seeds=budget.seeds)
+    return [Need(selection=chosen, texts=texts(budget, authors=("each", "all"), mix="equal"))]
+
+
+def answer(run: Run) -> Answer:
+    """Hold every author's held-out text against the model of that author alone."""
+    transfer = _transfer(run)
+    matched = _against_own(transfer)
+    if matched.empty or matched["evaluated_on"].nunique() < 2:
+        return unanswered(
+            "missing: models of each of several authors alone and of all together, evaluated on each author "
+            "(--authors each,all)."
+        )
+    table = pd.DataFrame(
+        [_gain(key, part) for key, part in matched.groupby(["trained_on", "evaluated_on"], sort=False)]
+    )
+    table["distance_bits"] = [
+        _distance(run, *pair) for pair in zip(table["trained_on"], table["evaluated_on"], strict=True)
+    ]
+    combined = table[table["kind"] == "combined"].copy()
+    combined["p_holm"] = holm(combined["p"])
+    table["p_holm"] = combined["p_holm"].reindex(table.index)
+    drawn = _draw(table)
+    return Answer(
+        answer=" ".join(_sentences(transfer, table, combined)),
+        verdict=_verdict(combined),
+        evidence=table,
+        figure=drawn.figure,
+        datasets=drawn.datasets,
+        missing=tuple(_missing(transfer, table, combined)),
+    )
+
+
+def _transfer(run: Run) -> pd.DataFrame:
+    """Return the finished models' figures on each author's held-out text; nothing where the run has no such table."""
+    transfer = getattr(run, "transfer", None)
+    if not isinstance(transfer, pd.DataFrame) or not set(transfer.columns) >= _NEEDED:
+        return pd.DataFrame(columns=[*_NEEDED])
+    usable = evidence.cells(evidence.finished(run))["trial_id"]
+    known = transfer[transfer["trial_id"].isin(set(usable))]
+    return known[np.isfinite(known["bits_per_char"].astype(float))]
+
+
+def _kind(trained_on: str, evaluated_on: str) -> str:
+    if trained_on == evaluated_on:
+        return "own"
+    together = trained_on.split("+")
+    return "combined" if trained_on == "all" or (len(together) > 1 and evaluated_on in together) else "foreign"
+
+
+def _against_own(transfer: pd.DataFrame) -> pd.DataFrame:
+    """Return each figure beside that of the evaluated author's own model, of one seed and one budget."""
+    if transfer.empty:
+        return transfer
+    kinds = [_kind(*pair) for pair in zip(transfer["trained_on"], transfer["evaluated_on"], strict=True)]
+    known = transfer.assign(kind=kinds)
+    keys = [name for name in _KEYS if name in known.columns]
+    own = known[known["kind"] == "own"]
+    both = known.merge(own[[*keys, "evaluated_on", "bits_per_char", *_budget(known)]], on=[*keys, "evaluated_on"],
+                       suffixes=("", "_own"))  # fmt: skip
+    if _budget(known):
+        apart = (both["train_tokens"] / both["train_tokens_own"]).astype(float) - 1
+        both = both[apart.abs() <= SAME_BUDGET]
+    return both
+
+
+def _budget(frame: pd.DataFrame) -> list[str]:
+    return ["train_tokens"] if "train_tokens" in frame.columns else []
+
+
+def _gain(key: tuple[str, str], part: pd.DataFrame) -> dict[str, Any]:
+    difference = paired_difference(part["bits_per_char_own"], part["bits_per_char"])
+    bits = mean_interval(part["bits_per_char"].astype(float))
+    return {
+        "trained_on": key[0],
+        "evaluated_on": key[1],
+        "kind": part["kind"].iloc[0],
+        "bits_per_char": bits.estimate,
+        "bits_low": bits.low,
+        "bits_high": bits.high,
+        "gain": difference.interval.estimate,
+        "gain_low": difference.interval.low,
+        "gain_high": difference.interval.high,
+        "p": difference.p_value,
+        "n": difference.num_pairs,
+    }
+
+
+def _distance(run: Run, one: str, other: str) -> float:
+    """Return the distance between two authors' trigrams, where it was measured."""
+    mine = set(run.trials.loc[run.trials["authors"] == one, "trial_id"])
+    rows = run.probes[(run.probes["probe"] == authors.PROBE) & (run.probes["quantity"] == other)]
+    found = rows[rows["trial_id"].isin(mine)]
+    return float(found["value"].mean()) if len(found) else math.nan
+
+
+def _interval(row: dict[str, Any]) -> Interval:
+    return Interval(row["gain"], row["gain_low"], row["gain_high"])
+
+
+def _by_sign(combined: pd.DataFrame) -> dict[int, list[str]]:
+    """Return the authors by whether combining helps them, 1, harms them, −1, or is not decided."""
+    found: dict[int, list[str]] = {1: [], -1: [], 0: []}
+    for row in records(combined):
+        found[sign_beyond(_interval(row), 0.0)].append(row["evaluated_on"])
+    return found
+
+
+def _verdict(combined: pd.DataFrame) -> str:
+    if combined.empty:
+        return UNDECIDED
+    signs = _by_sign(combined)
+    if not signs[1] and not signs[-1]:
+        return UNDECIDED
+    if len(signs[1]) == len(combined):
+        return "combining helps every author"
+    if len(signs[-1]) == len(combined):
+        return "combining harms every author"
+    words = {1: "helps", -1: "harms", 0: "is not decided for"}
+    return (
+        f"combining {enumerate_names([f'{words[s]} {enumerate_names(found)}' for s, found in signs.items() if found])}"
+    )
+
+
+def _sentences(transfer: pd.DataFrame, table: pd.DataFrame, combined: pd.DataFrame) -> list[str]:
+    said = [
+        f"Models of each author alone and of several together, equally many training tokens each "
+        f"({evidence.count_seeds(transfer)}), were asked for every author's held-out text."
+    ]
+    for row in records(combined):
+        word = {1: "gains", -1: "loses", 0: "neither gains nor loses beyond chance"}[sign_beyond(_interval(row), 0.0)]
+        said.append(
+            f"{row['evaluated_on']} {word}: the own model's bits per character minus the combined one's "
+            f"({row['trained_on']}) are {evidence.word_interval(_interval(row))}."
+        )
+    foreign = table[table["kind"] == "foreign"]
+    if len(foreign):
+        cost = -foreign["gain"]
+        said.append(f"A model of another author costs {cost.min():.3f} to {cost.max():.3f} bits per character.")
+    said += _distances(table, foreign)
+    signs = _by_sign(combined)
+    if signs[-1]:
+        said.append(
+            "At an equal budget each author's own text is what combining takes away: that is what can go wrong, and it "
+            f"did for {enumerate_names(signs[-1])}."
+        )
+    if signs[1]:
+        said.append(f"What the authors share outweighs that for {enumerate_names(signs[1])}.")
+    if len(combined) and not signs[1] and not signs[-1]:
+        said.append("So these figures do not decide whether to combine.")
+    return said
+
+
+def _distances(table: pd.DataFrame, foreign: pd.DataFrame) -> list[str]:
+    """Say how far apart the authors' trigrams are, and whether that goes with what a foreign model costs."""
+    known = foreign.dropna(subset=["distance_bits"])
+    if known.empty:
+        return []
+    same = table[(table["kind"] == "own")]["distance_bits"].dropna()
+    said = f"The Jensen-Shannon divergence of their trigrams is {known['distance_bits'].min():.3f} to "
+    said += f"{known['distance_bits'].max():.3f} bits between authors"
+    said += f" and {same.mean():.3f} between two halves of one author's text" if len(same) else ""
+    if len(known) < 4 or known["distance_bits"].nunique() < 3:
+        return [f"{said}; too few pairs to hold it against the cost."]
+    found = stats.spearmanr(known["distance_bits"], -known["gain"])
+    word = "goes with" if found.pvalue < 0.05 else "is not shown to go with"
+    direction = "a higher" if found.statistic > 0 else "a lower"
+    return [f"{said}; a larger distance {word} {direction} cost (ρ = {found.statistic:.2f}, p = {found.pvalue:.2g}, "
+            f"n = {len(known)} pairs)."]  # fmt: skip
+
+
+def _missing(transfer: pd.DataFrame, table: pd.DataFrame, combined: pd.DataFrame) -> list[str]:
+    missing = []
+    if combined.empty:
+        missing.append("missing: a model of all authors together with as many tokens (--authors each,all --mix equal).")
+    if transfer["seed"].nunique() < 2:
+        missing.append("missing: more than one seed (--seeds 3): one gives no interval.")
+    if table["distance_bits"].isna().all():
+        missing.append("missing: the distances between the authors' n-grams ('harness exercises deep-rnn-4').")
+    return missing
+
+
+def _draw(table: pd.DataFrame) -> charts.Drawn:
+    points = [
+        (
+            f"trained on {row['trained_on']}",
+            row["evaluated_on"],
+            row["bits_per_char"],
+            row["bits_low"],
+            row["bits_high"],
+        )
+        for row in records(table)
+    ]
+    return charts.draw(
+        charts.point_frame(points),
+        name="exercise-deep-rnn-4",
+        title="Own author, other authors, all together",
+        x=charts.Axis(title="evaluated on", nominal=True),
+        y=charts.Axis(title="Bits per character of held-out text"),
+        caption=f"Each author's held-out text under every model (n = {int(table['n'].sum())} figures); bars are 95 % t "
+        "intervals over seeds, where there are several.",
+        lines=False,
+    )

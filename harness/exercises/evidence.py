@@ -1,0 +1,71 @@
+"""Finds in a run's tables what exercises compare: finished trials, pairs, speeds, intervals and their words."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from harness.report.comparison import is_baseline
+from harness.report.frames import SETTINGS, Run
+from harness.statistics import Interval, median_interval
+
+
+def finished(run: Run) -> pd.DataFrame:
+    """Return the trials that are done with finite figures, baselines among them; what is suspect or uncertified not."""
+    trials = run.trials
+    done = (trials["status"] == "ok") & np.isfinite(trials["valid_perplexity"].astype(float))
+    done &= ~trials["leakage_suspected"].fillna(False).astype(bool)
+    done &= trials["parity_certified"].fillna(True).astype(bool)
+    return trials[done]
+
+
+def cells(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trained models among trials."""
+    return trials[~is_baseline(trials)]
+
+
+def settings_without(*names: str) -> list[str]:
+    """Return what two trials must share that may differ in these columns and their seed."""
+    return [name for name in SETTINGS if name not in names]
+
+
+def pairs(trials: pd.DataFrame, column: str, first: str, second: str, free: Sequence[str] = ()) -> pd.DataFrame:
+    """Return the trials that differ in one column alone, side by side: columns end in ``_first`` and ``_second``.
+
+    They share seed and settings, but for the columns ``free``.
+    """
+    keys = [*settings_without(column, *free), "seed"]
+    parts = [trials[trials[column] == value].drop_duplicates([*keys, *free]) for value in (first, second)]
+    return parts[0].merge(parts[1], on=keys, suffixes=("_first", "_second"))
+
+
+def speed_ratio(run: Run, first: str, second: str) -> Interval:
+    """Return how many times as fast the first trial is as the second, from blocks timed in the same rounds.
+
+    Each round times both within seconds of each other, so the median of the rounds' ratios has an interval that a
+    change of the machine's speed between rounds does not widen. NaN where they were not timed together.
+    """
+    timed_by = run.trials.set_index("trial_id")["timed_by"]
+    names = [str(timed_by.get(trial_id) or "") for trial_id in (first, second)]
+    alone = run.timings[(run.timings["phase"] == "timing") & run.timings["tokens_per_s"].notna()]
+    rates = [alone[alone["trial_id"] == name].set_index("round")["tokens_per_s"] for name in names]
+    ratios = (rates[0] / rates[1]).dropna()
+    ratios = ratios[np.isfinite(ratios)]
+    return median_interval(ratios.to_numpy())
+
+
+def word_interval(interval: Interval, digits: int = 3, unit: str = "") -> str:
+    """Word an estimate with its interval, or say that there is none."""
+    if not math.isfinite(interval.estimate):
+        return "not known"
+    estimate = f"{interval.estimate:.{digits}f}{unit}"
+    if not (math.isfinite(interval.low) and math.isfinite(interval.high)):
+        return f"{estimate} (no interval: too few observations)"
+    return f"{estimate} (95 % interval {interval.low:.{digits}f} to {interval.high:.{digits}f})"
+
+
+def count_seeds(trials: pd.DataFrame) -> str:
+    """Word how many seeds stand behind trials: one gives no interval, and that is said."""
+    number = int(trials["seed"].nunique())
+    return "one seed, which gives no interval" if number == 1 else f"{number} seeds"

@@ -1,0 +1,107 @@
+"""The output's dimension: the number of different tokens, on every text and tokenisation."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from harness.exercises import evidence
+from harness.exercises.exercise import Budget, Need, selection, texts, unanswered
+from harness.registry import Registry
+from harness.report import wording
+from harness.report.answers import Answer
+from harness.report.frames import Run, records
+from harness.report.wording import enumerate_names
+from harness.worker.checkpoints import shapes_in
+
+exercise_id = "rnn-1"
+question = "An RNN is to predict the next character of a text: what dimension must its output have?"
+
+_WORD_EPOCHS = 1
+
+
+def needs(budget: Budget, registry: Registry) -> Sequence[Need]:  # noqa: ARG001
+    """Return one small model of each tokenisation: letters, characters as they stand, and words."""
+    small = selection(budget, "rnn", "numpy", epochs=_WORD_EPOCHS, seeds=budget.seeds[:1])
+    sizes = (budget.small_tokens,)
+    return [
+        Need(selection=small, texts=texts(budget, train_tokens=sizes, text=text, tokens=tokens))
+        for text, tokens in (("d2l", "char"), ("raw", "char"), ("d2l", "word"))
+    ]
+
+
+def answer(run: Run) -> Answer:
+    """Hold the output layers of the checkpoints against the vocabularies."""
+    trials = evidence.cells(run.trials[run.trials["status"] == "ok"])
+    keys = ["corpus", "authors", "text", "tokens", "vocab_size"]
+    table = pd.DataFrame(
+        [_check(run.folder, dict(zip(keys, key, strict=True)), part) for key, part in _groups(trials, keys)]
+    )
+    if table.empty:
+        return unanswered("missing: a finished trial of any cell.")
+    checked = table[table["models_checked"] > 0]
+    wrong = checked[checked["models_that_agree"] < checked["models_checked"]]
+    return Answer(
+        answer=_paragraph(table, checked, wrong),
+        verdict=_verdict(checked, wrong),
+        evidence=table,
+        missing=tuple(_missing(table, checked)),
+    )
+
+
+def _groups(trials: pd.DataFrame, keys: list[str]) -> list[tuple[tuple[object, ...], pd.DataFrame]]:
+    return [(key, part) for key, part in trials.dropna(subset=["vocab_size"]).groupby(keys, sort=False)]
+
+
+def _check(folder: Path, text: dict[str, object], trials: pd.DataFrame) -> dict[str, object]:
+    found = [shape for shape in (_output_shape(folder, name) for name in trials["trial_id"]) if shape is not None]
+    vocab_size = int(text["vocab_size"])  # type: ignore[call-overload]
+    return {
+        **text,
+        "vocab_size": vocab_size,
+        "output_dimensions": enumerate_names(sorted({str(rows) for rows in found})),
+        "models_checked": len(found),
+        "models_that_agree": sum(rows == vocab_size for rows in found),
+        "models": len(trials),
+    }
+
+
+def _output_shape(folder: Path, trial_id: str) -> int | None:
+    """Return the rows of a trained output layer, where there is a checkpoint that can be read."""
+    shape = shapes_in(folder / "checkpoints" / f"{trial_id}.safetensors").get("output.W")
+    return shape[0] if shape else None
+
+
+def _verdict(checked: pd.DataFrame, wrong: pd.DataFrame) -> str:
+    if checked.empty:
+        return "as many as the vocabulary has tokens; not checked on a model"
+    return "not the vocabulary's size in every model" if len(wrong) else "as many as the vocabulary has tokens"
+
+
+def _paragraph(table: pd.DataFrame, checked: pd.DataFrame, wrong: pd.DataFrame) -> str:
+    sizes = [
+        f"{row['vocab_size']} for {row['corpus']} ({row['authors']}) as {row['text']} {row['tokens']}s"
+        for row in records(table)
+    ]
+    said = [
+        "The output is one score for each token that may come next, so its dimension is the size of the vocabulary, "
+        f"'<unk>' included: {enumerate_names(sizes, 8)}."
+    ]
+    if len(wrong):
+        off = [f"{row['output_dimensions']} where the vocabulary has {row['vocab_size']}" for row in records(wrong)]
+        said.append(f"But trained models have output layers of {enumerate_names(off, 4)}.")
+    elif len(checked):
+        said.append(
+            f"The output layers of {wording.plural(int(checked['models_checked'].sum()), 'trained model')} whose "
+            "checkpoints are here have that many rows, whatever the number of hidden units, steps or layers."
+        )
+    return " ".join(said)
+
+
+def _missing(table: pd.DataFrame, checked: pd.DataFrame) -> list[str]:
+    missing = []
+    if len(checked) < len(table):
+        missing.append("missing: checkpoints of some models; their output was not looked at.")
+    if table["tokens"].nunique() < 2:
+        missing.append("missing: a second tokenisation (--tokens word).")
+    return missing

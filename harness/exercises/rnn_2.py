@@ -1,0 +1,148 @@
+"""Why a recurrent network can condition on all earlier tokens: what a token far back still changes."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from harness.exercises import charts, probed
+from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
+from harness.registry import Registry
+from harness.report.answers import Answer
+from harness.report.frames import Run, records
+from harness.report.wording import enumerate_names
+
+exercise_id = "rnn-2"
+question = (
+    "Why can an RNN express the probability of a token given all tokens before it, and how far back does it look?"
+)
+
+WINDOWED = ("mlp",)
+"""Cells whose predictions see a fixed window; so do all n-gram models."""
+FAINT = 0.01
+"""Share of the newest token's influence below which an older one's counts as faint."""
+
+RESOLVED = 1e-28
+"""Nats: a divergence below may be the rounding of float64 log probabilities."""
+
+
+def needs(budget: Budget, registry: Registry) -> Sequence[Need]:  # noqa: ARG001
+    """Return one model of each kind on the shared text, its influence probed."""
+    one_seed = budget.seeds[:1]
+    recurrent = selection(budget, "rnn", "gru", "lstm", "numpy", seeds=one_seed)
+    # No backend has a layer of its own for the window's network: from scratch it is slow, so it reads less.
+    windowed = selection(budget, "mlp", "numpy", seeds=one_seed, epochs=2)
+    probes = ("influence",)
+    return [
+        Need(selection=recurrent, texts=texts(budget), probes=probes),
+        Need(selection=windowed, texts=texts(budget, train_tokens=(budget.small_tokens,)), probes=probes),
+        Need(selection=selection(budget, "ngram-3", "ngram-5"), texts=texts(budget), probes=probes),
+    ]
+
+
+def answer(run: Run) -> Answer:
+    """Read off how the divergence falls with the distance, and where it is nothing at all."""
+    curves = probed.curves(run, ["kl"])
+    if curves.empty:
+        return unanswered("missing: models probed for the influence of earlier tokens ('harness exercises rnn-2').")
+    table = pd.DataFrame([_summary(part) for _, part in curves.groupby("trial_id", sort=False)])
+    drawn = _draw(curves)
+    return Answer(
+        answer=_paragraph(table, curves),
+        verdict=_verdict(table),
+        evidence=table,
+        figure=drawn.figure,
+        datasets=drawn.datasets,
+        missing=tuple(_missing(table)),
+    )
+
+
+def _summary(curve: pd.DataFrame) -> dict[str, object]:
+    curve = curve.sort_values("at")
+    first = curve.iloc[0]
+    positive = curve[curve["value"] > 0]
+    # Zero at every distance from here on.
+    last = float(positive["at"].max()) if len(positive) else -1.0
+    zero_from = float(curve.loc[curve["at"] > last, "at"].min())
+    resolved = curve[curve["value"] > RESOLVED]
+    strong = curve[curve["value"] >= FAINT * probed.at(curve, 0)]
+    return {
+        "model": first["model"],
+        "seen_by": "window" if first["is_baseline"] or first["cell"] in WINDOWED else "state",
+        "newest_token_kl": probed.at(curve, 0),
+        "kl_8_back": probed.at(curve, 8),
+        "kl_48_back": probed.at(curve, 48),
+        "furthest_probed": float(curve["at"].max()),
+        "exactly_zero_from": zero_from,
+        "resolved_up_to": float(resolved["at"].max()) if len(resolved) else float("nan"),
+        "furthest_above_1_percent": float(strong["at"].max()) if len(strong) else float("nan"),
+        "n": int(first["n"]),
+    }
+
+
+def _verdict(table: pd.DataFrame) -> str:
+    recurrent, windowed = (table[table["seen_by"] == kind] for kind in ("state", "window"))
+    if recurrent.empty:
+        return f"{UNDECIDED}: no recurrent model was probed"
+    reaching = recurrent["resolved_up_to"] >= recurrent["furthest_probed"]
+    if reaching.all():
+        state = "a state carries every token probed"
+    elif reaching.any():
+        state = "some states carry every token probed, some do not"
+    else:
+        state = "no state carries every token probed"
+    if windowed.empty:
+        return f"{state}; no window beside it"
+    ending = windowed["exactly_zero_from"].notna()
+    return f"{state}; {'a window nothing beyond its end' if ending.all() else 'a window did not end'}"
+
+
+def _paragraph(table: pd.DataFrame, curves: pd.DataFrame) -> str:
+    recurrent, windowed = (table[table["seen_by"] == kind] for kind in ("state", "window"))
+    said = [
+        "The prediction depends on the text through the state alone, and each state is computed from the one before, "
+        f"so nothing limits how far back it may look. Measured: one token is changed k steps back (n = "
+        f"{int(curves['n'].min())} contexts of held-out text), and the divergence of the prediction is taken."
+    ]
+    for row in records(recurrent):
+        reach = f"told from nothing at all as far as was probed ({row['furthest_probed']:g} steps)"
+        if not pd.isna(row["exactly_zero_from"]):
+            reach = f"exactly zero from {row['exactly_zero_from']:g} steps on"
+        elif not row["resolved_up_to"] >= row["furthest_probed"]:
+            reach = f"not to be told from float64's rounding beyond {row['resolved_up_to']:g} steps"
+        said.append(
+            f"{row['model']}: {row['newest_token_kl']:.2g} nats for the newest token; above 1 % of that up to "
+            f"{row['furthest_above_1_percent']:g} steps back; {reach} ({row['kl_48_back']:.1g} nats 48 back)."
+        )
+    ends = [f"{row['model']} from {row['exactly_zero_from']:g} steps" for row in records(windowed)]
+    ending = windowed["exactly_zero_from"].notna()
+    if len(windowed) and ending.all():
+        said.append(f"Models with a fixed window are exactly zero beyond it: {enumerate_names(ends, 8)}.")
+    elif len(windowed):
+        odd = enumerate_names(windowed.loc[~ending, "model"])
+        said.append(f"But {odd}, which should see a fixed window, still depends on the furthest token probed.")
+    if len(recurrent) and (recurrent["resolved_up_to"] >= recurrent["furthest_probed"]).all():
+        said.append("That a state can carry a token does not mean it does much with it: most of the influence is near.")
+    return " ".join(said)
+
+
+def _missing(table: pd.DataFrame) -> list[str]:
+    kinds = set(table["seen_by"])
+    missing = []
+    if "window" not in kinds:
+        missing.append("missing: models with a fixed window beside it (mlp, ngram).")
+    if "state" not in kinds:
+        missing.append("missing: a recurrent model (rnn, gru, lstm).")
+    return missing
+
+
+def _draw(curves: pd.DataFrame) -> charts.Drawn:
+    points = curves.rename(columns={"model": "series", "at": "x", "value": "y"})
+    return charts.draw(
+        points[["series", "x", "y", "low", "high"]].sort_values(["series", "x"], kind="stable"),
+        name="exercise-rnn-2",
+        title="Influence of earlier tokens",
+        x=charts.Axis(title="tokens back"),
+        y=charts.Axis(title="Divergence of the prediction, nats", log=True),
+        caption=f"KL divergence of the prediction when the token k back is another (n = {int(curves['n'].min())} "
+        "contexts a point); bars are 95 % t intervals over contexts. Where a line ends, it is exactly zero.",
+    )

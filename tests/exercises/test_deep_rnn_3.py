@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+from invented_answers import ask, finish
+from invented_runs import trial
+
+from harness.worker.trial import BASELINE, NO_BACKEND
+
+SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
+NOISE = (0.01, -0.015, 0.005)
+
+
+def grid(seeds=(0, 1, 2), sizes=SIZES):
+    return [trial("lstm", train_tokens=size, seed=seed, corpus_digest=str(size)) for size in sizes for seed in seeds]
+
+
+def baseline(size=1_000_000):
+    return trial("ngram-5", 0, train_tokens=size, backend=NO_BACKEND, implementation=BASELINE, corpus_digest=str(size))
+
+
+def curve(bits_of, baseline_bits=None, trials=None):
+    def record(ledger):
+        for each in trials or grid():
+            bits = bits_of(each.train_tokens) + NOISE[each.seed]
+            finish(ledger, each, (2 ** (bits + 0.3), 2**bits, 2 ** (bits + 0.1)), valid_bits_per_char=bits + 0.1)
+        if baseline_bits is not None:
+            finish(ledger, baseline(), (2**baseline_bits,), valid_bits_per_char=baseline_bits)
+
+    return record
+
+
+def law(size):
+    return 1.9 + 1.1 * (size / 1e5) ** -0.4
+
+
+@pytest.mark.parametrize(
+    ("bits_of", "baseline_bits", "verdict"),
+    [
+        (
+            law,
+            3.0,
+            "more text helps: 5.06 on the largest text; below the best baseline; floor about 1.90 bits per character",
+        ),
+        (
+            lambda size: 5 - law(size),
+            1.0,
+            "more text harms: 6.33 on the largest text; above the best baseline; floor not decided",
+        ),
+        (lambda _: 2.0, 2.0, "whether more text helps is not decided: 4.00 on the largest text; not to be told from"),
+    ],
+    ids=["helps", "harms", "nothing"],
+)
+def test_the_verdict_follows_the_numbers(tmp_path, bits_of, baseline_bits, verdict):
+    answer = ask("deep-rnn-3", tmp_path / "run", [*grid(), baseline()], curve(bits_of, baseline_bits))
+    assert answer.verdict.startswith(verdict)
+    assert answer.figure is not None
+
+
+def test_the_best_epoch_counts_and_the_fit_finds_the_law(tmp_path):
+    answer = ask("deep-rnn-3", tmp_path / "run", grid(), curve(law))
+    table = answer.evidence.set_index(["model", "train_tokens"])
+    assert table.loc[("lstm\u00a0· 1 layer", 1e6), "bits_per_char"] == pytest.approx(law(1e6), abs=1e-6)
+    floor = answer.evidence[answer.evidence["model"] == "fitted floor"].iloc[0]
+    assert floor["bits_low"] < 1.9 < floor["bits_high"]
+    assert "about that far it may be trusted" in answer.answer
+    assert any("missing: baselines" in sentence for sentence in answer.missing)
+
+
+def test_a_curve_that_breaks_off_is_not_to_be_trusted(tmp_path):
+    answer = ask("deep-rnn-3", tmp_path / "run", grid(), curve(lambda size: law(size) + 0.5 * (size == SIZES[-1])))
+    assert "bits too low" in answer.answer
+    assert "it is not to be trusted" in answer.answer
+
+
+def test_one_seed_has_no_interval_and_decides_nothing(tmp_path):
+    trials = grid(seeds=(0,))
+    answer = ask("deep-rnn-3", tmp_path / "run", trials, curve(law, trials=trials))
+    assert answer.verdict.startswith("whether more text helps is not decided")
+    assert answer.verdict.endswith("floor not decided")
+    assert np.isnan(answer.evidence["bits_low"]).all()
+    assert "one seed, which gives no interval" in answer.answer
+
+
+def test_two_sizes_are_told_but_not_fitted(tmp_path):
+    trials = grid(sizes=SIZES[:2])
+    answer = ask("deep-rnn-3", tmp_path / "run", trials, curve(law, trials=trials))
+    assert "No curve is fitted: that takes 4 sizes." in answer.answer
+
+
+def test_one_size_answers_nothing(tmp_path):
+    trials = grid(sizes=SIZES[:1])
+    assert not ask("deep-rnn-3", tmp_path / "run", trials, curve(law, trials=trials)).answered

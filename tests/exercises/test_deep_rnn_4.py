@@ -1,0 +1,89 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from invented_answers import finish
+from invented_runs import make_folder, trial
+
+from harness.exercises import EXERCISES, authors
+from harness.report import read_run
+from harness.report.frames import records
+
+AUTHORS = ("anne", "emily")
+NOISE = (0.004, -0.006, 0.002)
+
+
+def ask(folder, gains, seeds=(0, 1, 2), *, with_transfer=True, distances=True):
+    """Answer a run in which combining gains each author so many bits."""
+    trials = [trial("lstm", authors=who, seed=seed, corpus_digest=who) for who in (*AUTHORS, "all") for seed in seeds]
+
+    def record(ledger):
+        for each in trials:
+            finish(ledger, each, (9.0, 8.0))
+        for each in trials[:: len(seeds)] if distances else ():
+            rows = [(other, 3.0, 0.05 if other == each.authors else 0.2, np.nan, 100) for other in AUTHORS]
+            ledger.probed(each.trial_id, authors.PROBE, rows)
+
+    run = read_run(make_folder(folder, trials, record))
+    rows = []
+    for row in records(run.trials):
+        for author in AUTHORS:
+            bits = 2.0 + NOISE[row["seed"]] * (1 + (row["authors"] == "all"))
+            bits -= gains[author] if row["authors"] == "all" else 0.0
+            bits += 0.3 if row["authors"] not in (author, "all") else 0.0
+            rows.append({**row, "trained_on": row["authors"], "evaluated_on": author, "bits_per_char": bits})
+    if not with_transfer:
+        return EXERCISES["deep-rnn-4"].answer(run)
+    if "transfer" in {field.name for field in dataclasses.fields(run)}:
+        return EXERCISES["deep-rnn-4"].answer(dataclasses.replace(run, transfer=pd.DataFrame(rows)))
+    object.__setattr__(run, "transfer", pd.DataFrame(rows))
+    return EXERCISES["deep-rnn-4"].answer(run)
+
+
+@pytest.mark.parametrize(
+    ("anne", "emily", "verdict"),
+    [
+        (0.1, 0.2, "combining helps every author"),
+        (-0.1, -0.2, "combining harms every author"),
+        (0.1, -0.1, "combining helps anne and harms emily"),
+        (0.1, 0.0, "combining helps anne and is not decided for emily"),
+        (0.0, 0.0, "not decided"),
+    ],
+)
+def test_the_verdict_follows_the_numbers(tmp_path, anne, emily, verdict):
+    answer = ask(tmp_path / "run", {"anne": anne, "emily": emily})
+    assert answer.verdict == verdict
+    assert answer.figure is not None
+
+
+def test_the_gain_is_paired_over_seeds_and_the_matrix_is_whole(tmp_path):
+    table = ask(tmp_path / "run", {"anne": 0.1, "emily": -0.1}).evidence.set_index(["trained_on", "evaluated_on"])
+    assert len(table) == 6
+    assert table.loc[("all", "anne"), "gain"] == pytest.approx(0.1)
+    assert table.loc[("emily", "anne"), "gain"] == pytest.approx(-0.3)
+    assert table.loc[("anne", "anne"), "gain"] == 0
+    assert table.loc[("anne", "emily"), "distance_bits"] == pytest.approx(0.2)
+
+
+def test_one_seed_decides_nothing_and_says_so(tmp_path):
+    answer = ask(tmp_path / "run", {"anne": 0.1, "emily": 0.1}, seeds=(0,), distances=False)
+    assert answer.verdict == "not decided"
+    assert "one seed, which gives no interval" in answer.answer
+    assert any("n-grams" in sentence for sentence in answer.missing)
+
+
+def test_without_a_transfer_table_it_is_not_answered(tmp_path):
+    answer = ask(tmp_path / "run", {"anne": 0, "emily": 0}, with_transfer=False)
+    assert not answer.answered
+    assert "--authors each,all" in answer.missing[0]
+
+
+def test_the_divergence_of_trigrams_is_that_of_the_definition():
+    one, other = np.array([1, 1, 1, 2, 1], np.uint8), np.array([1, 1, 1, 1, 1], np.uint8)
+    # Trigrams 111, 112, 121 a third each, against 111 alone.
+    middle = (1 / 3 + 1) / 2
+    expected = 0.5 * (1 / 3 * np.log2(1 / 3 / middle) + 2 / 3 * np.log2(2)) + 0.5 * np.log2(1 / middle)
+    assert authors.jensen_shannon(one, other) == pytest.approx(expected)
+    assert authors.jensen_shannon(one, one) == 0
+    assert authors.jensen_shannon(one, other + 5) == 1

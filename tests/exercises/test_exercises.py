@@ -1,0 +1,88 @@
+"""What holds for every exercise: it answers or says what is missing, whatever the run is like."""
+
+import csv
+import json
+import math
+
+import pytest
+from invented_answers import finish, time
+from invented_runs import begin, epoch, make_folder, trial
+
+from harness import exercises
+from harness.errors import UsageError
+from harness.ledger import Ledger
+from harness.report import page as page_module
+
+IDS = list(exercises.EXERCISES)
+
+
+@pytest.fixture(autouse=True)
+def _without_vega(monkeypatch):
+    monkeypatch.setattr(page_module, "vega_script", lambda: "/* Vega */")
+
+
+def read_csv(folder):
+    exercises.write_report(folder)
+    with (folder / "exercises.csv").open(encoding="utf-8", newline="") as file:
+        return {row["exercise_id"]: row for row in csv.DictReader(file)}
+
+
+def test_exercises_csv_has_a_row_an_exercise_and_the_page_has_them_first(tmp_path):
+    trials = [trial(cell, seed=seed) for cell in ("gru", "lstm") for seed in (0, 1)]
+    folder = make_folder(
+        tmp_path / "run", trials, lambda ledger: [finish(ledger, t, (9, 8 + t.seed / 10)) for t in trials]
+    )
+    rows = read_csv(folder)
+    assert list(rows) == IDS
+    assert list(rows["deep-rnn-2"]) == ["exercise_id", "question", "answer", "verdict", "evidence", "missing"]
+    assert json.loads(rows["deep-rnn-2"]["evidence"])[0]["n"] == 2
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert 0 < page.index("Exercise deep-rnn-2: ") < page.index('<h3 id="text-1-ranking"')
+    assert 'href="exercises.csv"' in page
+    assert "exercise-deep-rnn-2-figure-1-1" in json.loads(page.split('id="drawings">')[1].split("<")[0])["specs"]
+
+
+def empty(ledger):
+    pass
+
+
+def all_failed(ledger):
+    for each in (trial("gru"), trial("lstm")):
+        ledger.ended(each.trial_id, "failed", "it broke")
+
+
+def not_finite(ledger):
+    for each, value in ((trial("gru"), math.nan), (trial("lstm"), math.inf)):
+        changes = {"train_loss": value, "valid_loss": value, "valid_accuracy": value, "grad_norm": value}
+        finish(ledger, each, (9.0, 8.0), **changes)
+        time(ledger, each, [1e-300] * 8)
+
+
+def half_done(ledger):
+    begin(ledger, trial("gru"), [epoch(1)])
+
+
+@pytest.mark.parametrize("record", [empty, all_failed, not_finite, half_done])
+@pytest.mark.parametrize("planned", [[], [trial("gru"), trial("lstm")]], ids=["no trials", "two trials"])
+def test_a_run_without_usable_figures_gets_no_invented_answer(tmp_path, record, planned):
+    folder = make_folder(tmp_path / "run", planned, record if planned else empty)
+    for row in read_csv(folder).values():
+        assert row["verdict"] == "not answered" or "not" in row["verdict"] or row["exercise_id"] == "rnn-1", row
+        assert row["missing"], row
+
+
+def test_a_ledger_older_than_the_probes_is_read(tmp_path):
+    folder = make_folder(tmp_path / "run", [trial()], lambda ledger: finish(ledger, trial(), (9, 8)))
+    with Ledger(folder / "run.sqlite") as ledger:
+        ledger._db.execute("DROP TABLE probes")
+    assert set(read_csv(folder)) == set(IDS)
+
+
+def test_an_unknown_exercise_is_corrected():
+    with pytest.raises(UsageError, match=r"There is no exercise 'deep-rnn2'. Did you mean 'deep-rnn-2'"):
+        exercises.find(["deep-rnn2"])
+
+
+def test_exercises_are_found_once_and_all_where_none_is_named():
+    assert [one.exercise_id for one in exercises.find(["rnn-1", "rnn-1"])] == ["rnn-1"]
+    assert [one.exercise_id for one in exercises.find([])] == IDS

@@ -1,0 +1,72 @@
+import math
+
+import pytest
+from invented_answers import ask, finish
+from invented_runs import trial
+
+TRIALS = [trial("rnn"), trial("lstm"), trial("rnn", grad_clip=0.0)]
+DISTANCES = (1, 2, 4, 8, 16, 32)
+
+
+def gradients(rates, wobble=0.0):
+    def record(ledger):
+        for each, rate in zip(TRIALS, rates, strict=True):
+            finish(ledger, each, (9.0, 8.0))
+            rows = [
+                (f"log_norm_{stage}", k, k * math.log(rate) + wobble * (-1) ** i, 0.1, 32)
+                for stage in ("init", "trained")
+                for i, k in enumerate(DISTANCES)
+            ]
+            ledger.probed(each.trial_id, "gradients", rows)
+            clipped = float(each.grad_clip > 0)
+            ledger.probed(each.trial_id, "clipping", [("clipped_trained", 0, clipped, 0.0, 8)])
+
+    return record
+
+
+@pytest.mark.parametrize(
+    ("rates", "wobble", "verdict"),
+    [
+        ((0.8, 0.95, 0.8), 0.01, "it vanishes in every model"),
+        ((1.3, 1.1, 1.2), 0.01, "it explodes in every model"),
+        (
+            (0.8, 1.1, 1.0),
+            0.01,
+            "it vanishes in 2, explodes in 2 and does neither beyond the fit's error in 2 of 6 measurements",
+        ),
+        ((1.0, 1.0, 1.0), 3.0, "not decided"),
+    ],
+)
+def test_the_verdict_follows_the_numbers(tmp_path, rates, wobble, verdict):
+    answer = ask("rnn-3", tmp_path / "run", TRIALS, gradients(rates, wobble))
+    assert answer.verdict == verdict
+
+
+def test_the_rate_is_fitted_with_its_interval_and_half_life(tmp_path):
+    answer = ask("rnn-3", tmp_path / "run", TRIALS, gradients((0.5, 0.9, 0.8)))
+    table = answer.evidence
+    assert table["factor_a_step"].tolist() == pytest.approx([0.5, 0.5, 0.9, 0.9, 0.8, 0.8])
+    assert table["halves_in_steps"].iloc[0] == pytest.approx(1)
+    assert "lasts longest in lstm" in answer.answer
+    assert "Of 1 pairs of trials that differ in clipping alone, 0 without it and 0 with it" in answer.answer
+    assert "Clipping cuts 100% to 100%" in answer.answer
+
+
+def test_too_few_distances_give_no_rate(tmp_path):
+    def record(ledger):
+        finish(ledger, TRIALS[0], (9.0, 8.0))
+        ledger.probed(TRIALS[0].trial_id, "gradients", [("log_norm_init", 1, -1.0, 0.1, 32)])
+
+    answer = ask("rnn-3", tmp_path / "run", TRIALS[:1], record)
+    assert answer.verdict == "not decided"
+    assert "the rate is not known: too few distances" in answer.answer
+
+
+def test_what_goes_without_clipping_is_held_against_the_same_with_it(tmp_path):
+    def record(ledger):
+        gradients((0.8, 0.9, 0.8))(ledger)
+        finish(ledger, TRIALS[2], (9.0, 1e6))
+
+    answer = ask("rnn-3", tmp_path / "run", TRIALS, record)
+    assert "1 without it and 0 with it ended worse than guessing blindly" in answer.answer
+    assert "perplexity 8 with clipping and 1e+06 without" in answer.answer
