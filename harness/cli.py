@@ -8,7 +8,12 @@ from typing import Any
 
 import click
 
-from harness import __version__, selections
+from harness import __version__, cli_experiments, selections
+from harness.cli_corpora import corpora
+from harness.cli_options import FOLDER as _FOLDER
+from harness.cli_options import Text as _Text
+from harness.cli_options import corpora_dir as _corpora_dir
+from harness.cli_options import plugins_dir as _plugins_dir
 from harness.errors import HarnessError, UsageError
 
 
@@ -30,21 +35,6 @@ class _Commands(click.Group):
             ctx.exit(130)
 
 
-class _Text(click.ParamType[Any]):
-    """An option read by a function of `harness.selections`."""
-
-    def __init__(self, name: str, read: Any, **bounds: Any) -> None:
-        self.name = name
-        self._read = read
-        self._bounds = bounds
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
-        if not isinstance(value, str):
-            return value
-        option = param.opts[-1] if isinstance(param, click.Option) else self.name
-        return self._read(value, option, **self._bounds)
-
-
 _COUNTS = _Text("counts", selections.counts)
 _BUDGETS = _Text("tokens", selections.token_budgets)
 _NAMES = _Text("names", selections.names)
@@ -52,16 +42,12 @@ _SEEDS = _Text("seeds", selections.seeds)
 _RATES = _Text("rates", selections.numbers, low=0.0, open_low=True)
 _CLIPS = _Text("norms", selections.numbers, low=0.0, open_low=False)
 _SHARES = _Text("shares", selections.numbers, low=0.0, high=1.0, open_low=False)
-_FOLDER = _Text("folder", selections.folder)
 _SECONDS = _Text("seconds", selections.number, low=0.0, open_low=True)
+_INIT = _Text("init", selections.init)
+_FACTOR = _Text("factor", selections.number, low=0.0, open_low=True)
+_SHARE = _Text("share", selections.number, low=0.0, high=1.0, open_low=True)
 _TEMPERATURE = _Text("number", selections.number, low=0.0, open_low=False)
 _OPTIMIZERS = ("sgd", "adam", "rmsprop")
-
-_plugins_dir = click.option(
-    "--plugins-dir",
-    type=_FOLDER,
-    help="Also load the single-file plugins in this folder.",
-)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -77,6 +63,8 @@ def main() -> None:
 
 
 @main.command()
+@cli_experiments.experiment_file
+@cli_experiments.preset
 @click.option(
     "--plugins",
     type=_NAMES,
@@ -107,11 +95,21 @@ def main() -> None:
 @click.option("--dropout", "dropouts", type=_SHARES, default="0", show_default=True, help="Between layers.")
 @click.option(
     "--partition",
-    type=click.Choice(["sequential", "random"]),
+    type=click.Choice(["sequential", "random", "windows"]),
     default="sequential",
     show_default=True,
-    help="Order of minibatches; sequential carries the state.",
+    help="Order of minibatches; sequential carries the state, windows are at stride 1.",
 )
+@click.option(
+    "--init",
+    type=_INIT,
+    default="uniform",
+    show_default=True,
+    help="First weights: uniform (within 1/sqrt(hiddens)), uniform:0.08, or normal:0.01 (biases zero).",
+)
+@click.option("--lr-decay", type=_FACTOR, default="1", show_default=True, help="Factor on the rate after each epoch,")
+@click.option("--lr-decay-after", type=click.IntRange(min=0), default=0, show_default=True, help="from this one on.")
+@click.option("--rmsprop-decay", type=_SHARE, default="0.99", show_default=True, help="RMSprop's memory.")
 @click.option("--seeds", type=_SEEDS, default=None, help="How many seeds, as in 3 (0, 1, 2), or which, as in 3,7.")
 @click.option("--seed", type=click.IntRange(0, selections.LARGEST_SEED), default=None, help="One seed. [0]")
 @click.option(
@@ -126,26 +124,52 @@ def main() -> None:
     type=_NAMES,
     default="bronte",
     show_default=True,
-    help="Named corpora, text files or folders (sub-folders are authors), or sources as in markov:order=2,seed=1.",
+    help="Named corpora, text files or folders (sub-folders are authors); some books only: NAME:BOOK+BOOK; or sources "
+    "as in markov:order=2,seed=1.",
+)
+@click.option(
+    "--authors",
+    type=_NAMES,
+    default="all",
+    show_default=True,
+    help="Whose texts train: all together, each alone, or names as in charlotte,anne+emily; all are evaluated.",
+)
+@click.option(
+    "--mix",
+    type=click.Choice(["equal", "proportional"]),
+    default="proportional",
+    show_default=True,
+    help="What each of several authors gives: equally many tokens, or in proportion to its size.",
 )
 @click.option(
     "--text",
-    type=click.Choice(["d2l", "raw"]),
+    type=click.Choice(["d2l", "raw", "d2l-1.0"]),
     default="d2l",
     show_default=True,
-    help="d2l: lower-case letters and spaces; raw: as it stands.",
+    help="d2l: lower-case letters and spaces, line by line; d2l-1.0: of the whole text; raw: as it stands.",
+)
+@click.option(
+    "--split",
+    default="held-out",
+    show_default=True,
+    help="held-out (of each document a tenth validates, the last tenth tests), 80/10/10, or windows:10000+5000x32.",
+)
+@click.option(
+    "--vocabulary",
+    type=click.Choice(["train", "frequency", "alphabetical"]),
+    default="train",
+    show_default=True,
+    help="Of the training part, or of the whole text by frequency or alphabet.",
 )
 @click.option("--tokens", type=click.Choice(["char", "word"]), default="char", show_default=True)
 @click.option(
-    "--train-tokens", type=_BUDGETS, default="all", show_default=True, help="Training budgets, as in 10k,100k,all."
+    "--train-tokens",
+    type=_BUDGETS,
+    default="all",
+    show_default=True,
+    help="Training budgets, as in 10k,100k,all; 10k..all:5 is five at equal ratios.",
 )
-@click.option(
-    "--corpora-dir",
-    type=_FOLDER,
-    envvar="HARNESS_CORPORA_DIR",
-    show_envvar=True,
-    help="A folder that may hold the corpora already.",
-)
+@_corpora_dir
 @click.option("--out", type=_FOLDER, default=None, help="The run's folder. [reports/NAME]")
 @click.option("--devices", default="auto", show_default=True, help="auto, cpu, or GPU numbers as in 0,1.")
 @click.option(
@@ -187,10 +211,12 @@ def main() -> None:
     help="After training, time each kind of trial alone, in interleaved rounds: about 7 or 40 s each.",
 )
 @_plugins_dir
-def run(plugins_dir: Path | None, *, dry_run: bool, **options: Any) -> None:
+@click.pass_context
+def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, **options: Any) -> None:
     """Train a grid of models and write a report.
 
-    The same command again continues where it stopped.
+    The same command again continues where it stopped. EXPERIMENT is a file of these options, as 'harness presets
+    show' prints one, or the manifest.json of an earlier run.
     """
     from harness import registry, run
     from harness.live import Terminal
@@ -200,13 +226,17 @@ def run(plugins_dir: Path | None, *, dry_run: bool, **options: Any) -> None:
     placement = run.Placement(**_take(options, "out", "devices", "jobs", "num_threads", "per_device"))
     measures = run.Measures(**_take(options, "parity_steps", "timing"))
     limits = Limits(**_take(options, "timeout", "stall_timeout"))
-    texts = run.TextSelection(**_take(options, "corpora", "text", "tokens", "train_tokens", "corpora_dir"))
-    prepared = run.prepare(registry.load(plugins_dir), _selection(options), texts, placement, console)
+    chosen = ("corpora", "text", "tokens", "train_tokens", "corpora_dir", "authors", "mix", "split", "vocabulary")
+    texts = run.TextSelection(**_take(options, *chosen))
+    overrides = cli_experiments.current(ctx).overrides
+    prepared = run.prepare(registry.load(plugins_dir), _selection(ctx, options, overrides), texts, placement, console)
     if dry_run:
         console.print(run.describe_plan(prepared), markup=False, highlight=False, soft_wrap=True)
         return
     with prepared.folder.opened():
-        outcome = run.execute(prepared, limits, measures, ["harness", *sys.argv[1:]], console)
+        experiment = cli_experiments.current(ctx, prepared.plan.plugins).as_dict()
+        command = ["harness", *sys.argv[1:]]
+        outcome = run.execute(prepared, limits, measures, command, console, experiment)
         if outcome.interrupted:
             console.print("Interrupted: the same command continues from here. Writing the report …", soft_wrap=True)
         _write_report(prepared.folder.path, console)
@@ -313,6 +343,10 @@ def sample(run_folder: Path, trial: str, plugins_dir: Path | None, **request: An
     click.echo(generation.generate(registry.load(plugins_dir), folder, found, SampleRequest(**request)))
 
 
+main.add_command(corpora)
+main.add_command(cli_experiments.presets)
+
+
 @main.group()
 def env() -> None:
     """Build, check and remove the isolated environments of backends."""
@@ -401,18 +435,19 @@ def _take(options: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: options.pop(name) for name in names}
 
 
-def _selection(options: dict[str, Any]) -> Any:
+def _selection(ctx: click.Context, options: dict[str, Any], overrides: tuple[Any, ...]) -> Any:
     from harness.errors import did_you_mean
     from harness.plan import Selection
 
     for name in options["optimizers"]:
         if name not in _OPTIMIZERS:
             raise UsageError(f"There is no optimizer {name!r}.{did_you_mean(name, _OPTIMIZERS)}")
+    cli_experiments.drop_overruled_seeds(ctx, options)
     seed = options.pop("seed")
     if seed is not None and options["seeds"] is not None:
         raise UsageError("--seed and --seeds were both given: keep one of them.")
     options["seeds"] = options["seeds"] or (seed or 0,)
-    return Selection(**options)
+    return Selection(**options, overrides=overrides)
 
 
 def _write_report(folder: Path, console: Any) -> None:

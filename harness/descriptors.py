@@ -99,6 +99,10 @@ class Corpus:
     """Of a corpus that is generated: 'name=default' each; ``--corpus NAME:name=value,…`` gives others."""
     downloaded: bool = False
     """Whether it is fetched over the network where ``--corpora-dir`` does not have it."""
+    books: tuple[str, ...] = ()
+    """The names of its documents (`Document.name`), so that one can be picked, or missed, before any is read."""
+    files: tuple[str, ...] = ()
+    """What is fetched, as it lies under ``--corpora-dir`` or in the downloads folder."""
 
 
 SCRATCH = "scratch"

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from harness.errors import RunFolderError
 from harness.parity import Certificate
-from harness.worker.events import EpochEnded, Finished, Started
+from harness.worker.events import EpochEnded, Evaluated, Finished, Started
 from harness.worker.trial import Trial
 
 FINISHED = ("ok", "diverged")
@@ -54,6 +54,15 @@ CREATE TABLE IF NOT EXISTS timings (
     tokens INTEGER NOT NULL,
     seconds REAL NOT NULL,
     PRIMARY KEY (trial_id, phase, round, block)
+) STRICT;
+CREATE TABLE IF NOT EXISTS evaluations (
+    trial_id TEXT NOT NULL REFERENCES trials,
+    author TEXT NOT NULL,
+    part TEXT NOT NULL,                 -- 'valid' or 'test'
+    num_tokens INTEGER NOT NULL,
+    num_chars REAL NOT NULL,
+    loss REAL, accuracy REAL, top5_accuracy REAL, bits_per_char REAL,
+    PRIMARY KEY (trial_id, author, part)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS probes (     -- what was measured on trained models; ledgers of before have none
     trial_id TEXT NOT NULL REFERENCES trials,
@@ -184,6 +193,15 @@ class Ledger:
                 [(trial_id, event.epoch, i, tokens, seconds) for i, (tokens, seconds) in enumerate(blocks)],
             )
 
+    def evaluated(self, trial_id: str, event: Evaluated) -> None:
+        """Record what the trained model reaches on one author's held-out part; a repeated one replaces its record."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO evaluations VALUES (:trial_id, :author, :part, :num_tokens, :num_chars, "
+                ":loss, :accuracy, :top5_accuracy, :bits_per_char)",
+                {**asdict(event), "author": _storable(event.author), "trial_id": trial_id},
+            )
+
     def timed(self, trial_id: str, blocks: Sequence[tuple[int, int, float]]) -> None:
         """Record the blocks of a timing session, (round, tokens, seconds), in place of an earlier session's."""
         with self._transaction():
@@ -299,11 +317,21 @@ class LedgerReader:
         """Return one dict a timed block: trial_id, phase, round, block, tokens, seconds."""
         return [dict(row) for row in self._db.execute("SELECT * FROM timings ORDER BY trial_id, phase, round, block")]
 
+    def evaluations(self) -> list[dict[str, Any]]:
+        """Return one dict a finished trial and held-out part; none of a ledger that is older than they are."""
+        if not self._has_table("evaluations"):
+            return []
+        return [dict(row) for row in self._db.execute("SELECT * FROM evaluations ORDER BY trial_id, part, rowid")]
+
     def probes(self) -> list[dict[str, Any]]:
         """Return one dict a probed quantity; none where the ledger is older than probes are."""
-        if not self._db.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name='probes'").fetchone():
+        if not self._has_table("probes"):
             return []
         return [dict(row) for row in self._db.execute("SELECT * FROM probes ORDER BY trial_id, probe, quantity, at")]
+
+    def _has_table(self, name: str) -> bool:
+        found = self._db.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name=?", (name,))
+        return found.fetchone() is not None
 
 
 def _json(facts: dict[str, Any]) -> str:

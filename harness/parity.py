@@ -19,7 +19,7 @@ REFERENCE_BACKEND = "numpy"
 TOLERANCE = 1e-4
 """Largest relative difference of a certified float32 trial, over losses and gradient norms of all steps."""
 _FORMAT_VERSION = 1
-_OTHERS = ("backend", "implementation", "corpus", "authors", "dropout", "num_epochs")
+_OTHERS = ("backend", "implementation", "corpus", "authors", "mix", "dropout", "num_epochs")
 """Fields of a trial that its reference does not depend on."""
 
 

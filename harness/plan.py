@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from harness.corpus.tokenised import TokenisedCorpus
 from harness.descriptors import SCRATCH, Backend, Baseline
+from harness.devices import find_gpus
 from harness.environments import interpreter_for, why_not
 from harness.errors import EnvironmentMissing, PluginError, UsageError
 from harness.registry import Registry
+from harness.worker.optimization import RMSPROP_ALPHA
 from harness.worker.trial import BASELINE, NO_BACKEND, OptimizerName, Partition, Trial
 
 DEFAULT_LEARNING_RATES: dict[OptimizerName, float] = {"sgd": 1.0, "adam": 0.003, "rmsprop": 0.002}
@@ -42,6 +44,29 @@ class Selection:
     dropouts: tuple[float, ...] = (0.0,)
     partition: Partition = "sequential"
     seeds: tuple[int, ...] = (0,)
+    init: str = "uniform"
+    lr_decay: float = 1.0
+    lr_decay_after: int = 0
+    rmsprop_decay: float = RMSPROP_ALPHA
+    overrides: tuple["Override", ...] = ()
+    """What is different for some of the trials; of several, the last that applies."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Override:
+    """Another value for the trials of some cells, depths or implementations; empty is every one."""
+
+    cells: tuple[str, ...] = ()
+    layers: tuple[int, ...] = ()
+    implementations: tuple[str, ...] = ()
+    learning_rate: float | None = None
+    epochs: int | None = None
+    init: str | None = None
+
+    def applies(self, cell: str, num_layers: int, implementation: str) -> bool:
+        """Return whether a trial is among those meant."""
+        wanted = ((self.cells, cell), (self.layers, num_layers), (self.implementations, implementation))
+        return all(not names or name in names for names, name in wanted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +98,16 @@ class Plan:
     def backends(self) -> list[str]:
         """Return the backends of the trials that can run."""
         return list(dict.fromkeys(trial.backend for trial in self.runnable if not trial.is_baseline))
+
+    @property
+    def plugins(self) -> list[str]:
+        """Return all its cells and backends, also those whose trials can't run here."""
+        trials = [planned.trial for planned in self.trials]
+        return list(
+            dict.fromkeys(
+                [*(trial.cell for trial in trials), *(trial.backend for trial in trials if not trial.is_baseline)]
+            )
+        )
 
     @property
     def skips(self) -> dict[str, int]:
@@ -172,8 +207,12 @@ def choose_baselines(names: Sequence[str], registry: Registry) -> list[Baseline]
 
 
 def best_backend(registry: Registry) -> Backend:
-    """Return the backend with the largest preference among those that can run here. Raises: EnvironmentMissing."""
-    by_preference = sorted(registry.backends.values(), key=lambda backend: -backend.preference)
+    """Return the backend with the largest preference among those that can run here, on a GPU where there is one.
+
+    Raises: EnvironmentMissing.
+    """
+    has_gpu = bool(find_gpus())
+    by_preference = sorted(registry.backends.values(), key=lambda b: (not (has_gpu and b.uses_gpus), -b.preference))
     reasons = [_why_not(backend) for backend in by_preference]
     for backend, reason in zip(by_preference, reasons, strict=True):
         if not reason:
@@ -222,6 +261,12 @@ def _trial(
 ) -> Trial:
     cell, backend, implementation = pair
     num_layers, num_hiddens, num_steps, batch_size, (optimizer, rate), grad_clip, dropout, seed = sizes
+    epochs, init = selection.epochs, selection.init
+    for override in selection.overrides:
+        if override.applies(cell, num_layers, implementation):
+            rate = rate if override.learning_rate is None else override.learning_rate
+            epochs = epochs if override.epochs is None else override.epochs
+            init = init if override.init is None else override.init
     return Trial(
         cell=cell,
         backend=backend,
@@ -242,8 +287,13 @@ def _trial(
         learning_rate=rate,
         grad_clip=grad_clip,
         dropout=dropout,
-        num_epochs=selection.epochs,
+        num_epochs=epochs,
         seed=seed,
+        init=init,
+        lr_decay=selection.lr_decay,
+        lr_decay_after=selection.lr_decay_after,
+        rmsprop_decay=selection.rmsprop_decay,
+        mix=corpus.mix,
     )
 
 
@@ -271,6 +321,7 @@ def _baseline_trial(baseline: Baseline, corpus: TokenisedCorpus) -> Trial:
         dropout=0.0,
         num_epochs=1,
         seed=0,
+        mix=corpus.mix,
     )
 
 

@@ -41,14 +41,18 @@ class Prediction:
 def predict(trials: Sequence[Trial], registry: Registry, corpora: Sequence[TokenisedCorpus]) -> Prediction:
     """Predict each trial's seconds on one CPU thread."""
     valid_tokens = {corpus.digest: corpus.valid_tokens for corpus in corpora}
+    held_out_tokens = {corpus.digest: sum(part.num_tokens for part in corpus.held_out) for corpus in corpora}
     speed = _Speed()
 
     def seconds(trial: Trial) -> float:
-        tokens = trial.train_tokens + valid_tokens.get(trial.corpus_digest, 0) / 3
+        valid, held_out = (tokens.get(trial.corpus_digest, 0) / 3 for tokens in (valid_tokens, held_out_tokens))
         if trial.is_baseline:
-            return START_SECONDS + tokens / _BASELINE_TOKENS_PER_S
+            return START_SECONDS + (trial.train_tokens + valid + held_out) / _BASELINE_TOKENS_PER_S
+        tokens = trial.num_epochs * (trial.train_tokens + valid) + held_out
+        # Windows of stride 1 show each token as often as a window has steps.
+        tokens *= trial.num_steps if trial.partition == "windows" else 1
         flops = flops_per_token(trial, registry) * _ELEMENTWISE_SHARE
-        return START_SECONDS + trial.num_epochs * tokens * flops / speed.of(trial.batch_size, trial.num_hiddens)
+        return START_SECONDS + tokens * flops / speed.of(trial.batch_size, trial.num_hiddens)
 
     return Prediction(tuple(seconds(trial) for trial in trials))
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness import parity
-from harness.corpus.cache import default_cache_dir
 from harness.devices import Slot
 from harness.errors import EnvironmentMissing, WorkerError
 from harness.executors import run_worker
+from harness.folders import default_cache_dir
 from harness.registry import Registry
 from harness.run_folder import RunFolder
 from harness.worker.events import Event, FirstSteps

@@ -1,24 +1,28 @@
 """From a selection to finished trials: corpora, plan, folder, workers; the one way a run goes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from harness import plan as planning
 from harness import run_folder
-from harness.corpus.cache import default_cache_dir
-from harness.corpus.documents import CorpusRequest
+from harness.corpora import request as corpora_request
+from harness.corpus.authors import ALL
+from harness.corpus.duplicates import PASSAGE_TOKENS
 from harness.corpus.entropy import known_entropy
-from harness.corpus.sources import read_documents
+from harness.corpus.sources import read_texts
+from harness.corpus.split import HELD_OUT, Budget, LogRange, Mix, Split
 from harness.corpus.tokenisation import tokenise
 from harness.corpus.tokenised import TokenisedCorpus, check_long_enough
 from harness.devices import Gpu, Slot, find_gpus, slots
 from harness.environments import interpreter_for
 from harness.environments.locks import lock_of
-from harness.errors import CorpusError, EnvironmentMissing
+from harness.errors import EnvironmentMissing
+from harness.folders import default_cache_dir
 from harness.ledger import FINISHED, Ledger
 from harness.live import LiveView, duration
 from harness.plan import Plan, Selection
@@ -29,6 +33,10 @@ from harness.runner import Limits, Runner
 from harness.timing import EFFORTS, TimingPhase
 from harness.worker.trial import Trial
 
+DUPLICATES_TOLD = 0.01
+"""From this share of duplicated held-out passages on it is said; set phrases and headings stay below it."""
+_TOKEN_NOUNS = {"char": "characters", "word": "words"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextSelection:
@@ -37,7 +45,11 @@ class TextSelection:
     corpora: tuple[str, ...] = ("bronte",)
     text: str = "d2l"
     tokens: str = "char"
-    train_tokens: tuple[int | None, ...] = (None,)
+    train_tokens: tuple[Budget, ...] = (None,)
+    authors: tuple[str, ...] = ("all",)
+    mix: Mix = "proportional"
+    split: str = HELD_OUT
+    vocabulary: str = "train"
     corpora_dir: Path | None = None
 
 
@@ -99,7 +111,7 @@ def prepare(
     for corpus in corpora if any(not trial.is_baseline for trial in plan.runnable) else ():
         for batch_size in selection.batch_sizes:
             for num_steps in selection.steps:
-                check_long_enough(corpus, batch_size, num_steps)
+                check_long_enough(corpus, batch_size, num_steps, selection.partition)
     return PreparedRun(
         registry=registry,
         corpora=corpora,
@@ -112,38 +124,61 @@ def prepare(
 
 
 def read_corpora(texts: TextSelection, registry: Registry, console: Console) -> list[TokenisedCorpus]:
-    """Return every selected corpus under every budget. Raises: CorpusError."""
-    if texts.corpora_dir is not None and not texts.corpora_dir.is_dir():
-        raise CorpusError(
-            f"There is no folder {texts.corpora_dir}: --corpora-dir (HARNESS_CORPORA_DIR) takes a folder of texts, "
-            "or leave it out to download what is needed."
-        )
+    """Return every selected corpus for every choice of authors and every budget. Raises: CorpusError."""
+    request = corpora_request(texts.corpora_dir, show_progress=console.is_terminal)
     cache = default_cache_dir()
-    request = CorpusRequest(mirror=texts.corpora_dir, downloads=cache / "downloads", show_progress=console.is_terminal)
     corpora: list[TokenisedCorpus] = []
-    for name in texts.corpora:
-        if name not in registry.corpora and not Path(name).exists():
-            registry.reject_broken(name)
-        documents = read_documents(name, registry.corpora, request)
-        tokenised = tokenise(documents, name, texts.text, texts.tokens, texts.train_tokens, cache / "tokens")
-        for budget, corpus in zip(texts.train_tokens, tokenised, strict=True):
-            if budget is not None and corpus.train_tokens < budget:
-                console.print(
-                    f"The training part of {name} has {corpus.train_tokens:,} tokens, fewer than the {budget:,} of "
-                    "--train-tokens: all of them are used.",
-                    markup=False,
-                    highlight=False,
-                    soft_wrap=True,
-                )
-        entropy = known_entropy(documents, texts.text, texts.tokens)
+    for selection in texts.corpora:
+        if selection not in registry.corpora and not Path(selection).exists():
+            registry.reject_broken(selection.partition(":")[0])
+        read = read_texts(selection, registry.corpora, request)
+        tokenised = tokenise(
+            read.documents,
+            read.name,
+            texts.text,
+            texts.tokens,
+            texts.train_tokens,
+            cache / "tokens",
+            Split(texts.split),
+            vocabulary=texts.vocabulary,
+            authors=texts.authors,
+            mix=texts.mix,
+        )
+        for sentence in _remarks(tokenised, texts.train_tokens):
+            console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+        entropy = known_entropy(read.documents, texts.text, texts.tokens)
         corpora.extend(replace(corpus, entropy=entropy) for corpus in tokenised)
-    return corpora
+    return list(dict.fromkeys(corpora))
+
+
+def _remarks(corpora: Sequence[TokenisedCorpus], budgets: Sequence[Budget]) -> list[str]:
+    """Return what a user should know of a corpus, of which these are the choices of authors and budgets."""
+    corpus = corpora[0]
+    available, compared = corpus.available_tokens, corpus.smallest
+    remarks = [
+        f"The authors of {corpus.name} are compared on equal budgets: at most {available:,} training tokens, what "
+        f"{compared} has."
+    ] * bool(compared)
+    for budget in budgets:
+        asked = budget.high if isinstance(budget, LogRange) else budget
+        if asked is not None and asked > available:
+            have = f"authors compared of {corpus.name} have" if compared else f"training part of {corpus.name} has"
+            remarks.append(
+                f"The {have} {available:,} tokens, fewer than the {asked:,} of --train-tokens: all of them are used."
+            )
+    if corpus.duplicate_share > DUPLICATES_TOLD:
+        remarks.append(
+            f"{corpus.duplicate_share:.1%} of the held-out passages of {corpus.name} "
+            f"({PASSAGE_TOKENS[corpus.tokens]} {_TOKEN_NOUNS[corpus.tokens]} each) also stand in its training part, "
+            "word for word: validation and test flatter every model. Look for the same text twice."
+        )
+    return remarks
 
 
 def describe_plan(run: PreparedRun) -> str:
     """Return the plan, the skips with their reasons and the predicted duration, for a terminal."""
     lines = [
-        f"{trial.trial_id}  {trial.corpus}, {trial.train_tokens:,} tokens, {_settings(trial)}about {duration(seconds)}"
+        f"{trial.trial_id}  {_texts(trial)}, {trial.train_tokens:,} tokens, {_settings(trial)}about {duration(seconds)}"
         for trial, seconds in zip(run.plan.runnable, run.prediction.trial_seconds, strict=True)
     ]
     lines += _skips(run.plan)
@@ -153,6 +188,10 @@ def describe_plan(run: PreparedRun) -> str:
         f"The report would be {run.folder.path / 'index.html'}."
     )
     return "\n".join(lines)
+
+
+def _texts(trial: Trial) -> str:
+    return trial.corpus if trial.authors == ALL else f"{trial.corpus} ({trial.authors})"
 
 
 def _settings(trial: Trial) -> str:
@@ -192,14 +231,24 @@ class Outcome:
         return 0 if all(status == "ok" for status in self.statuses.values()) else 1
 
 
-def execute(run: PreparedRun, limits: Limits, measures: Measures, command: Sequence[str], console: Console) -> Outcome:
+def execute(
+    run: PreparedRun,
+    limits: Limits,
+    measures: Measures,
+    command: Sequence[str],
+    console: Console,
+    experiment: Mapping[str, Any] | None = None,
+) -> Outcome:
     """Train what is not finished yet, then time what is done; the caller holds the folder open.
+
+    The manifest keeps ``experiment``.
 
     Raises: RunFolderError, WorkerError.
     """
     locks = {name: lock_of(interpreter_for(run.registry.backend(name))) for name in run.plan.backends}
     earlier = run.folder.read_manifest()
     manifest = run_folder.describe(command, run.plan, run.corpora, run.registry, run.gpus, locks)
+    manifest["experiment"] = dict(experiment or {})
     with Ledger(run.folder.ledger) as ledger:
         run.folder.furnish(run_folder.joined(manifest, earlier))
         ledger.note("command", json.dumps(list(command)))

@@ -205,8 +205,17 @@ def _processor() -> str:
 
 def _corpus(corpus: TokenisedCorpus, registry: Registry) -> dict[str, Any]:
     described = asdict(corpus)
-    for name in ("train_path", "valid_path", "vocabulary_path"):
+    for name in ("train_path", "valid_path", "vocabulary_path", "held_out"):
         del described[name]
+    described["held_out_tokens"] = _held_out_tokens(corpus)
     plugin = registry.corpora.get(corpus.name) or registry.corpora.get(corpus.name.partition(":")[0])
     about = {"title": plugin.title, "licence": plugin.licence, "source": plugin.source} if plugin else {}
     return described | {"title": corpus.name, "licence": "", "source": "a local text"} | about
+
+
+def _held_out_tokens(corpus: TokenisedCorpus) -> dict[str, dict[str, int]]:
+    """Return the sizes of each author's held-out parts."""
+    tokens: dict[str, dict[str, int]] = {}
+    for part in corpus.held_out:
+        tokens.setdefault(part.author, {})[part.part] = part.num_tokens
+    return tokens

@@ -18,7 +18,17 @@ from harness.plan import Plan
 from harness.references import References
 from harness.registry import Registry
 from harness.run_folder import RunFolder
-from harness.worker.events import Diverged, EpochEnded, Event, Failed, Finished, FirstSteps, Progress, Started
+from harness.worker.events import (
+    Diverged,
+    EpochEnded,
+    Evaluated,
+    Event,
+    Failed,
+    Finished,
+    FirstSteps,
+    Progress,
+    Started,
+)
 from harness.worker.job import Job, SampleRequest
 from harness.worker.trial import Trial
 from harness.workers import worker_command
@@ -233,6 +243,7 @@ def training_job(
         valid_chars_per_token=corpus.valid_chars_per_token,
         checkpoint_path=str(folder.checkpoint(trial.trial_id).absolute()),
         sample=sample,
+        held_out=corpus.held_out,
         recorded_epochs=recorded_epochs,
     )
 
@@ -267,6 +278,8 @@ class _Conversation:
                 self._ledger.started(self._trial.trial_id, event)
             case EpochEnded():
                 self._ledger.epoch(self._trial.trial_id, event)
+            case Evaluated():
+                self._ledger.evaluated(self._trial.trial_id, event)
             case Finished():
                 self.finished = event
             case Diverged() | Failed():

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from harness.corpus.split import Budget, LogRange
 from harness.errors import UsageError
+from harness.worker.trial import parse_init
 
 Value = TypeVar("Value")
 MAX_VALUES = 10_000
@@ -40,21 +42,33 @@ def counts(text: str, option: str) -> tuple[int, ...]:
     return _unique(values)
 
 
-def token_budgets(text: str, option: str) -> tuple[int | None, ...]:
-    """Read numbers of tokens; 'all' is None. '10k' is 10,000 and '1M' a million. Raises: UsageError."""
+def token_budgets(text: str, option: str) -> tuple[Budget, ...]:
+    """Read numbers of tokens; 'all' is None, '10k' is 10,000 and '1M' a million.
 
-    def read(part: str) -> int | None:
-        if part == "all":
-            return None
-        match = _COUNT.fullmatch(part)
-        if match is None:
-            raise ValueError(part)
-        budget = float(match[1]) * _FACTORS[match[2]]
-        if budget < 1 or budget != int(budget):
-            raise ValueError(part)
-        return int(budget)
+    '10k..all:5' is five numbers at equal ratios from 10,000 to all. Raises: UsageError.
+    """
 
-    return _each(text, option, read, "numbers of tokens, as in 10k,100k,all")
+    def read(part: str) -> Budget:
+        low, dots, rest = part.partition("..")
+        if not dots:
+            return _token_budget(part)
+        high, _, count = rest.partition(":")
+        ends = _token_budget(low), _token_budget(high)
+        if ends[0] is None or (ends[1] is not None and ends[1] <= ends[0]) or not 2 <= int(count) <= MAX_VALUES:
+            raise ValueError(part)
+        return LogRange(ends[0], ends[1], int(count))
+
+    return _each(text, option, read, "numbers of tokens, as in 10k,100k,all, or a range, as in 10k..all:5")
+
+
+def _token_budget(text: str) -> int | None:
+    if text == "all":
+        return None
+    match = _COUNT.fullmatch(text)
+    budget = float(match[1]) * _FACTORS[match[2]] if match else 0.0
+    if budget < 1 or budget != int(budget):
+        raise ValueError(text)
+    return int(budget)
 
 
 def numbers(text: str, option: str, *, low: float, high: float = float("inf"), open_low: bool) -> tuple[float, ...]:
@@ -71,9 +85,9 @@ def numbers(text: str, option: str, *, low: float, high: float = float("inf"), o
     return _each(text, option, read, f"numbers {bounds}")
 
 
-def number(text: str, option: str, *, low: float, open_low: bool) -> float:
+def number(text: str, option: str, *, low: float, high: float = float("inf"), open_low: bool) -> float:
     """Read one decimal number within bounds. Raises: UsageError."""
-    values = numbers(text, option, low=low, open_low=open_low)
+    values = numbers(text, option, low=low, high=high, open_low=open_low)
     if len(values) > 1:
         raise UsageError(f"{option} {text!r} is several numbers: give one.")
     return values[0]
@@ -111,6 +125,17 @@ def names(text: str, option: str) -> tuple[str, ...]:
         else:
             found.append(part)
     return _unique(found)
+
+
+def init(text: str, option: str) -> str:
+    """Read how weights begin. Raises: UsageError."""
+    try:
+        parse_init(text)
+    except ValueError:
+        raise UsageError(
+            f"{option} {text!r} cannot be used: give uniform, uniform:0.08 (its bound) or normal:0.01 (its deviation)."
+        ) from None
+    return text
 
 
 def folder(text: str, option: str) -> Path:

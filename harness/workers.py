@@ -4,11 +4,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.corpus.cache import default_cache_dir
 from harness.devices import Slot
 from harness.environments import Interpreter, interpreter_for
 from harness.environments.links import linked_packages
 from harness.executors import Command, worker_environment
+from harness.folders import default_cache_dir
 from harness.registry import Registry
 from harness.worker.job import Job
 

@@ -146,6 +146,7 @@ def prepare_run(
     corpora: tuple[str, ...] = ("text.txt",),
     jobs: int = 2,
     devices: str = "cpu",
+    authors: tuple[str, ...] = ("all",),
     **options: Any,
 ) -> run.PreparedRun:
     """Prepare a small run of these cells and backends; ``options`` are `Selection`'s."""
@@ -153,7 +154,7 @@ def prepare_run(
     return run.prepare(
         registry.load(folder),
         Selection(plugins=tuple(plugins.split(",")), **{**small, **options}),
-        run.TextSelection(corpora=corpora),
+        run.TextSelection(corpora=corpora, authors=authors),
         run.Placement(out=Path(out), devices=devices, jobs=jobs),
         Console(quiet=True),
     )

@@ -201,12 +201,23 @@ def wait_for(condition: Callable[[], Any], seconds: float = 30) -> Any:
     return found
 
 
+def computes_nothing(process: psutil.Process) -> bool:
+    before = process.cpu_times()
+    time.sleep(1)
+    return before.user > 0.1 and process.cpu_times() == before
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("way", ["hang", "hang-in-compiled-code"])
 def test_a_worker_ends_when_its_harness_is_killed(
-    start: Callable[..., subprocess.Popen[str]], small: tuple[str, ...], plugin_folder: Callable[..., Path]
+    way: str, start: Callable[..., subprocess.Popen[str]], small: tuple[str, ...], plugin_folder: Callable[..., Path]
 ) -> None:
-    parent = start(*small, "--plugins", "rnn,hang", "--plugins-dir", plugin_folder("misbehaving"), "--out", "out")
-    (worker,) = wait_for(lambda: workers_of(parent.pid, "rnn-1-hang"))
+    if way != "hang" and sys.platform != "linux":
+        pytest.skip("only Linux ends a worker that holds the GIL")
+    plugins = ("--plugins", f"rnn,{way}", "--plugins-dir", plugin_folder("misbehaving"), "--parity-steps", 0)
+    parent = start(*small, *plugins, "--out", "out")
+    (worker,) = wait_for(lambda: workers_of(parent.pid, f"rnn-1-{way}"))
+    wait_for(lambda: computes_nothing(worker))
     parent.send_signal(signal.SIGKILL)
     assert worker.wait(timeout=10) is not None or not worker.is_running()
 

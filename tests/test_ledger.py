@@ -13,7 +13,7 @@ import pytest
 
 from harness.errors import RunFolderError
 from harness.ledger import SCHEMA_VERSION, Ledger, LedgerReader
-from harness.worker.events import EpochEnded, Finished, Started
+from harness.worker.events import EpochEnded, Evaluated, Finished, Started
 from harness.worker.trial import Trial
 
 TRIAL = Trial(
@@ -73,6 +73,19 @@ def record(path: Path, epochs: Sequence[EpochEnded] = (epoch(1), epoch(2))) -> N
         ledger.started(TRIAL.trial_id, STARTED)
         for event in epochs:
             ledger.epoch(TRIAL.trial_id, event)
+
+
+def evaluated(author: str = "Ann", loss: float = 2.0, part: str = "valid") -> Evaluated:
+    return Evaluated(
+        author=author,
+        part=part,
+        num_tokens=90,
+        num_chars=100.0,
+        loss=loss,
+        accuracy=0.5,
+        top5_accuracy=0.75,
+        bits_per_char=1.5,
+    )
 
 
 def row_of(path: Path) -> dict[str, Any]:
@@ -306,3 +319,32 @@ def test_tables_are_made_all_or_none(path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.undo()
     record(path)
     assert row_of(path)["status"] == "running"
+
+
+def test_evaluations_read_back_and_a_repeated_one_replaces_its_record(path: Path) -> None:
+    record(path)
+    events = [evaluated("Ben"), evaluated("Ann"), evaluated("Ann", part="test"), evaluated("Ben", loss=math.inf)]
+    with Ledger(path) as ledger:
+        for event in events:
+            ledger.evaluated(TRIAL.trial_id, event)
+    with LedgerReader(path) as reader:
+        rows = reader.evaluations()
+    assert [Evaluated(**{k: v for k, v in row.items() if k != "trial_id"}) for row in rows] == [
+        events[2],
+        events[1],
+        events[3],
+    ]
+    assert {row["trial_id"] for row in rows} == {TRIAL.trial_id}
+
+
+def test_a_ledger_older_than_evaluations_has_none_and_gets_them_when_it_is_continued(path: Path) -> None:
+    record(path)
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE evaluations")
+    with LedgerReader(path) as reader:
+        assert reader.evaluations() == []
+        assert len(reader.epochs()) == 2
+    with Ledger(path) as ledger:
+        ledger.evaluated(TRIAL.trial_id, evaluated())
+    with LedgerReader(path) as reader:
+        assert len(reader.evaluations()) == 1

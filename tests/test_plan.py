@@ -10,6 +10,7 @@ from rich.console import Console
 from harness import plan as planning
 from harness import registry, run
 from harness.corpus.tokenised import TokenisedCorpus
+from harness.devices import Gpu
 from harness.errors import EnvironmentMissing, PluginError, UsageError
 from harness.plan import Plan, Selection
 from harness.registry import Registry
@@ -64,6 +65,16 @@ def test_the_best_backend_is_the_preferred_one_that_can_run(
     preferences = {"needy": 1000, "telling": preference, "numpy": 10}
     loaded.backends = {name: replace(loaded.backends[name], preference=p) for name, p in preferences.items()}
     assert planning.best_backend(loaded).name == best
+
+
+def test_on_a_gpu_the_best_backend_is_one_that_uses_it(
+    plugin_folder: PluginFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = registry.load(plugin_folder("telling"))
+    loaded.backends = {name: loaded.backends[name] for name in ("numpy", "telling", "telling-gpu")}
+    assert planning.best_backend(loaded).name == "numpy"
+    monkeypatch.setattr(planning, "find_gpus", lambda: [Gpu(index=0, name="Pretended", memory_bytes=1 << 34)])
+    assert planning.best_backend(loaded).name == "telling-gpu"
 
 
 def test_where_no_backend_can_run_every_reason_is_given(plugin_folder: PluginFolder) -> None:

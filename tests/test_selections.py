@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from harness import selections
+from harness.corpus.split import LogRange
 from harness.errors import UsageError
 
 
@@ -59,6 +60,19 @@ def test_budgets_are_numbers_of_tokens(text: str, expected: tuple[int | None, ..
 @pytest.mark.parametrize("text", ["10x", "0", "1.5", "-5", "k", "1e3", "All"])
 def test_budgets_that_cannot_be_are_told(text: str) -> None:
     with pytest.raises(UsageError, match=rf"--train-tokens '{text}' cannot be used: give .* 10k,100k,all"):
+        selections.token_budgets(text, "--train-tokens")
+
+
+def test_a_range_of_budgets_has_two_ends_and_a_number() -> None:
+    budgets = selections.token_budgets("5k,10k..all:5,1k..1M:3", "--train-tokens")
+    assert budgets == (5_000, LogRange(10_000, None, 5), LogRange(1_000, 1_000_000, 3))
+
+
+@pytest.mark.parametrize(
+    "text", ["10k..all", "10k..all:1", "10k..1k:3", "all..10k:3", "..all:3", "10k..:3", "1k..2k:x"]
+)
+def test_a_range_of_budgets_that_cannot_be_is_told(text: str) -> None:
+    with pytest.raises(UsageError, match=rf"--train-tokens '{text}' cannot be used: give .* as in 10k\.\.all:5"):
         selections.token_budgets(text, "--train-tokens")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from harness.ledger import LedgerReader
+from harness.report import write_report
 from harness.report.frames import read_run
 from harness.timing import EFFORTS
 from harness.timing.phase import SESSION_NOTE
@@ -45,6 +46,9 @@ def test_each_kind_is_timed_once_in_the_same_rounds_and_every_trial_of_it_has_th
         assert kind["timed_by"].nunique() == kind["tokens_per_s"].nunique() == 1
     assert trials["tokens_per_s_low"].le(trials["tokens_per_s"]).all()
     assert trials["model_flops_utilization"].between(0, 1).all()
+    page = write_report(trained.folder).read_text()
+    assert "Roofline" in page
+    assert "while training" not in page
 
 
 @pytest.mark.slow
@@ -99,6 +103,9 @@ def test_timing_off_leaves_rates_from_training(prepare, execute):
     (row,) = read_run(trained.folder).trials.to_dict("records")
     assert row["timed_by"] == ""
     assert row["tokens_per_s"] > 0
+    page = write_report(trained.folder).read_text()
+    assert "No trial was timed alone" in page
+    assert "while training" in page
 
 
 @pytest.mark.slow

@@ -1,1 +1,1 @@
-"""Books as corpora: the Brontë sisters' chapters and The Time Machine."""
+"""Books as corpora: collections that come with the harness, and whole books that are fetched and checked."""

@@ -25,6 +25,5 @@ def _source(name: str, title: str, module: str, known: Mapping[str, Parameter]) 
         licence="generated, no rights",
         loader=f"harness_markov.{module}:load",
         source="generated from its seed",
-        size="any",
         parameters=defaults(known),
     )

@@ -1,13 +1,13 @@
-"""Choosing some of a corpus's authors."""
+"""Choosing which of a corpus's authors train: all together, each alone, or some by name."""
 
-import re
-import unicodedata
 from collections.abc import Sequence
 
 from harness.corpus.documents import Document
+from harness.corpus.names import matching, read_alike
 from harness.errors import CorpusError, did_you_mean
 
 ALL = "all"
+EACH = "each"
 
 
 def authors_of(documents: Sequence[Document]) -> list[str]:
@@ -15,32 +15,42 @@ def authors_of(documents: Sequence[Document]) -> list[str]:
     return list(dict.fromkeys(document.author for document in documents))
 
 
-def select_authors(documents: Sequence[Document], selection: str) -> list[Document]:
-    """Return the documents by the authors named, in the corpus's order.
+def choose_authors(known: Sequence[str], selections: Sequence[str], corpus: str) -> list[tuple[str, ...]]:
+    """Return the authors of each selection, in the corpus's order.
 
-    ``selection`` is 'all', or names joined by '+'. Case and accents don't count, and one word of a
-    name is enough where only one author has it: 'charlotte+emily'.
+    A selection is 'all', 'each' (one of every author alone), or names joined by '+'. Case and accents don't
+    count, and one word of a name is enough where only one author has it: 'charlotte+emily'.
+
+    Raises: CorpusError for an unknown or ambiguous name, and where two authors' names read the same.
     """
+    alike = read_alike(known)
+    if alike:
+        raise CorpusError(
+            f"Corpus {corpus!r} has two authors with the same name, {alike[0]!r} and {alike[1]!r}: "
+            "give both one spelling if they are one person, else tell them apart."
+        )
+    chosen = [authors for selection in selections for authors in _choose(selection, known, corpus)]
+    return list(dict.fromkeys(chosen))
+
+
+def label(authors: Sequence[str], known: Sequence[str]) -> str:
+    """Return how a trial names its authors: 'all', or their names joined by '+'."""
+    return ALL if set(authors) == set(known) else "+".join(authors)
+
+
+def _choose(selection: str, known: Sequence[str], corpus: str) -> list[tuple[str, ...]]:
     if selection == ALL:
-        return list(documents)
-    known = authors_of(documents)
-    chosen = {_find(name, known) for name in selection.split("+")}
-    return [document for document in documents if document.author in chosen]
+        return [tuple(known)]
+    if selection == EACH:
+        return [(author,) for author in known]
+    chosen = {_find(name, known, corpus) for name in selection.split("+")}
+    return [tuple(author for author in known if author in chosen)]
 
 
-def _find(name: str, known: Sequence[str]) -> str:
-    words = _fold(name)
-    whole = [author for author in known if _fold(author) == words]
-    matches = whole or [author for author in known if words and set(words) <= set(_fold(author))]
+def _find(name: str, known: Sequence[str], corpus: str) -> str:
+    matches = matching(name, known)
     if not matches:
-        raise CorpusError(f"No author of this corpus is named {name!r}.{did_you_mean(name, known)}")
+        raise CorpusError(f"No author of corpus {corpus!r} is named {name!r}.{did_you_mean(name, known)}")
     if len(matches) > 1:
         raise CorpusError(f"The author {name!r} could be {' or '.join(matches)}; name one of them in full.")
     return matches[0]
-
-
-def _fold(name: str) -> tuple[str, ...]:
-    """Return a name's words without case and accents: 'Charlotte Brontë' and 'charlotte-bronte' are one."""
-    decomposed = unicodedata.normalize("NFKD", name.casefold())
-    bare = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return tuple(re.findall(r"\w+", bare.replace("_", " ")))

@@ -1,49 +1,58 @@
 """Where tokenised corpora are kept between runs: arrays by content, found again by what they came from.
 
-``DIGEST/train.npy``, ``valid.npy`` and ``vocabulary.json`` hold a tokenised corpus; ``KEY.json`` beside the
-folders says which digest a text under given options came to, and is written last.
+``DIGEST/train.npy``, ``valid.npy``, ``held-out.npy`` and ``vocabulary.json`` hold a tokenised corpus; ``KEY.json``
+beside the folders says which digests a text under given options came to, and is written last.
 """
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Protocol
 from uuid import uuid4
 
 import numpy as np
-import platformdirs
 
+from harness.corpus.split import Mix
 from harness.corpus.vocabulary import Ids
 from harness.errors import CorpusError
+from harness.folders import CACHE_VARIABLE
 
-CACHE_VARIABLE = "HARNESS_CACHE_DIR"
+_BLOCK_BYTES = 1 << 20
 
 
-def default_cache_dir() -> Path:
-    """Return the folder HARNESS_CACHE_DIR names, else this user's cache folder on this system."""
-    named = os.environ.get(CACHE_VARIABLE)
-    return Path(named).expanduser().absolute() if named else platformdirs.user_cache_path("rnn-harness")
+class TokenSource(Protocol):
+    """Ids that come array by array, so that they need not be in memory at once."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Ids]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the ids."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arrays:
     """A corpus ready to be written: its ids and the bytes of its vocabulary file."""
 
-    train: Ids
-    valid: Ids
+    train: TokenSource
+    valid: TokenSource
+    held_out: TokenSource
     vocabulary: bytes
 
     @property
     def digest(self) -> str:
-        """Hash of the vocabulary and of both arrays."""
+        """Hash of the vocabulary and of all arrays."""
         content = hashlib.sha256(self.vocabulary)
-        for array in (self.train, self.valid):
-            content.update(f"{array.dtype.str}{array.shape}".encode())
-            content.update(array.data)
+        for source in (self.train, self.valid, self.held_out):
+            content.update(_heading(source.dtype, (len(source),)))
+            for array in source:
+                content.update(array.data)
         return content.hexdigest()
 
 
@@ -52,34 +61,43 @@ class Figures:
     """What describes a tokenised corpus, kept so that it need not be counted again."""
 
     digest: str
+    authors: str
     vocab_size: int
     train_tokens: int
     valid_tokens: int
     valid_chars_per_token: float
     unigram_valid_perplexity: float
+    mix: Mix
+    available_tokens: int
+    smallest: str
+    duplicate_share: float
+    held_out: list[list[Any]]
+    """Of each held-out part: author, 'valid' or 'test', start, stop, characters a token."""
 
 
-def find(cache: Path, key: str) -> Figures | None:
-    """Return what was kept under a key, or None where nothing is or where it is damaged."""
+def find(cache: Path, key: str) -> list[Figures] | None:
+    """Return what was kept under a key, or None where nothing is or where any of it is damaged."""
     try:
-        figures = Figures(**json.loads(_index(cache, key).read_bytes()))
-        return figures if _is_whole(cache / figures.digest, figures.digest) else None
-    except (OSError, ValueError, TypeError):
+        found = [Figures(**entry) for entry in json.loads(_index(cache, key).read_bytes())["corpora"]]
+        digests = {figures.digest for figures in found}
+        return found if found and all(_is_whole(cache / digest, digest) for digest in digests) else None
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def keep(cache: Path, key: str, arrays: Arrays, figures: Figures) -> None:
+def keep(cache: Path, key: str, entries: Sequence[tuple[Arrays, Figures]]) -> None:
     """Write arrays and figures; two processes may do so at once, since both write the same bytes.
 
     Raises: CorpusError where the folder cannot be written.
     """
-    folder = cache / figures.digest
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not _is_whole(folder, figures.digest):
-            _write(folder, arrays)
+        for arrays, figures in entries:
+            folder = cache / figures.digest
+            folder.mkdir(parents=True, exist_ok=True)
+            if not _is_whole(folder, figures.digest):
+                _write(folder, arrays)
         with _replacing(_index(cache, key)) as file:
-            file.write(json.dumps(asdict(figures), indent=1).encode())
+            file.write(json.dumps({"corpora": [asdict(figures) for _, figures in entries]}, indent=1).encode())
     except OSError as error:
         raise CorpusError(
             f"Cannot write the cache folder {cache}: {error.strerror or error}. "
@@ -97,36 +115,59 @@ def valid_path(cache: Path, digest: str) -> Path:
     return cache / digest / "valid.npy"
 
 
+def held_out_path(cache: Path, digest: str) -> Path:
+    """Return where all authors' held-out parts are, one after the other."""
+    return cache / digest / "held-out.npy"
+
+
 def vocabulary_path(cache: Path, digest: str) -> Path:
     """Return where the symbols are."""
     return cache / digest / "vocabulary.json"
+
+
+def _paths(cache: Path, digest: str) -> tuple[Path, Path, Path]:
+    return train_path(cache, digest), valid_path(cache, digest), held_out_path(cache, digest)
 
 
 def _index(cache: Path, key: str) -> Path:
     return cache / f"{key}.json"
 
 
+def _heading(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    return f"{dtype.str}{shape}".encode()
+
+
 def _is_whole(folder: Path, digest: str) -> bool:
     """Say whether the folder holds exactly the bytes its digest stands for."""
-    cache = folder.parent
     try:
-        arrays = Arrays(
-            train=np.load(train_path(cache, digest), mmap_mode="r", allow_pickle=False),
-            valid=np.load(valid_path(cache, digest), mmap_mode="r", allow_pickle=False),
-            vocabulary=vocabulary_path(cache, digest).read_bytes(),
-        )
-        return arrays.digest == digest
+        content = hashlib.sha256(vocabulary_path(folder.parent, digest).read_bytes())
+        for path in _paths(folder.parent, digest):
+            _add_file(content, path)
+        return content.hexdigest() == digest
     except (OSError, ValueError, EOFError):
         return False
 
 
+def _add_file(content: "hashlib._Hash", path: Path) -> None:
+    """Add an array's file to a hash, block by block: mapped, a long one would count as this process's memory."""
+    with path.open("rb") as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(path)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        content.update(_heading(dtype, shape))
+        while block := file.read(_BLOCK_BYTES):
+            content.update(block)
+
+
 def _write(folder: Path, arrays: Arrays) -> None:
     cache, digest = folder.parent, folder.name
-    for path, array in ((train_path(cache, digest), arrays.train), (valid_path(cache, digest), arrays.valid)):
+    for path, source in zip(_paths(cache, digest), (arrays.train, arrays.valid, arrays.held_out), strict=True):
         with _replacing(path) as file:
             # np.save hands the bytes to the C library and misses a write that fails on a full disk.
-            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
-            file.write(array.data)
+            header = {"descr": source.dtype.str, "fortran_order": False, "shape": (len(source),)}
+            np.lib.format.write_array_header_1_0(file, header)
+            for array in source:
+                file.write(array.data)
     with _replacing(vocabulary_path(cache, digest)) as file:
         file.write(arrays.vocabulary)
 

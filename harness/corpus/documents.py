@@ -16,6 +16,8 @@ class Document:
     text: str
     entropy: Entropy | None = None
     """Of the source the text was drawn from, where that is known."""
+    name: str = ""
+    """Short, stable name of the book it is or belongs to, as in ``wells:time-machine``; a book's parts share it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,3 +31,7 @@ class CorpusRequest:
     show_progress: bool
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Given behind the corpus's name; only those the corpus announces."""
+    corpus: str = ""
+    """The name under which the text was asked for: one loader may serve several."""
+    books: tuple[str, ...] = ()
+    """Names of the books asked for, of those the corpus announces; none is all. The others are not wanted."""

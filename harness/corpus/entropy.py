@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.corpus.text import split_tokens
-
 if TYPE_CHECKING:
     from harness.corpus.documents import Document
 
@@ -25,6 +23,8 @@ class Entropy:
 
 def known_entropy(documents: Sequence["Document"], text: str, tokens: str) -> Entropy | None:
     """Return the entropy all documents share; None where it is not known of the characters as they are prepared."""
+    from harness.corpus.text import split_tokens  # with NumPy, which listing plugins must not load
+
     first = documents[0].entropy
     if first is None or any(document.entropy != first for document in documents):
         return None

@@ -2,6 +2,8 @@
 
 import re
 
+from harness.errors import CorpusError
+
 _MARKER = r"^\*\*\* ?{} OF (?:THE|THIS) PROJECT GUTENBERG E(?:BOOK|TEXT)\b[^*]*\*\*\*"
 _START = re.compile(_MARKER.format("START"), re.MULTILINE | re.IGNORECASE)
 _END = re.compile(_MARKER.format("END"), re.MULTILINE | re.IGNORECASE)
@@ -12,20 +14,30 @@ _CREDITS = re.compile(
 _FAREWELL = re.compile(r"End of (?:the )?Project Gutenberg\b", re.IGNORECASE)
 
 
-def strip_boilerplate(text: str) -> str:
-    """Return the book alone where both of the publisher's marker lines are there, else the text unchanged.
+def strip_boilerplate(text: str, name: str) -> str:
+    """Return the book alone, without header, licence and credits; a text without marker lines is returned unchanged.
 
     The licence stands at the end, where our validation part is: left in, it would be up to half of it.
+
+    Raises: CorpusError where the start is marked and the end is not: then some of the book may be missing.
     """
     start = _START.search(text)
-    end = _END.search(text, start.end()) if start else None
-    if start is None or end is None:
+    end = _END.search(text, start.end() if start else 0)
+    if start is None and end is None:
         return text
-    book = text[start.end() : end.start()].strip()
-    first, _, rest = book.partition("\n\n")
-    if _CREDITS.match(first):
-        book = rest.lstrip()
+    if end is None:
+        raise CorpusError(
+            f"{name} has Project Gutenberg's start line and no end line, so it may be cut off: "
+            "get the whole file, or take its start line out to use it as it is."
+        )
+    book = strip_credits(text[start.end() if start else 0 : end.start()].strip())
     before, _, last = book.rpartition("\n\n")
     if _FAREWELL.match(last):
         book = before.rstrip()
     return book
+
+
+def strip_credits(book: str) -> str:
+    """Return a book without the paragraph that says who made an electronic text of it."""
+    first, _, rest = book.partition("\n\n")
+    return rest.lstrip() if _CREDITS.match(first) else book

@@ -5,8 +5,10 @@ import os
 from pathlib import Path
 from typing import NoReturn
 
+from harness.corpus.books import book_of
 from harness.corpus.documents import Document
 from harness.corpus.gutenberg import strip_boilerplate
+from harness.corpus.names import slug
 from harness.errors import CorpusError
 
 
@@ -22,7 +24,7 @@ def read_path(path: Path) -> list[Document]:
         raise CorpusError(f"Cannot read {error.filename or path}: {error.strerror}.") from error
     if there:
         raise CorpusError(f"{path} is neither a text file nor a folder; name a file of UTF-8 text.")
-    raise CorpusError(f"There is no file or folder {path}; check the path given to --corpus.")
+    raise CorpusError(f"There is no file or folder {path}; check the path.")
 
 
 def decode(data: bytes, name: str) -> str:
@@ -38,17 +40,27 @@ def decode(data: bytes, name: str) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"{name} is not UTF-8: byte 0x{data[error.start]:02X} at offset {error.start:,}; "
-            "convert it, if it is Windows text with: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW."
-        ) from error
+        raise CorpusError(_not_utf8(data, error.start, name)) from error
     return normalise_line_ends(text.removeprefix("\ufeff"))
+
+
+def _not_utf8(data: bytes, offset: int, name: str) -> str:
+    what = f"{name} is not UTF-8: byte 0x{data[offset]:02X} at offset {offset:,}; "
+    if not data[:offset].removeprefix(codecs.BOM_UTF8).isascii():
+        # Converting the whole file would garble the part that is right.
+        return f"{what}what stands before it is, so encodings are mixed: mend the text from there on."
+    return f"{what}convert it, if it is Windows text with: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW."
 
 
 def normalise_line_ends(text: str) -> str:
     """Return text whose only line end is the line feed."""
     # CR CR LF is a CR LF file once more written as text on Windows: still one line end.
     return text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def text_files(path: Path) -> list[Path]:
+    """Return the files `read_path` reads: the file itself, or the folder's visible ``.txt`` files, sorted."""
+    return _text_files(path) if path.is_dir() else [path]
 
 
 def _read_folder(folder: Path) -> list[Document]:
@@ -67,10 +79,10 @@ def _read_member(file: Path, folder: Path) -> Document:
 
 
 def _read_file(file: Path, *, author: str, title: str) -> Document:
-    text = strip_boilerplate(decode(file.read_bytes(), str(file)))
+    text = strip_boilerplate(decode(file.read_bytes(), str(file)), str(file))
     if not text.strip():
         raise CorpusError(f"{file} is empty; name a file with text in it, or remove it from its folder.")
-    return Document(author=author, title=title, text=text)
+    return Document(author=author, title=title, text=text, name=slug(book_of(title)) or "text")
 
 
 def _text_files(folder: Path) -> list[Path]:

@@ -2,31 +2,67 @@
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.corpus.books import canonical_name, find_books, select_books, split_selection
 from harness.corpus.documents import CorpusRequest, Document
 from harness.corpus.local import read_path
 from harness.descriptors import Corpus
 from harness.errors import CorpusError, HarnessError, did_you_mean
 
 
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """What one selection of ``--corpus`` came to."""
+
+    name: str
+    """The corpus, with its books where some were chosen: one name for one choice, however it was typed."""
+    documents: list[Document]
+
+
+def read_texts(selection: str, corpora: Mapping[str, Corpus], request: CorpusRequest) -> Texts:
+    """Read a corpus, some of its books, named after a colon, or the text its parameters there make.
+
+    Raises: CorpusError where the corpus, one of the books or a parameter is unknown.
+    """
+    if selection in corpora or _exists(selection) or _parameters_of(selection, corpora):
+        return Texts(name=selection, documents=read_documents(selection, corpora, request))
+    name, books = split_selection(selection)
+    if name in corpora and corpora[name].downloaded and corpora[name].books:
+        books = find_books(books, corpora[name].books, name)  # before any is fetched, and no other one
+        request = replace(request, books=books)
+    documents = read_documents(name, corpora, request)
+    if not books:
+        return Texts(name=name, documents=documents)
+    chosen = select_books(documents, books, name)
+    return Texts(name=canonical_name(name, chosen, documents), documents=chosen)
+
+
 def read_documents(selection: str, corpora: Mapping[str, Corpus], request: CorpusRequest) -> list[Document]:
-    """Read a known corpus, else a local file or folder.
+    """Read a known corpus, with its parameters where it has any, else a local file or folder.
 
     A known name wins over a file of that name; ``./name`` gives the file.
     """
     if selection in corpora:
         return _load(corpora[selection], request)
-    name, colon, parameters = selection.partition(":")
-    if colon and name in corpora and corpora[name].parameters:
-        return _load(corpora[name], replace(request, parameters=_read_parameters(corpora[name], parameters)))
+    parameters = _parameters_of(selection, corpora)
+    if parameters:
+        corpus = corpora[selection.partition(":")[0]]
+        return _load(corpus, replace(request, parameters=_read_parameters(corpus, parameters)))
     if _is_path(selection):
         return read_path(_expand(selection))
     raise CorpusError(
         f"There is no corpus named {selection!r}, and no such file or folder.{did_you_mean(selection, corpora)}"
     )
+
+
+def _parameters_of(selection: str, corpora: Mapping[str, Corpus]) -> str:
+    """Return what gives parameters: it stands behind the name of a corpus that has them, and names no book of it."""
+    name, _, given = selection.partition(":")
+    corpus = corpora.get(name)
+    return given if corpus and corpus.parameters and ("=" in given or not corpus.books) else ""
 
 
 def _read_parameters(corpus: Corpus, text: str) -> dict[str, str]:
@@ -53,8 +89,12 @@ def _is_path(selection: str) -> bool:
         return False
     if "/" in selection or selection.startswith((".", "~")) or selection.endswith(".txt"):
         return True
+    return _exists(selection)
+
+
+def _exists(path: str) -> bool:
     try:
-        return Path(selection).exists()
+        return bool(path.strip()) and Path(path).exists()
     except OSError:  # longer than any file name
         return False
 
@@ -68,7 +108,7 @@ def _expand(selection: str) -> Path:
 
 def _load(corpus: Corpus, request: CorpusRequest) -> list[Document]:
     try:
-        documents = list(_resolve(corpus.loader)(request))
+        documents = list(_resolve(corpus.loader)(replace(request, corpus=corpus.name)))
     except HarnessError:
         raise
     except Exception as error:

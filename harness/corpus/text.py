@@ -1,12 +1,17 @@
 """Preprocessing: from a document's text to its tokens, as D2L makes them or as they stand."""
 
+import re
 import string
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
 
-TEXTS = ("d2l", "raw")
+TEXTS = ("d2l", "raw", "d2l-1.0")
 TOKEN_KINDS = ("char", "word")
+
+_BLOCK_CHARACTERS = 1 << 18
+_END = (re.compile(r"\n(?=[A-Za-z])"), re.compile(r"\n"))
 
 Tokens: TypeAlias = str | list[str]
 """A list of words, or a string, which is a sequence of one-character tokens."""
@@ -24,19 +29,36 @@ def _letters_table() -> bytes:
 _LETTERS = _letters_table()
 
 
+def blocks(text: str, kind: str) -> Iterator[str]:
+    """Return the text in parts: their tokens one after the other are the text's.
+
+    A part ends where a line does, and where a letter follows, so that no run of non-letters is cut.
+    """
+    start = 0
+    while start < len(text):
+        end = _END[kind == "raw"].search(text, start + _BLOCK_CHARACTERS - 1)
+        stop = end.end() if end else len(text)
+        yield text[start:stop]
+        start = stop
+
+
 def split_tokens(text: str, kind: str, tokens: str) -> Tokens:
     """Return the tokens of one document.
 
     'd2l': of each line, every run of non-letters becomes one space, stripped, lower-cased; lines follow
-    one another with nothing between. 'raw': the text as it is, its words parted by white space.
+    one another with nothing between. 'raw': the text as it is, its words parted by white space. 'd2l-1.0': of the
+    whole text at once, every run of non-letters becomes one space, lower-cased.
 
-    Source: Dive into Deep Learning 0.17, `load_corpus_time_machine` (sec_text_preprocessing).
+    Source: Dive into Deep Learning 0.17, `load_corpus_time_machine`, and 1.0, `TimeMachine._preprocess`
+    (sec_text-sequence).
     """
     if kind == "raw":
         return text if tokens == "char" else text.split()
     lines = text.encode("utf-8").translate(_LETTERS)
     if tokens == "word":
         return lines.decode("ascii").split()
+    if kind == "d2l-1.0":
+        return _squeeze_spaces(lines.replace(b"\n", b" ")).decode("ascii")
     lines = _squeeze_spaces(lines)
     lines = lines.replace(b" \n", b"\n").replace(b"\n ", b"\n").strip(b" ")
     return lines.replace(b"\n", b"").decode("ascii")

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.corpus.entropy import Entropy
+from harness.corpus.split import Mix
 from harness.errors import CorpusError
+from harness.worker.job import HeldOutPart
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenisedCorpus:
-    """One corpus under one preprocessing and one training budget."""
+    """One corpus under one preprocessing, one choice of authors and one training budget."""
 
     name: str
     authors: str
@@ -17,12 +19,12 @@ class TokenisedCorpus:
     text: str
     tokens: str
     digest: str
-    """Hash of the vocabulary and of both token arrays."""
+    """Hash of the vocabulary and of all token arrays: what trains, what validates, every author's held-out parts."""
     train_path: Path
     """``.npy``, one dimension, the smallest unsigned type that holds every id."""
     valid_path: Path
     vocabulary_path: Path
-    """JSON: {"symbols": [...], "text": …, "tokens": …}; symbols[0] is '<unk>'."""
+    """JSON: {"symbols": [...], "text": …, "tokens": …}; '<unk>' is one of them."""
     vocab_size: int
     train_tokens: int
     valid_tokens: int
@@ -31,20 +33,39 @@ class TokenisedCorpus:
     unigram_valid_perplexity: float
     """Of the training part's token frequencies (add-one smoothed) on the validation part: the figure a
     model without memory reaches."""
+    mix: Mix = "proportional"
+    """What several authors give to a budget: the same number of tokens each, or as much as they have."""
+    available_tokens: int = 0
+    """The largest budget: what the smallest of the authors' selections compared can give."""
+    smallest: str = ""
+    """The selection that is the smallest, where several are compared."""
+    held_out: tuple[HeldOutPart, ...] = ()
+    """Every author's validation and test part."""
+    duplicate_share: float = 0.0
+    """Of the held-out parts' passages, those that stand in a training part too, word for word."""
     entropy: Entropy | None = None
     """Of the source of the text, where it is known: the floor under every model's bits per character."""
 
 
-def check_long_enough(corpus: TokenisedCorpus, batch_size: int, num_steps: int) -> None:
-    """Check that both parts hold at least one whole minibatch.
+def check_long_enough(corpus: TokenisedCorpus, batch_size: int, num_steps: int, partition: str = "sequential") -> None:
+    """Check that the parts that train and validate hold a whole minibatch, and every author's held-out part a window.
+
+    Of windows at stride 1, one window is enough everywhere.
 
     Raises: CorpusError, naming the tokens there and the tokens needed.
     """
     # A minibatch's targets lie one token further; training starts at a random offset of up to num_steps.
     for part, there, offset in (("train", corpus.train_tokens, num_steps), ("validate", corpus.valid_tokens, 0)):
-        needed = batch_size * num_steps + 1 + offset
+        needed = num_steps + 1 if partition == "windows" else batch_size * num_steps + 1 + offset
         if there < needed:
             raise CorpusError(
                 f"Corpus {corpus.name!r} (authors {corpus.authors}) has {there:,} tokens to {part} on; --batch-size "
                 f"{batch_size} and --steps {num_steps} need {needed:,}. Lower one of them, or take more text."
+            )
+    for held_out in corpus.held_out:
+        if held_out.num_tokens < num_steps + 1:
+            name = {"valid": "validation", "test": "test"}[held_out.part]
+            raise CorpusError(
+                f"Corpus {corpus.name!r}: the {name} part of {held_out.author} has {held_out.num_tokens:,} tokens; "
+                f"--steps {num_steps} needs {num_steps + 1:,}. Lower it, or give this author more text."
             )

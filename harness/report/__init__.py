@@ -26,11 +26,12 @@ def write_report(folder: Path, answer_all: AnswerAll | None = None) -> Path:
         "epochs.csv": "one row an epoch",
         "timings.csv": "one row a timed block",
         "summary.csv": "one row a model: means and 95 % intervals over seeds",
+        "transfer.csv": "one row a finished trial and author: its figures on the author's held-out text",
         "samples.txt": "the text each finished trial generated",
     }
     if len(run.probes):
         files["probes.csv"] = "one row a quantity probed on a trained model"
-    for name in ("trials", "epochs", "timings", "summary", *(["probes"] if len(run.probes) else [])):
+    for name in ("trials", "epochs", "timings", "summary", "transfer", *(["probes"] if len(run.probes) else [])):
         write_csv(folder / f"{name}.csv", getattr(run, name))
     write_text(folder / "samples.txt", _samples(run))
     answered = answer_all(run) if answer_all is not None else ()

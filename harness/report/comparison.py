@@ -13,11 +13,11 @@ from harness.worker.trial import NO_BACKEND
 TEXT = ("corpus", "authors", "text", "tokens")
 """What two trials must share for their perplexities to mean the same."""
 
-BASELINE_FACTORS = ("cell", "train_tokens")
+BASELINE_FACTORS = ("cell", "train_tokens", "mix")
 """What tells two baselines on one text apart."""
 
-_PREPROCESSING = {"d2l": "letters only", "raw": "raw text"}
-_UNITS = {"char": "characters", "word": "words"}
+PREPROCESSING = {"d2l": "letters only", "raw": "raw text"}
+UNITS = {"char": "characters", "word": "words"}
 
 # Always named, even where all trials agree; a depth has an axis or a panel of its own in the figures.
 _ALWAYS = ("cell", "num_layers")
@@ -86,17 +86,20 @@ def compare(run: Run) -> list[Comparison]:
 
 
 def _comparison(run: Run, trials: pd.DataFrame) -> Comparison:
-    differing = _differing(trials)
+    differing = differing_factors(trials)
     factors = tuple(name for name in FACTORS if name in differing or name in _ALWAYS)
     in_series = [name for name in factors if name not in _NOT_IN_SERIES]
     first = trials.iloc[0]
     summary = run.summary[(run.summary[list(TEXT)] == first[list(TEXT)]).all(axis=1)]
     return Comparison(
         title=_title(first),
-        trials=trials.assign(label=_label(trials, factors), series=_label(trials, in_series), rank=_ranks(run, trials)),
+        trials=trials.assign(
+            label=label_models(trials, factors), series=label_models(trials, in_series), rank=_ranks(run, trials)
+        ),
         epochs=run.epochs[run.epochs["trial_id"].isin(trials["trial_id"])],
         summary=summary.assign(
-            label=_label(summary, [name for name in factors if name != "seed"]), series=_label(summary, in_series)
+            label=label_models(summary, [name for name in factors if name != "seed"]),
+            series=label_models(summary, in_series),
         ),
         factors=factors,
     )
@@ -107,21 +110,22 @@ def is_baseline(frame: pd.DataFrame) -> pd.Series:
     return frame["backend"] == NO_BACKEND
 
 
-def _differing(trials: pd.DataFrame) -> set[str]:
+def differing_factors(trials: pd.DataFrame) -> set[str]:
     """Return the columns in which the trials differ; a baseline's zeros are no other setting."""
     trained = trials[~is_baseline(trials)]
     return {*varying(trained, FACTORS), *varying(trials, BASELINE_FACTORS)}
 
 
-def _label(frame: pd.DataFrame, factors: Sequence[str]) -> pd.Series:
+def label_models(frame: pd.DataFrame, factors: Sequence[str]) -> pd.Series:
+    """Name each row by these factors, a baseline by those that are its own."""
     own = label(frame, [name for name in factors if name in BASELINE_FACTORS])
     return label(frame, factors).where(~is_baseline(frame), own)
 
 
 def _title(first: pd.Series) -> str:
     authors = "all authors" if first["authors"] == "all" else enumerate_names(first["authors"].split("+"))
-    unit = _UNITS.get(first["tokens"], first["tokens"])
-    preprocessing = _PREPROCESSING.get(first["text"], first["text"])
+    unit = UNITS.get(first["tokens"], first["tokens"])
+    preprocessing = PREPROCESSING.get(first["text"], first["text"])
     return f"{first['corpus']}: {authors}, {unit}, {preprocessing}"
 
 

@@ -35,13 +35,15 @@ def title(trials: pd.DataFrame) -> list[str]:
     return parts
 
 
-def findings(comparison: Comparison) -> list[Finding]:
-    """Return what stands out among the ranked trials."""
+def findings(comparison: Comparison, figure: str = "valid_perplexity") -> list[Finding]:
+    """Return what stands out among the ranked trials; ``figure`` is what the experiment's source reports."""
     ranked = comparison.ranked
     if ranked.empty:
         return [finding for finding in [_leakage(comparison)] if finding is not None]
+    published = _best_in_training(ranked) if figure == "train_perplexity" else None
     found = [
         _leakage(comparison),
+        published,
         _best(ranked),
         _best_mean(comparison),
         _fastest(ranked),
@@ -58,7 +60,7 @@ def caveat(comparison: Comparison) -> str:
         return "No trial has finished with a validation perplexity: there is nothing to rank."
     if len(comparison.ranked) == 1:
         return "One trial has finished: there is nothing to compare it with."
-    if comparison.num_seeds == 1:
+    if comparison.num_seeds == 1 and len(comparison.trained):
         return "Each model has one seed: there is no interval over seeds, and small differences may be chance."
     return ""
 
@@ -67,6 +69,12 @@ def _best(ranked: pd.DataFrame) -> Finding:
     first = ranked[ranked["rank"] == 1]
     tie = f"{wording.enumerate_names(first['label'], 4)} tie" if len(first) > 1 else first["label"].iloc[0]
     return Finding("Lowest validation perplexity", wording.perplexity(first["valid_perplexity"].iloc[0]), tie)
+
+
+def _best_in_training(ranked: pd.DataFrame) -> Finding:
+    best = ranked.sort_values("train_perplexity", kind="stable").iloc[0]
+    detail = f"{best['label']}, in its last epoch: the figure this experiment's source reports"
+    return Finding("Lowest training perplexity", wording.perplexity(best["train_perplexity"]), detail)
 
 
 def _best_mean(comparison: Comparison) -> Finding | None:

@@ -4,7 +4,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from harness.errors import RunFolderError
 from harness.ledger import ENDED, LedgerReader
 from harness.report import floor
 from harness.report.manifest import Manifest, read_manifest
+from harness.report.transfer import TEST_FIGURES, frame_evaluations, frame_transfer, own_test_figures
 from harness.statistics import mean_margin, median_ranks
 from harness.worker.trial import Trial
 
@@ -35,7 +36,8 @@ _MORE_TRIAL_COLUMNS = (
     "num_epochs_done", "best_valid_perplexity", "best_epoch", "train_loss", "valid_loss", "valid_seconds",
     "first_step_seconds", "compile_seconds", "attempts", "resumed_epochs", "slot", "versions", "environment",
     "environment_hash", "parity_steps", "timed_by", "timing_note", "flops_per_token", "device_flops_per_s",
-    "device_bytes_per_s", "per_device", *floor.COLUMNS, "leakage_suspected",
+    "device_bytes_per_s", "per_device", "init", "lr_decay", "lr_decay_after", "rmsprop_decay",
+    "mix", *TEST_FIGURES, *floor.COLUMNS, "leakage_suspected",
 )  # fmt: skip
 
 _EPOCH_COLUMNS = (
@@ -50,14 +52,16 @@ _TIMING_COLUMNS = ("trial_id", "phase", "round", "block", "tokens", "seconds", "
 _WHOLE = (
     "train_tokens", "num_layers", "num_hiddens", "num_steps", "batch_size", "num_epochs", "seed", "num_threads",
     "concurrency", "num_params", "peak_rss_bytes", "peak_device_bytes", "vocab_size", "num_epochs_done", "best_epoch",
-    "attempts", "resumed_epochs", "parity_steps", "per_device",
+    "attempts", "resumed_epochs", "parity_steps", "per_device", "lr_decay_after",
 )  # fmt: skip
 _TEXT = (
     "trial_id", "status", "reason", "cell", "backend", "implementation", "corpus", "authors", "optimizer", "device",
     "text", "tokens", "partition", "corpus_digest", "slot", "versions", "environment",
-    "environment_hash", "timed_by", "timing_note",
+    "environment_hash", "timed_by", "timing_note", "init", "mix",
 )  # fmt: skip
 
+_LATER_SETTINGS = {field.name: field.default for field in fields(Trial) if field.default is not MISSING}
+"""What a ledger of an earlier version does not say."""
 SETTINGS = tuple(field.name for field in fields(Trial) if field.name != "seed")
 """What two trials share that differ by their seed alone."""
 METRICS = (
@@ -77,6 +81,8 @@ class Run:
     epochs: pd.DataFrame
     timings: pd.DataFrame
     summary: pd.DataFrame
+    transfer: pd.DataFrame
+    """One row a finished trial and author: what it reaches on the author's held-out text."""
     samples: dict[str, str]
     """Generated text by trial_id, of the trials that are done."""
     log_tails: dict[str, str]
@@ -100,19 +106,22 @@ def read_run(folder: Path) -> Run:
             planned = reader.trials()
             epochs = _frame_epochs(reader.epochs())
             timings = _frame_timings(reader.timings())
+            evaluations = frame_evaluations(reader.evaluations())
             probes = _frame_probes(reader.probes())
     except sqlite3.Error as error:
         raise RunFolderError(f"The ledger {path} cannot be read ({error}): run the same command again.") from None
     manifest = read_manifest(folder)
     order = {record["trial_id"]: position for position, record in enumerate(planned)}
     epochs, timings, probes = (_in_order(frame, order) for frame in (epochs, timings, probes))
-    trials = _frame_trials(planned, epochs, timings, manifest)
+    evaluations = evaluations[evaluations["trial_id"].isin(list(order))]
+    trials = _frame_trials(planned, epochs, timings, manifest, evaluations)
     return Run(
         trials=trials,
         pending=pd.Series({r["trial_id"]: r["status"] not in ENDED for r in planned}, dtype=bool),
         epochs=epochs,
         timings=timings,
         summary=summarise(trials),
+        transfer=frame_transfer(evaluations, trials),
         samples=_texts(planned, "sample", ("ok",)),
         log_tails=_texts(planned, "log_tail", ("failed", "timeout")),
         manifest=manifest,
@@ -203,13 +212,18 @@ def _medians(blocks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _frame_trials(
-    records: Sequence[dict[str, Any]], epochs: pd.DataFrame, timings: pd.DataFrame, manifest: Manifest
+    records: Sequence[dict[str, Any]],
+    epochs: pd.DataFrame,
+    timings: pd.DataFrame,
+    manifest: Manifest,
+    evaluations: pd.DataFrame,
 ) -> pd.DataFrame:
     columns = (*TRIAL_COLUMNS, *_MORE_TRIAL_COLUMNS)
     known = pd.DataFrame([_flat(record) for record in records], columns=list(columns)).set_index("trial_id")
     known["unigram_valid_perplexity"] = known["corpus_digest"].map(_unigram_perplexities(manifest))
     rates = throughput(timings, known["timed_by"].where(known["timed_by"].notna() & (known["timed_by"] != "")))
-    for measured in (_last_epochs(epochs), _best_epochs(epochs), _epoch_sums(epochs), rates):
+    test = own_test_figures(evaluations, known["authors"])
+    for measured in (_last_epochs(epochs), _best_epochs(epochs), _epoch_sums(epochs), rates, test):
         for name in measured.columns:
             known[name] = measured[name].reindex(known.index)
     known["num_epochs_done"] = known["num_epochs_done"].fillna(0)
@@ -231,7 +245,7 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
     """Return the record with its dictionaries as JSON text, one cell each."""
     return {
         name: json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else value
-        for name, value in record.items()
+        for name, value in (_LATER_SETTINGS | record).items()
     }
 
 

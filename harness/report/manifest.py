@@ -15,6 +15,8 @@ class Manifest:
     command: list[str] = field(default_factory=list)
     earlier_commands: list[list[str]] = field(default_factory=list)
     """Other commands that trained in the same folder before."""
+    figure: str = "valid_perplexity"
+    """The figure the experiment's source reports."""
     harness_version: str = ""
     created: str = ""
     python: str = ""
@@ -53,6 +55,9 @@ def read_manifest(folder: Path) -> Manifest:
     earlier = values.get("earlier_commands")
     if isinstance(earlier, list):
         sound["earlier_commands"] = [command for command in earlier if _fits(command, list, str)]
+    experiment = values.get("experiment")
+    if isinstance(experiment, dict) and isinstance(experiment.get("figure"), str):
+        sound["figure"] = experiment["figure"]
     lost = [name for name in _SHAPES if name not in sound]
     problem = f"{NAME} is damaged: it does not say, or not readably: {', '.join(lost)}." if lost else ""
     return Manifest(**sound, problem=problem)

@@ -20,6 +20,7 @@ from harness.report.drawing import CONFIG, Rows, Spec
 from harness.report.figures import draw
 from harness.report.floor import SURE
 from harness.report.frames import Run, records
+from harness.report.matrix import Matrix, matrices
 from harness.report.tables import corpora, ranking, seed_means, shared_settings, stopped, workers
 
 MAX_COMPARISONS = 12
@@ -35,7 +36,9 @@ def render(run: Run, files: Sequence[tuple[str, str]], answered: Sequence[answer
     exercises = answers.sections(answered)
     comparisons = compare(run)
     shown = comparisons[:MAX_COMPARISONS]
-    sections = [_section(comparison, position, len(shown)) for position, comparison in enumerate(shown, 1)]
+    figure = run.manifest.figure
+    sections = [_section(comparison, figure, position, len(shown)) for position, comparison in enumerate(shown, 1)]
+    crossings = matrices(run)
     scripts = [Markup(text) for text in (vega_script(), _template_text("page.js"))]
     style = Markup(_template_text("style.css"))
     template = _environment().get_template("index.html.j2")
@@ -46,6 +49,7 @@ def render(run: Run, files: Sequence[tuple[str, str]], answered: Sequence[answer
         exercises=exercises,
         unanswered=answers.unanswered(answered),
         sections=sections,
+        matrices=crossings,
         hidden_comparisons=len(comparisons) - len(shown),
         stopped=stopped(run.trials, run.log_tails),
         samples=_samples(shown, run.samples),
@@ -60,17 +64,17 @@ def render(run: Run, files: Sequence[tuple[str, str]], answered: Sequence[answer
         files=files,
         style=style,
         scripts=scripts,
-        drawings=_embedded_json(_drawings([*exercises, *sections])),
+        drawings=_embedded_json(_drawings([*exercises, *sections], crossings)),
         policy=_policy(scripts, [style]),
     )
 
 
-def _section(comparison: Comparison, position: int, total: int) -> dict[str, Any]:
+def _section(comparison: Comparison, figure: str, position: int, total: int) -> dict[str, Any]:
     anchor = f"text-{position}"
     return {
         "anchor": anchor,
         "comparison": comparison,
-        "findings": findings.findings(comparison),
+        "findings": findings.findings(comparison, figure),
         "caveat": findings.caveat(comparison),
         "settings": shared_settings(comparison),
         "ranking": ranking(comparison, MAX_ROWS // total),
@@ -184,7 +188,7 @@ def _template_text(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _drawings(sections: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _drawings(sections: Sequence[Mapping[str, Any]], crossings: Sequence[Matrix]) -> dict[str, Any]:
     """Return everything the script draws: the look, the data, and the specifications by their panels' ids."""
     datasets: dict[str, Rows] = {}
     specs: dict[str, Spec] = {}
@@ -193,6 +197,10 @@ def _drawings(sections: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for i, figure in enumerate(section["drawn"].figures, 1):
             for j, panel in enumerate(figure.panels, 1):
                 specs[f"{section['anchor']}-figure-{i}-{j}"] = {**panel.spec, "description": panel.description}
+    for crossing in crossings:
+        datasets[crossing.anchor] = crossing.dataset
+        (panel,) = crossing.figure.panels
+        specs[f"{crossing.anchor}-figure"] = {**panel.spec, "description": panel.description}
     return {"config": CONFIG, "datasets": datasets, "specs": specs}
 
 

@@ -67,11 +67,13 @@ class Table:
 
 _FACTOR_HEADINGS = {
     "cell": "Cell", "num_layers": "Layers", "backend": "Backend", "implementation": "Implementation",
-    "num_hiddens": "Hiddens", "train_tokens": "Training tokens", "num_steps": "Steps", "batch_size": "Batch",
+    "num_hiddens": "Hiddens", "train_tokens": "Training tokens", "mix": "Mix", "num_steps": "Steps",
+    "batch_size": "Batch",
     "partition": "Partition", "optimizer": "Optimizer", "learning_rate": "Learning rate", "grad_clip": "Clip",
-    "dropout": "Dropout", "num_epochs": "Epochs", "seed": "Seed",
+    "dropout": "Dropout", "init": "Initial weights", "lr_decay": "Learning rate decay", "num_epochs": "Epochs",
+    "seed": "Seed",
 }  # fmt: skip
-_WORDED_FACTORS = ("cell", "backend", "implementation", "partition", "optimizer")
+_WORDED_FACTORS = ("cell", "backend", "implementation", "mix", "partition", "optimizer", "init")
 
 
 def _measure(heading: str, name: str, word: Callable[[float], str]) -> Column:
@@ -311,9 +313,20 @@ def corpora(described: Sequence[Record]) -> list[dict[str, str]]:
             **{name: str(corpus.get(name) or "") for name in texts},
             **{name: _word_number(corpus.get(name), wording.count) for name in counts},
             "unigram": _word_number(corpus.get("unigram_valid_perplexity"), wording.perplexity),
+            "entropy": _word_entropy(corpus.get("entropy")),
+            "duplicates": _word_number(corpus.get("duplicate_share"), lambda share: f"{share:.1%}"),
         }
         for corpus in described
     ]
+
+
+def _word_entropy(entropy: object) -> str:
+    """Word what is known of a text's source; nothing where nothing is."""
+    if not isinstance(entropy, dict):
+        return ""
+    low, high = (_word_number(entropy.get(end), lambda value: f"{value:.4f}") for end in ("low", "high"))
+    rate = low if low == high else f"{low} to {high}"
+    return f"entropy rate {rate} bits per character ({entropy.get('method', '')})"
 
 
 def _word_number(value: object, word: Callable[[float], str]) -> str:

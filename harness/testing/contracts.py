@@ -151,6 +151,22 @@ class ModelContract(BehaviourContract):
         assert np.max(np.abs(figures[:, [LOSS, GRAD_NORM]] - expected[:, [LOSS, GRAD_NORM]])) <= scale
         assert largest_difference(model.weights(), reference.weights()) <= scale
 
+    def test_a_falling_learning_rate_and_another_rmsprop_decay_are_the_references(self, equations: Equations) -> None:
+        """Train in an epoch of an eighth of the rate; the reference's own is held against the formula elsewhere."""
+        architecture = self.small(
+            optimizer="rmsprop", learning_rate=0.08, lr_decay=0.5, lr_decay_after=2, rmsprop_decay=0.9, grad_clip=0.0
+        )
+        batches = minibatches(5)
+        model = loaded(self.build, equations, architecture)
+        reference = loaded(reference_model, equations, replace(architecture, dtype="float64"))
+        unchanged = loaded(reference_model, equations, replace(architecture, dtype="float64"))
+        for each in (model, reference):
+            each.begin_epoch(5)
+            train(each, batches)
+        train(unchanged, batches)
+        assert largest_difference(model.weights(), reference.weights()) <= 100 * self.tolerance
+        assert largest_difference(unchanged.weights(), reference.weights()) > 0.01
+
 
 class CellContract(BehaviourContract):
     """What a cell's equations must do on the reference backend; name the module in `equations_module`."""

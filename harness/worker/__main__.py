@@ -16,6 +16,7 @@ from harness.worker.baselines import TrainingText, fit_and_evaluate
 from harness.worker.cells import Equations
 from harness.worker.checkpoints import Checkpoint
 from harness.worker.connection import Connection
+from harness.worker.evaluation import evaluate_held_out
 from harness.worker.events import Diverged, Failed, Finished, Probed, Sampled, Started
 from harness.worker.job import Job
 from harness.worker.minibatches import Tokens
@@ -58,6 +59,9 @@ def architecture_of(trial: Trial) -> Architecture:
         dropout=trial.dropout,
         optimizer=trial.optimizer,
         learning_rate=trial.learning_rate,
+        lr_decay=trial.lr_decay,
+        lr_decay_after=trial.lr_decay_after,
+        rmsprop_decay=trial.rmsprop_decay,
         grad_clip=trial.grad_clip,
         seed=trial.seed,
     )
@@ -109,6 +113,7 @@ def _train(job: Job, connection: Connection) -> None:
         after_epoch=saver.after_epoch,
     )
     saver.save_final(first_step_seconds)
+    evaluate_held_out(model, trial, job.held_out, connection.send)
     connection.send(
         Finished(
             first_step_seconds=first_step_seconds,
@@ -183,7 +188,9 @@ _WORK = {
 
 
 def _initial_weights(trial: Trial, equations: Equations) -> Weights:
-    return initial_weights(canonical_shapes(equations, architecture_of(trial)), trial.num_hiddens, trial.seed)
+    return initial_weights(
+        canonical_shapes(equations, architecture_of(trial)), trial.num_hiddens, trial.seed, trial.init
+    )
 
 
 class _Saver:

@@ -40,7 +40,11 @@ class Model(Protocol):
         ...
 
     def begin_epoch(self, epoch: int) -> None:
-        """Seed dropout from the model's seed and the epoch, so that a resumed trial draws the same masks."""
+        """Seed dropout from the model's seed and the epoch, and set the epoch's learning rate.
+
+        So a resumed trial draws the same masks and learns at the same rate. Source of the rate:
+        `Architecture.learning_rate_in`.
+        """
         ...
 
     def initial_state(self, batch_size: int) -> State:

@@ -15,6 +15,7 @@ import numpy as np
 
 from harness.worker import measures
 from harness.worker.connection import Connection
+from harness.worker.evaluation import evaluated, read_part
 from harness.worker.events import EpochEnded, Finished, Progress, Started
 from harness.worker.job import Job
 from harness.worker.minibatches import Tokens
@@ -31,7 +32,7 @@ class TrainingText:
 
     ids: Tokens
     symbols: Sequence[str]
-    """By id; symbols[0] is '<unk>', which the training text itself may not have."""
+    """By id; one of them is '<unk>', which the training text itself may not have."""
     tokens: str
     """'char' or 'word'."""
 
@@ -102,6 +103,10 @@ def fit_and_evaluate(job: Job, connection: Connection) -> None:
             blocks=(),
         )
     )
+    for part in job.held_out:
+        tokens = read_part(part)
+        figures = fitted.evaluate(tokens, say)
+        connection.send(evaluated(part, len(tokens), figures.loss, figures.accuracy, figures.top5_accuracy))
     connection.send(
         Finished(
             first_step_seconds=0.0,

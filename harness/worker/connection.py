@@ -1,6 +1,10 @@
 """The worker's line to its parent: events out on a pipe of their own, and an end when the parent is gone."""
 
+import contextlib
+import ctypes
 import os
+import signal
+import sys
 import threading
 from typing import Self
 
@@ -8,6 +12,8 @@ from harness.worker.events import Event, dump
 
 EVENTS_FD = "HARNESS_EVENTS_FD"
 LIFELINE_FD = "HARNESS_LIFELINE_FD"
+_PR_SET_PDEATHSIG = 1
+"""Of linux/prctl.h."""
 
 
 class Connection:
@@ -23,6 +29,7 @@ class Connection:
 
         Raises: KeyError where this process was not started by the harness.
         """
+        _be_killed_with_parent()
         fds = [int(os.environ.pop(name)) for name in (EVENTS_FD, LIFELINE_FD)]
         for fd in fds:
             os.set_inheritable(fd, False)
@@ -37,3 +44,11 @@ def _end_with_parent(lifeline_fd: int) -> None:
     while os.read(lifeline_fd, 1):
         pass
     os._exit(1)
+
+
+def _be_killed_with_parent() -> None:
+    """Ask Linux for SIGKILL when the parent dies: the lifeline's thread can't run while compiled code holds the GIL."""
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

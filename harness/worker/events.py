@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +67,25 @@ class EpochEnded:
     valid_seconds: float
     blocks: tuple[tuple[int, float], ...]
     """(tokens, seconds) of consecutive stretches of training, each ended by reading the loss."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """What the trained model reaches on one author's held-out part."""
+
+    name: ClassVar[str] = "evaluated"
+    author: str
+    part: str
+    """'valid' or 'test'."""
+    num_tokens: int
+    """Tokens predicted."""
+    num_chars: float
+    """Characters behind them."""
+    loss: float
+    """Mean cross-entropy, nats per token."""
+    accuracy: float
+    top5_accuracy: float
+    bits_per_char: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,11 +157,21 @@ class Probed:
     """(quantity, where it was measured, mean, standard deviation, number of observations) each."""
 
 
-Event = Started | Progress | FirstSteps | EpochEnded | Finished | Diverged | Failed | Sampled | Ready | Block | Probed
-_KINDS: dict[str, type] = {
-    kind.name: kind
-    for kind in (Started, Progress, FirstSteps, EpochEnded, Finished, Diverged, Failed, Sampled, Ready, Block, Probed)
-}
+Event = (
+    Started
+    | Progress
+    | FirstSteps
+    | EpochEnded
+    | Evaluated
+    | Finished
+    | Diverged
+    | Failed
+    | Sampled
+    | Ready
+    | Block
+    | Probed
+)
+_KINDS: dict[str, type] = {kind.name: kind for kind in get_args(Event)}
 
 
 def dump(event: Event) -> str:

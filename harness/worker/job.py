@@ -20,6 +20,24 @@ class SampleRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeldOutPart:
+    """One author's part that is read after training."""
+
+    author: str
+    part: Literal["valid", "test"]
+    path: str
+    """``.npy`` of token ids, one dimension, of which this part is a stretch."""
+    start: int
+    stop: int
+    chars_per_token: float
+
+    @property
+    def num_tokens(self) -> int:
+        """Return its length."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One worker's work.
 
@@ -48,6 +66,8 @@ class Job:
     valid_chars_per_token: float
     checkpoint_path: str
     sample: SampleRequest
+    held_out: tuple[HeldOutPart, ...] = ()
+    """What the trained model is evaluated on: the parts of all authors, also of those who did not train it."""
     recorded_epochs: int = 0
     """Epochs of this trial the ledger already holds; a checkpoint that is ahead of them is not resumed."""
     parity_steps: int = 5
@@ -73,6 +93,7 @@ class Job:
         values = json.loads(path.read_text(encoding="utf-8"))
         values["trial"] = Trial.from_dict(values["trial"])
         values["sample"] = SampleRequest(**values["sample"])
+        values["held_out"] = tuple(HeldOutPart(**part) for part in values["held_out"])
         values["module_paths"] = tuple(values["module_paths"])
         values["cores"] = tuple(values["cores"])
         values["probes"] = tuple(values["probes"])

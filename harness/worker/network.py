@@ -8,6 +8,7 @@ from functools import partial
 
 from harness.worker.cells import Equations, Params, Shapes, State
 from harness.worker.ops import Array, Ops
+from harness.worker.optimization import RMSPROP_ALPHA
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,9 +21,16 @@ class Architecture:
     dropout: float = 0.0
     optimizer: str = "sgd"
     learning_rate: float = 1.0
+    lr_decay: float = 1.0
+    lr_decay_after: int = 0
+    rmsprop_decay: float = RMSPROP_ALPHA
     grad_clip: float = 1.0
     seed: int = 0
     dtype: str = "float32"
+
+    def learning_rate_in(self, epoch: int) -> float:
+        """Return the learning rate of an epoch, counted from 1."""
+        return self.learning_rate * self.lr_decay ** max(0, epoch - self.lr_decay_after)
 
 
 def layer_prefix(layer: int) -> str:

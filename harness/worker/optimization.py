@@ -7,6 +7,8 @@ With g the gradient after clipping and η the learning rate:
   w ← w − η m̂ / (√v̂ + ε)  with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ)  (Kingma and Ba 2015)
 - ``rmsprop``  v ← α v + (1 − α) g²,  w ← w − η g / (√v + ε)  (Tieleman and Hinton 2012)
 
+η may fall from epoch to epoch (`Architecture.learning_rate_in`), and α is the architecture's ``rmsprop_decay``.
+
 Clipping scales all gradients by min(1, grad_clip / ‖g‖), ‖g‖ the norm over all parameters together
 (D2L `sec_rnn-scratch`). A backend's own optimizer may be used where it computes just this.
 """
@@ -14,6 +16,7 @@ Clipping scales all gradients by min(1, grad_clip / ‖g‖), ‖g‖ the norm o
 ADAM_BETA1 = 0.9
 ADAM_BETA2 = 0.999
 RMSPROP_ALPHA = 0.99
+"""Torch's default; a trial may name another."""
 EPSILON = 1e-8
 
 MOMENTS: dict[str, tuple[str, ...]] = {"sgd": (), "adam": ("m", "v"), "rmsprop": ("v",)}

@@ -22,7 +22,7 @@ def first_steps(model: Model, trial: Trial, train_tokens: Tokens, num_steps: int
     handles = []
     for X, Y in islice(minibatches, num_steps):
         if not minibatches.carries_state:
-            state = model.initial_state(trial.batch_size)
+            state = model.initial_state(X.shape[1])
         handle, state = model.train_step(X, Y, state)
         handles.append(handle)
     return of_figures(model.read(handles))

@@ -36,7 +36,8 @@ def generate(model: Predictor, vocabulary: Sequence[str], tokens: str, request: 
     if not pieces:
         raise ValueError("the prefix is empty: give at least one token")
     generator = np.random.default_rng(request.seed)
-    prefix = np.array([[ids.get(piece, 0)] for piece in pieces], dtype=np.int64)  # (num_steps, 1)
+    unknown = ids.get("<unk>", 0)
+    prefix = np.array([[ids.get(piece, unknown)] for piece in pieces], dtype=np.int64)  # (num_steps, 1)
     logits, state = model.logits(prefix, model.initial_state(1))
     for _ in range(request.num_tokens):
         token = _draw(logits[-1, 0], request.temperature, generator)

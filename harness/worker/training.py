@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +13,16 @@ from numpy.typing import NDArray
 from harness.worker import parity
 from harness.worker.backends import ACCURACY, GRAD_NORM, LOSS, TOP5_ACCURACY, Handle, Model
 from harness.worker.events import EpochEnded, Event, Progress
-from harness.worker.minibatches import Sequential, Tokens, training_minibatches
-from harness.worker.trial import Trial
+from harness.worker.minibatches import Tokens, evaluation_minibatches, training_minibatches
+from harness.worker.trial import Partition, Trial
 
 Report = Callable[[Event], None]
 AfterEpoch = Callable[[int, float], None]
 """Called with the epoch and the first step's seconds once its record is out."""
 
 
+_EVALUATED_AT_ONCE = 64
+"""Minibatches between two looks at the device while a text is evaluated."""
 _LARGEST_LOSS = math.log(sys.float_info.max)
 """Beyond it the perplexity, exp(loss), is not finite any more, and so the trial has diverged."""
 
@@ -39,9 +42,9 @@ class Stopwatch:
     """Counts training time in blocks; a block ends when its losses have been read, so the device is done."""
 
     model: Model
-    tokens_per_step: int
     report_seconds: float
     pending: list[Handle] = field(default_factory=list)
+    pending_tokens: int = 0
     figures: list[NDArray[np.float64]] = field(default_factory=list)
     blocks: list[tuple[int, float]] = field(default_factory=list)
     _since: float = 0.0
@@ -59,9 +62,10 @@ class Stopwatch:
         if not self.pending:
             return
         figures = self.model.read(self.pending)
-        self.blocks.append((len(self.pending) * self.tokens_per_step, time.perf_counter() - self._since))
+        self.blocks.append((self.pending_tokens, time.perf_counter() - self._since))
         self.figures.append(figures)
         self.pending.clear()
+        self.pending_tokens = 0
 
     def mean(self) -> NDArray[np.float64]:
         """Return the mean figures of all steps read so far."""
@@ -101,13 +105,14 @@ def train(
         )
         model.begin_epoch(epoch)
         state = model.initial_state(trial.batch_size)
-        watch = Stopwatch(model, trial.batch_size * trial.num_steps, report_seconds)
+        watch = Stopwatch(model, report_seconds)
         watch.start()
         for index, (X, Y) in enumerate(minibatches):
             if not minibatches.carries_state:
-                state = model.initial_state(trial.batch_size)
+                state = model.initial_state(X.shape[1])
             handle, state = model.train_step(X, Y, state)
             watch.pending.append(handle)
+            watch.pending_tokens += X.size
             first_step = epoch == first_epoch and index == 0
             if first_step or watch.due():
                 watch.end_block()
@@ -115,38 +120,67 @@ def train(
                     first_step_seconds = first_step_seconds or watch.blocks[0][1]
                 _require_finite(watch.latest_loss(), epoch)
                 done = (epoch - 1 + (index + 1) / len(minibatches)) / trial.num_epochs
-                report(Progress(epoch=epoch, fraction=done, loss=watch.latest_loss(), tokens_per_s=watch.latest_rate()))
+                _report_progress(report, watch, epoch, done)
                 watch.start()
         watch.end_block()
         if epoch == 1 and parity_steps:
             # Without dropout these are the certificate's steps, so it costs nothing and is the trial's own.
             report(parity.of_figures(np.concatenate(watch.figures)[:parity_steps]))
-        report(_epoch_ended(model, trial, epoch, watch, valid_tokens, valid_chars_per_token))
+        alive = partial(_report_progress, report, watch, epoch, epoch / trial.num_epochs)
+        report(_epoch_ended(model, trial, epoch, watch, valid_tokens, valid_chars_per_token, alive))
         if after_epoch is not None:
             after_epoch(epoch, first_step_seconds)
     return first_step_seconds
 
 
-def evaluate(model: Model, tokens: Tokens, batch_size: int, num_steps: int) -> NDArray[np.float64]:
+def _report_progress(report: Report, watch: Stopwatch, epoch: int, fraction: float) -> None:
+    report(Progress(epoch=epoch, fraction=fraction, loss=watch.latest_loss(), tokens_per_s=watch.latest_rate()))
+
+
+def evaluate(
+    model: Model,
+    tokens: Tokens,
+    batch_size: int,
+    num_steps: int,
+    partition: Partition = "sequential",
+    alive: Callable[[], None] = lambda: None,
+) -> NDArray[np.float64]:
     """Return the mean figures over ``tokens``, read sequentially with the state carried.
 
-    Tokens after the last whole window of each row are left out.
+    Tokens after the last whole window of each row are left out. A trial on windows of stride 1 is evaluated on
+    such windows too, each from the zero state. ``alive`` is called now and then on a long text.
     """
+    minibatches = evaluation_minibatches(tokens, batch_size, num_steps, partition)
     state = model.initial_state(batch_size)
-    handles = []
-    for X, Y in Sequential(tokens, batch_size, num_steps):
+    figures: list[NDArray[np.float64]] = []
+    handles: list[Handle] = []
+    for X, Y in minibatches:
+        # Handles may hold memory of the device, so those of a long text are read before its end.
+        if len(handles) == _EVALUATED_AT_ONCE:
+            figures.append(model.read(handles))
+            handles.clear()
+            alive()
+        if not minibatches.carries_state:
+            state = model.initial_state(X.shape[1])
         handle, state = model.evaluate_step(X, Y, state)
         handles.append(handle)
-    return model.read(handles).mean(axis=0)  # type: ignore[no-any-return]
+    figures.append(model.read(handles))
+    return np.concatenate(figures).mean(axis=0)  # type: ignore[no-any-return]
 
 
 def _epoch_ended(
-    model: Model, trial: Trial, epoch: int, watch: Stopwatch, valid_tokens: Tokens, valid_chars_per_token: float
+    model: Model,
+    trial: Trial,
+    epoch: int,
+    watch: Stopwatch,
+    valid_tokens: Tokens,
+    valid_chars_per_token: float,
+    alive: Callable[[], None],
 ) -> EpochEnded:
     train = watch.mean()
     _require_finite(float(train[LOSS]), epoch)
     since = time.perf_counter()
-    valid = evaluate(model, valid_tokens, trial.batch_size, trial.num_steps)
+    valid = evaluate(model, valid_tokens, trial.batch_size, trial.num_steps, trial.partition, alive)
     valid_seconds = time.perf_counter() - since
     _require_finite(float(valid[LOSS]), epoch)
     return EpochEnded(

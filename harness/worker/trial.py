@@ -2,10 +2,13 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, fields
+import math
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal
 
-Partition = Literal["sequential", "random"]
+from harness.worker.optimization import RMSPROP_ALPHA
+
+Partition = Literal["sequential", "random", "windows"]
 OptimizerName = Literal["sgd", "adam", "rmsprop", "none"]
 """'none' is a baseline's: it has none."""
 NO_BACKEND = "none"
@@ -30,7 +33,7 @@ class Trial:
     """'char' or 'word'."""
     train_tokens: int
     corpus_digest: str
-    """Hash of the vocabulary and of the token arrays that train and validate."""
+    """Hash of the vocabulary and of the token arrays: what trains, what validates, and what is evaluated after."""
     vocab_size: int
     num_layers: int
     num_hiddens: int
@@ -44,6 +47,15 @@ class Trial:
     dropout: float
     num_epochs: int
     seed: int
+    # Fields with defaults came later; a trial that leaves them alone keeps the name it had before.
+    init: str = "uniform"
+    """How weights begin; see `harness.worker.weights`."""
+    lr_decay: float = 1.0
+    """Factor on the learning rate for each epoch after ``lr_decay_after``."""
+    lr_decay_after: int = 0
+    rmsprop_decay: float = RMSPROP_ALPHA
+    mix: str = "proportional"
+    """How much each of several authors gives to the training tokens: 'equal', or as much as they have."""
 
     @property
     def is_baseline(self) -> bool:
@@ -52,8 +64,13 @@ class Trial:
 
     @property
     def trial_id(self) -> str:
-        """Return a readable name that ends in the hash of every field."""
-        canonical = json.dumps(vars(self), sort_keys=True, separators=(",", ":"))
+        """Return a readable name that ends in the hash of every field that is not its default."""
+        named = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.default is MISSING or getattr(self, field.name) != field.default
+        }
+        canonical = json.dumps(named, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(canonical.encode()).hexdigest()[:10]
         model = self.cell if self.is_baseline else f"{self.cell}-{self.num_layers}-{self.backend}"
         return f"{model}-{self.implementation}-{digest}"
@@ -63,3 +80,13 @@ class Trial:
         """Rebuild a trial from `dataclasses.asdict`, ignoring fields this version doesn't know."""
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
+
+
+def parse_init(init: str) -> tuple[str, float]:
+    """Return an initialisation's kind and width; 0 is the width that depends on the model. Raises: ValueError."""
+    kind, colon, width = init.partition(":")
+    if kind == "uniform" and not colon:
+        return kind, 0.0
+    if kind not in ("uniform", "normal") or not 0 < float(width) < math.inf:
+        raise ValueError(f"{init!r} is no initialisation: uniform, uniform:0.08 and normal:0.01 are")
+    return kind, float(width)

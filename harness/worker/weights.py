@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.worker.cells import Shapes
+from harness.worker.trial import parse_init
 
 Weights = dict[str, NDArray[np.floating]]
 
@@ -13,14 +14,26 @@ _STREAM = 1
 """Keeps the weights' random numbers apart from the minibatches' (stream 2) and dropout's (stream 3)."""
 
 
-def initial_weights(shapes: Shapes, num_hiddens: int, seed: int) -> Weights:
-    """Draw every parameter, in canonical order, from U(-1/√num_hiddens, 1/√num_hiddens).
+def initial_weights(shapes: Shapes, num_hiddens: int, seed: int, init: str = "uniform") -> Weights:
+    """Draw every parameter, in canonical order.
 
-    That is what PyTorch does for its recurrent layers, so a torch model of one's own starts alike.
+    ``init`` is 'uniform', U(-1/√num_hiddens, 1/√num_hiddens) as PyTorch does for its recurrent layers; 'uniform:B',
+    U(-B, B); or 'normal:S', N(0, S²) with biases of zero, as D2L does from scratch.
+
+    Raises: ValueError for anything else.
     """
     generator = np.random.default_rng([seed, _STREAM])
-    bound = 1.0 / math.sqrt(num_hiddens)
+    kind, width = parse_init(init)
+    if kind == "normal":
+        widths = {name: 0.0 if _is_bias(name) else width for name in shapes}
+        return {name: generator.normal(0, widths[name], shape).astype(np.float32) for name, shape in shapes.items()}
+    bound = width or 1.0 / math.sqrt(num_hiddens)
     return {name: generator.uniform(-bound, bound, shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def _is_bias(name: str) -> bool:
+    # Canonical names: layers.0.b_x, output.b.
+    return name.rpartition(".")[2].startswith("b")
 
 
 def num_params(weights: Weights) -> int:

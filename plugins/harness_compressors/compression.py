@@ -73,7 +73,7 @@ def _evaluation(num_bytes: int, num_tokens: int) -> Evaluation:
 def _encoded(ids: Tokens, text: TrainingText) -> Iterator[bytes]:
     """Yield the text of ids, in pieces, as UTF-8."""
     if text.tokens == "char":
-        symbols = np.array([_UNKNOWN, *text.symbols[1:]])
+        symbols = np.array([_UNKNOWN if symbol == "<unk>" else symbol for symbol in text.symbols])
         between = ""
     else:
         symbols = np.array(text.symbols)

@@ -46,7 +46,16 @@ class JaxBackend:
         if architecture.dtype == "float64":
             jax.config.update("jax_enable_x64", True)
         # Without what only training needs, models that differ there alone share their compiled functions.
-        forward_only = replace(architecture, optimizer="sgd", learning_rate=0.0, grad_clip=0.0, seed=0)
+        forward_only = replace(
+            architecture,
+            optimizer="sgd",
+            learning_rate=0.0,
+            lr_decay=1.0,
+            lr_decay_after=0,
+            rmsprop_decay=0.0,
+            grad_clip=0.0,
+            seed=0,
+        )
         network = ScratchNetwork(equations, forward_only)
         return JaxModel(network, canonical_shapes(equations, architecture), architecture)
 

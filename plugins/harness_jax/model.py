@@ -69,7 +69,8 @@ class JaxModel:
         return state | {STEP: np.array([self._step], np.float64)}
 
     def begin_epoch(self, epoch: int) -> None:
-        """Seed dropout."""
+        """Seed dropout and set the learning rate."""
+        self._learning_rate = self._architecture.learning_rate_in(epoch)
         self._key = jax.random.fold_in(jax.random.key(self._architecture.seed), epoch)
         self._step_of_epoch = 0
 
@@ -85,9 +86,10 @@ class JaxModel:
         self._params, self._moments, figures, state = _train_step(
             self._network,
             architecture.optimizer,
+            architecture.rmsprop_decay,
             self._params,
             self._moments,
-            optimizers.step_sizes(architecture.optimizer, architecture.learning_rate, self._step),
+            optimizers.step_sizes(architecture.optimizer, self._learning_rate, self._step),
             architecture.grad_clip or math.inf,
             _ids(X),
             _ids(Y),
@@ -134,10 +136,11 @@ def _ids(ids: Ids) -> NDArray[np.int32]:
     return ids.astype(np.int32)
 
 
-@partial(jax.jit, static_argnums=(0, 1), donate_argnums=(2, 3))
+@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=(3, 4))
 def _train_step(
     network: Network,
     optimizer: str,
+    rmsprop_decay: float,
     params: Arrays,
     moments: Moments,
     sizes: tuple[float, float],
@@ -154,7 +157,7 @@ def _train_step(
     norm = jnp.sqrt(sum(jnp.vdot(gradient, gradient) for gradient in gradients.values()))
     scale = jnp.minimum(1, grad_clip / norm)
     gradients = {name: gradient * scale for name, gradient in gradients.items()}
-    params, moments = optimizers.update(optimizer, params, gradients, moments, sizes)
+    params, moments = optimizers.update(optimizer, params, gradients, moments, sizes, rmsprop_decay)
     return params, moments, _figures(loss, logits, Y, norm), state
 
 

@@ -5,7 +5,7 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
-from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, RMSPROP_ALPHA
+from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON
 
 Arrays = dict[str, Array]
 Moments = dict[str, Arrays]
@@ -23,7 +23,7 @@ def step_sizes(name: str, learning_rate: float, step: int) -> tuple[float, float
 
 
 def update(
-    name: str, params: Arrays, gradients: Arrays, moments: Moments, sizes: tuple[float, float]
+    name: str, params: Arrays, gradients: Arrays, moments: Moments, sizes: tuple[float, float], rmsprop_decay: float
 ) -> tuple[Arrays, Moments]:
     """Return the parameters and moments after one step."""
     rate, correction = sizes
@@ -38,7 +38,7 @@ def update(
             moments["m"][parameter], moments["v"][parameter] = m, v
             change = m / (jnp.sqrt(v) * correction + EPSILON)
         else:
-            v = RMSPROP_ALPHA * moments["v"][parameter] + (1 - RMSPROP_ALPHA) * g * g
+            v = rmsprop_decay * moments["v"][parameter] + (1 - rmsprop_decay) * g * g
             moments["v"][parameter] = v
             change = g / (jnp.sqrt(v) + EPSILON)
         params[parameter] = params[parameter] - rate * change

@@ -95,7 +95,8 @@ class MXNetModel:
         return arrays
 
     def begin_epoch(self, epoch: int) -> None:
-        """Seed dropout."""
+        """Seed dropout and set the learning rate."""
+        self._optimizer.learning_rate = self._architecture.learning_rate_in(epoch)
         mx.random.seed((self._architecture.seed * 1_000_003 + epoch) % 2**31)
 
     def initial_state(self, batch_size: int) -> State:

@@ -12,7 +12,7 @@ import numpy as np
 from mxnet import nd
 
 from harness.worker.network import Architecture
-from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS, RMSPROP_ALPHA
+from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS
 
 Array = Any
 
@@ -23,7 +23,7 @@ class SGD:
     def __init__(self, architecture: Architecture, parameters: Array) -> None:
         self.step = 0
         self.moments = {moment: nd.zeros_like(parameters) for moment in MOMENTS[architecture.optimizer]}
-        self._learning_rate = architecture.learning_rate
+        self.learning_rate = architecture.learning_rate
         self._grad_clip = architecture.grad_clip
 
     def update(self, parameters: Array, gradients: Array) -> Array:
@@ -38,7 +38,7 @@ class SGD:
         return norm
 
     def _descend(self, parameters: Array, gradients: Array, norm: Array) -> None:
-        self._clip(gradients, norm, self._learning_rate)
+        self._clip(gradients, norm, self.learning_rate)
         parameters -= gradients
 
     def _clip(self, gradients: Array, norm: Array, factor: float) -> None:
@@ -55,7 +55,7 @@ class Adam(SGD):
     def _descend(self, parameters: Array, gradients: Array, norm: Array) -> None:
         self._clip(gradients, norm, 1.0)
         unbiased = [1 - _rounded(beta) ** self.step for beta in (ADAM_BETA1, ADAM_BETA2)]
-        rate = self._learning_rate * unbiased[1] ** 0.5 / unbiased[0]
+        rate = self.learning_rate * unbiased[1] ** 0.5 / unbiased[0]
         constants = {"beta1": ADAM_BETA1, "beta2": ADAM_BETA2, "epsilon": EPSILON * unbiased[1] ** 0.5}
         m, v = self.moments["m"], self.moments["v"]
         nd.adam_update(parameters, gradients, m, v, lr=rate, **constants, out=parameters)
@@ -67,12 +67,13 @@ class RMSprop(SGD):
     def __init__(self, architecture: Architecture, parameters: Array) -> None:
         super().__init__(architecture, parameters)
         self._gradients = nd.zeros_like(parameters)
+        self._decay = architecture.rmsprop_decay
 
     def _descend(self, parameters: Array, gradients: Array, norm: Array) -> None:
         self._clip(gradients, norm, 1.0)
-        unbiased = (1 - _rounded(RMSPROP_ALPHA)) / (1 - RMSPROP_ALPHA)
-        rate = self._learning_rate * unbiased**0.5
-        constants = {"beta1": 0.0, "beta2": RMSPROP_ALPHA, "epsilon": EPSILON * unbiased**0.5}
+        unbiased = (1 - _rounded(self._decay)) / (1 - self._decay)
+        rate = self.learning_rate * unbiased**0.5
+        constants = {"beta1": 0.0, "beta2": self._decay, "epsilon": EPSILON * unbiased**0.5}
         m, v = self._gradients, self.moments["v"]
         nd.adam_update(parameters, gradients, m, v, lr=rate, **constants, out=parameters)
 

@@ -46,7 +46,7 @@ def _compile(compiler: str, flags: tuple[str, ...], path: Path) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".so")
     os.close(handle)
     try:
-        _output([compiler, *flags, str(SOURCE), "-o", name])
+        _output([compiler, *flags, str(SOURCE), "-o", name, "-lm"])
         Path(name).replace(path)
     finally:
         Path(name).unlink(missing_ok=True)

@@ -7,6 +7,7 @@
  * The product follows Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication",
  * with the weights packed once a sequence instead of once a product.
  */
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 #ifdef __AVX512F__
@@ -85,15 +86,11 @@ INLINE vector reciprocal(vector x) {
     return 1 / x;
 }
 
-/* tanh(x) = m / (m + 2) with m = exp(2x) - 1, which keeps full precision near zero. */
-INLINE vector tanh_of(vector x) {
-    const real limit = sizeof(real) == 4 ? 9.5 : 20; /* beyond it tanh rounds to 1 */
+/* exp(y) = (1 + fraction) * scale, for y between -87 (double: -700) and 40; the fraction keeps its precision near zero. */
+INLINE vector exponential(vector y, vector *scale) {
     const real ln2_high = sizeof(real) == 4 ? 0x1.62e4p-1 : 0x1.62e42fee00000p-1;
     const real ln2_low = sizeof(real) == 4 ? 0x1.7f7d1cp-20 : 0x1.a39ef35793c76p-33;
     const real to_integer = sizeof(real) == 4 ? 0x1.8p23 : 0x1.8p52; /* adding it rounds to a whole number */
-    x = choose(x > limit, broadcast(limit), x); /* a NaN fails both tests and stays */
-    x = choose(x < -limit, broadcast(-limit), x);
-    vector y = x + x;
     vector shifted = y * (real)1.44269504088896340736 + to_integer;
     vector n = shifted - to_integer;
     vector r = y - n * ln2_high - n * ln2_low;
@@ -103,8 +100,17 @@ INLINE vector tanh_of(vector x) {
     p *= r; /* exp(r) - 1 */
     const int fraction_bits = sizeof(real) == 4 ? 23 : 52, bias = sizeof(real) == 4 ? 127 : 1023;
     integers bits = ((integers)shifted + bias) << fraction_bits; /* shifted's low bits are n */
-    vector scale = (vector)bits;
-    vector m = p * scale + (scale - 1);
+    *scale = (vector)bits;
+    return p;
+}
+
+/* tanh(x) = m / (m + 2) with m = exp(2x) - 1. */
+INLINE vector tanh_of(vector x) {
+    const real limit = sizeof(real) == 4 ? 9.5 : 20; /* beyond it tanh rounds to 1 */
+    x = choose(x > limit, broadcast(limit), x); /* a NaN fails both tests and stays */
+    x = choose(x < -limit, broadcast(-limit), x);
+    vector scale, fraction = exponential(x + x, &scale);
+    vector m = fraction * scale + (scale - 1);
     return m * reciprocal(m + 2);
 }
 
@@ -138,22 +144,21 @@ void pack(const real *B, int64_t k, int64_t n, int64_t row_stride, int64_t colum
 /* Terms of a sum taken at a time: a panel of so many rows stays in the first-level cache for all rows of A. */
 #define DEPTH 128
 
-/* C (rows, columns vectors) = or += A (rows, k) times some of a panel's vectors. Element (r, i) of A is at
- * A[r * row_stride + i * step]. */
-INLINE void tile(int rows, int columns, int64_t k, const real *A, int64_t row_stride, int64_t step, const real *panel,
-                 real *C, int64_t ldc, int adding) {
+/* C (rows, columns vectors) = or += A (rows, k) times some of a panel's vectors. */
+INLINE void tile(int rows, int columns, int64_t k, const real *A, int64_t lda, const real *panel, real *C, int64_t ldc,
+                 int adding) {
     vector sums[ROWS][COLUMNS];
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
         for (int c = 0; c < columns; c++) sums[r][c] = adding ? load_whole(C + r * ldc + c * LANES) : (vector){0};
-    for (int64_t i = 0; i < k; i++, A += step, panel += PANEL) {
+    for (int64_t i = 0; i < k; i++, panel += PANEL) {
         vector b[COLUMNS];
 #pragma GCC unroll 8
         for (int c = 0; c < columns; c++) b[c] = load_whole(panel + c * LANES);
 #pragma GCC unroll 16
         for (int r = 0; r < rows; r++) {
-            vector a = broadcast(A[r * row_stride]);
+            vector a = broadcast(A[r * lda + i]);
 #pragma GCC unroll 8
             for (int c = 0; c < columns; c++) sums[r][c] += a * b[c];
         }
@@ -165,17 +170,17 @@ INLINE void tile(int rows, int columns, int64_t k, const real *A, int64_t row_st
 }
 
 /* Some rows' part of a product with one panel, of which `width` columns count. */
-INLINE void strip(int rows, int64_t k, const real *A, int64_t row_stride, int64_t step, const real *panel, real *C,
-                  int64_t ldc, int64_t width, int adding) {
+INLINE void strip(int rows, int64_t k, const real *A, int64_t lda, const real *panel, real *C, int64_t ldc,
+                  int64_t width, int adding) {
     if (width >= PANEL) {
-        tile(rows, COLUMNS, k, A, row_stride, step, panel, C, ldc, adding);
+        tile(rows, COLUMNS, k, A, lda, panel, C, ldc, adding);
         return;
     }
     for (; width >= LANES; width -= LANES, panel += LANES, C += LANES)
-        tile(rows, 1, k, A, row_stride, step, panel, C, ldc, adding);
+        tile(rows, 1, k, A, lda, panel, C, ldc, adding);
     if (width > 0) {
         real edge[ROWS * LANES] = {0};
-        tile(rows, 1, k, A, row_stride, step, panel, edge, LANES, 0);
+        tile(rows, 1, k, A, lda, panel, edge, LANES, 0);
         for (int r = 0; r < rows; r++)
             for (int64_t j = 0; j < width; j++) C[r * ldc + j] = edge[r * LANES + j] + (adding ? C[r * ldc + j] : 0);
     }
@@ -188,34 +193,10 @@ void product(int64_t m, int64_t k, int64_t n, const real *A, const real *packed,
             const real *panel = packed + from * PANEL, *a = A + from;
             int64_t depth = k - from < DEPTH ? k - from : DEPTH, width = n - first, row = 0;
             real *c = C + first;
-            for (; row + ROWS <= m; row += ROWS) strip(ROWS, depth, a + row * k, k, 1, panel, c + row * n, n, width, from > 0);
-            for (; row + 4 <= m; row += 4) strip(4, depth, a + row * k, k, 1, panel, c + row * n, n, width, from > 0);
-            for (; row < m; row++) strip(1, depth, a + row * k, k, 1, panel, c + row * n, n, width, from > 0);
+            for (; row + ROWS <= m; row += ROWS) strip(ROWS, depth, a + row * k, k, panel, c + row * n, n, width, from > 0);
+            for (; row + 4 <= m; row += 4) strip(4, depth, a + row * k, k, panel, c + row * n, n, width, from > 0);
+            for (; row < m; row++) strip(1, depth, a + row * k, k, panel, c + row * n, n, width, from > 0);
         }
-}
-
-/* Return the reals of room that `transposed_product` takes. */
-int64_t transposed_product_room(int64_t m, int64_t n) { return DEPTH * (m + packed_size(1, n)); }
-
-/* C (m, n) = A' B for A (k, m) and B (k, n): weight gradients. DEPTH rows of both are laid out for the tiles at a
- * time, so that they and C stay in the second-level cache; a multiple of ROWS is m's largest part. */
-void transposed_product(int64_t k, int64_t m, int64_t n, const real *A, const real *B, real *C, real *room) {
-    real *tiles = room, *panels = room + DEPTH * m;
-    for (int64_t from = 0; from < k; from += DEPTH) {
-        int64_t depth = k - from < DEPTH ? k - from : DEPTH, whole = m / ROWS * ROWS;
-        pack(B + from * n, depth, n, n, 1, panels);
-        for (int64_t i = 0; i < depth; i++)
-            for (int64_t row = 0; row < whole; row += ROWS)
-                memcpy(tiles + row * depth + i * ROWS, A + (from + i) * m + row, ROWS * sizeof(real));
-        for (int64_t first = 0; first < n; first += PANEL) {
-            const real *panel = panels + first * depth;
-            real *c = C + first;
-            for (int64_t row = 0; row < whole; row += ROWS)
-                strip(ROWS, depth, tiles + row * depth, 1, ROWS, panel, c + row * n, n, n - first, from > 0);
-            for (int64_t row = whole; row < m; row++)
-                strip(1, depth, A + from * m + row, 1, m, panel, c + row * n, n, n - first, from > 0);
-        }
-    }
 }
 
 /* ---- layers ---------------------------------------------------------------------------------------- */
@@ -394,6 +375,88 @@ void add_by_id(int64_t count, int64_t vocab_size, int64_t width, const int64_t *
         real *sum = sums + ids[row] * width;
         const real *dz = dZ + row * width;
         EACH_VECTOR(j, n, width) store(sum + j, load(sum + j, n) + load(dz + j, n), n);
+    }
+}
+
+/* ---- the loss -------------------------------------------------------------------------------------- */
+
+/* exp(x) for x <= 0. */
+INLINE vector exp_of(vector x) {
+    const real least = sizeof(real) == 4 ? -87 : -700; /* below it the result is as good as zero */
+    x = choose(x < least, broadcast(least), x);
+    vector scale, fraction = exponential(x, &scale);
+    return fraction * scale + scale;
+}
+
+/* Mean cross-entropy of softmax(Z) against the targets, and how many targets come first and among the first five, a tie
+ * counting against them. Z (count, vocab_size) becomes the loss's gradient where `with_gradient`.
+ * figures: loss, accuracy, top-five accuracy. */
+void cross_entropy(int64_t count, int64_t vocab_size, real *Z, const int64_t *targets, int64_t with_gradient,
+                   double *figures) {
+    double loss = 0;
+    int64_t first = 0, among_five = 0;
+    for (int64_t row = 0; row < count; row++) {
+        real *z = Z + row * vocab_size, target = z[targets[row]], largest = z[0];
+        int64_t rank = 0;
+        for (int64_t j = 0; j < vocab_size; j++) {
+            largest = z[j] > largest ? z[j] : largest;
+            rank += z[j] >= target;
+        }
+        first += rank == 1;
+        among_five += rank >= 1 && rank <= 5; /* where the target is not a number, it has no rank */
+        vector sums = {0};
+        real sum = 0;
+        EACH_VECTOR(j, n, vocab_size) {
+            vector e = exp_of(load(z + j, n) - largest);
+            store(z + j, e, n);
+            sums += load(z + j, n); /* past the end it is zero again */
+        }
+        for (int lane = 0; lane < LANES; lane++) sum += sums[lane];
+        loss += log((double)sum) - ((double)target - (double)largest);
+        if (with_gradient) {
+            EACH_VECTOR(j, n, vocab_size) store(z + j, load(z + j, n) * (1 / (sum * count)), n);
+            z[targets[row]] -= (real)1 / count;
+        }
+    }
+    figures[0] = loss / count;
+    figures[1] = (double)first / count;
+    figures[2] = (double)among_five / count;
+}
+
+/* ---- updates ---------------------------------------------------------------------------------------
+ * Each in one pass over all parameters; `scale` is what clipping leaves of the gradient. */
+
+void sgd(int64_t count, real *w, const real *g, double scale, double rate) {
+    const real step = scale * rate;
+    EACH_VECTOR(j, n, count) store(w + j, load(w + j, n) - step * load(g + j, n), n);
+}
+
+INLINE vector root_of(vector x) {
+    for (int lane = 0; lane < LANES; lane++) x[lane] = sqrt(x[lane]);
+    return x;
+}
+
+/* `rate` and `correction` hold the moments' bias corrections: w -= rate m / (correction sqrt(v) + epsilon). */
+void adam(int64_t count, real *w, const real *g, real *m, real *v, double scale, double rate, double correction,
+          double beta1, double beta2, double epsilon) {
+    const real s = scale, r = rate, c = correction, b1 = beta1, b2 = beta2, e = epsilon;
+    EACH_VECTOR(j, n, count) {
+        vector gradient = s * load(g + j, n);
+        vector mean = b1 * load(m + j, n) + (1 - b1) * gradient;
+        vector square = b2 * load(v + j, n) + (1 - b2) * gradient * gradient;
+        store(m + j, mean, n);
+        store(v + j, square, n);
+        store(w + j, load(w + j, n) - r * mean / (c * root_of(square) + e), n);
+    }
+}
+
+void rmsprop(int64_t count, real *w, const real *g, real *v, double scale, double rate, double alpha, double epsilon) {
+    const real s = scale, r = rate, a = alpha, e = epsilon;
+    EACH_VECTOR(j, n, count) {
+        vector gradient = s * load(g + j, n);
+        vector square = a * load(v + j, n) + (1 - a) * gradient * gradient;
+        store(v + j, square, n);
+        store(w + j, load(w + j, n) - r * gradient / (root_of(square) + e), n);
     }
 }
 

@@ -29,8 +29,8 @@ class Kernels:
         self._library = library(_REALS[dtype.name])
         self._library.packed_size.restype = ctypes.c_int64
 
-    def call(self, name: str, *arguments: int | Array | Ids | None) -> None:
-        """Call a kernel: whole numbers as they are, arrays by their address, None as no array."""
+    def call(self, name: str, *arguments: int | float | Array | Ids | None) -> None:
+        """Call a kernel: numbers by value, arrays by their address, None as no array."""
         self._library[name](*(_as_c(argument) for argument in arguments))
 
     def pack(self, B: Array, room: "Workspace") -> Array:
@@ -66,9 +66,11 @@ def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     return raw[start : start + size].view(dtype).reshape(shape)
 
 
-def _as_c(argument: int | Array | Ids | None) -> Any:
+def _as_c(argument: int | float | Array | Ids | None) -> Any:
     if argument is None:
         return None
+    if isinstance(argument, float):
+        return ctypes.c_double(argument)
     if isinstance(argument, int):
         return ctypes.c_int64(argument)
     assert argument.flags.c_contiguous

@@ -8,8 +8,9 @@ import numpy as np
 from harness.worker.backends import Model
 from harness.worker.cells import Equations
 from harness.worker.network import Architecture
-from harness_native import layers
+from harness_native import layers, optimizers
 from harness_native.compiling import NoCompilerError
+from harness_native.objective import NativeObjective
 from harness_numpy import layers as numpy_layers
 from harness_numpy.backend import NumpyBackend
 from harness_numpy.fused import model_of
@@ -35,8 +36,10 @@ def _build(kind: str, backend: NumpyBackend, equations: Equations, architecture:
     stack: list[Layer]
     try:
         compiled: Any = getattr(layers, kind)
-        stack = [compiled(np.dtype(architecture.dtype)) for _ in range(architecture.num_layers)]
+        dtype = np.dtype(architecture.dtype)
+        stack = [compiled(dtype) for _ in range(architecture.num_layers)]
         backend.notes["kernels"] = "compiled"
+        return model_of(stack, equations, architecture, NativeObjective(dtype), optimizers.create)
     except NoCompilerError as error:
         # The same equations, only slower; the row's versions and the log say so.
         print(f"harness: {error}; the NumPy layers take the kernels' place.", file=sys.stderr)

@@ -8,17 +8,21 @@ import numpy as np
 from harness.worker.backends import Ids, Model
 from harness.worker.cells import Equations
 from harness.worker.network import Architecture, canonical_shapes, layer_params
+from harness_numpy import optimizers
 from harness_numpy.backend import NumpyBackend
 from harness_numpy.layers import GRU, LSTM, RNN, Layer, State
-from harness_numpy.model import Array, Arrays, NumpyModel, cross_entropy
+from harness_numpy.model import Array, Arrays, CreateOptimizer, Figures, NumpyModel, Objective, objective
 from harness_numpy.ops import dropout_mask
 
 
 class FusedNetwork:
     """`harness_numpy.model.Network` over a stack of layers."""
 
-    def __init__(self, layers: Sequence[Layer], num_states: int, architecture: Architecture) -> None:
+    def __init__(
+        self, layers: Sequence[Layer], num_states: int, architecture: Architecture, objective: Objective
+    ) -> None:
         self._layers = layers
+        self._objective = objective
         self._num_states = num_states
         self._architecture = architecture
         self._generator = np.random.default_rng(0)
@@ -44,7 +48,7 @@ class FusedNetwork:
 
     def gradients(
         self, params: Arrays, X: Ids, Y: Ids, state: Any, into: Arrays, *, training: bool
-    ) -> tuple[Array, float, Any]:
+    ) -> tuple[Figures, Any]:
         """Run forward and back."""
         dropout = self._architecture.dropout if training else 0.0
         masks: list[Array | None] = []
@@ -58,15 +62,20 @@ class FusedNetwork:
             inputs, layer_state = layer.forward(layer_params(params, index), inputs, layer_state)
             masks.append(mask)
             last.append(layer_state)
-        logits = _output(params, inputs)
-        loss, d_logits = cross_entropy(logits, Y, with_gradient=True)
+        figures, d_logits = self._objective(_output(params, inputs), Y, with_gradient=True)
         assert d_logits is not None
         d_outputs = _output_gradients(params, inputs, d_logits, into)
         for index, mask in reversed(list(enumerate(masks))):
             d_inputs = self._layers[index].backward(d_outputs, layer_params(into, index))
             if d_inputs is not None:
                 d_outputs = d_inputs if mask is None else d_inputs * mask
-        return logits, loss, tuple(last)
+        return figures, tuple(last)
+
+    def evaluate(self, params: Arrays, X: Ids, Y: Ids, state: Any) -> tuple[Figures, Any]:
+        """Run forward only."""
+        logits, state = self.logits(params, X, state)
+        figures, _ = self._objective(logits, Y, with_gradient=False)
+        return figures, state
 
 
 def _output(params: Arrays, H: Array) -> Array:
@@ -83,10 +92,16 @@ def _output_gradients(params: Arrays, H: Array, d_logits: Array, into: Arrays) -
     return dH
 
 
-def model_of(layers: Sequence[Layer], equations: Equations, architecture: Architecture) -> Model:
+def model_of(
+    layers: Sequence[Layer],
+    equations: Equations,
+    architecture: Architecture,
+    objective: Objective = objective,
+    create_optimizer: CreateOptimizer = optimizers.create,
+) -> Model:
     """Return the model over a stack of layers."""
-    network = FusedNetwork(layers, len(equations.state_names), architecture)
-    return NumpyModel(network, canonical_shapes(equations, architecture), architecture)
+    network = FusedNetwork(layers, len(equations.state_names), architecture, objective)
+    return NumpyModel(network, canonical_shapes(equations, architecture), architecture, create_optimizer)
 
 
 def build_rnn(_: NumpyBackend, equations: Equations, architecture: Architecture) -> Model:

@@ -1,6 +1,6 @@
 """A language model on NumPy arrays: flat parameters, a network that gives losses and gradients, an optimizer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +15,9 @@ from harness_numpy import optimizers
 
 Array = NDArray[np.floating[Any]]
 Arrays = dict[str, Array]
+
+Figures = tuple[float, float, float]
+"""Mean loss in nats per token, top-1 and top-5 accuracy."""
 
 _DROPOUT_STREAM = 3
 
@@ -32,8 +35,12 @@ class Network(Protocol):
 
     def gradients(
         self, params: Arrays, X: Ids, Y: Ids, state: State, into: Arrays, *, training: bool
-    ) -> tuple[Array, float, State]:
-        """Write the mean loss's gradients into ``into``; return logits, loss and state."""
+    ) -> tuple[Figures, State]:
+        """Write the mean loss's gradients into ``into``; return the minibatch's figures and the state."""
+        ...
+
+    def evaluate(self, params: Arrays, X: Ids, Y: Ids, state: State) -> tuple[Figures, State]:
+        """Return a minibatch's figures and the state, without dropout."""
         ...
 
     def seed_dropout(self, generator: np.random.Generator) -> None:
@@ -41,16 +48,33 @@ class Network(Protocol):
         ...
 
 
+class Objective(Protocol):
+    """Turns logits into figures, and into the loss's gradient; `objective` is NumPy's."""
+
+    def __call__(self, logits: Array, Y: Ids, *, with_gradient: bool) -> tuple[Figures, Array | None]:
+        """Return both; the logits may be overwritten."""
+        ...
+
+
+CreateOptimizer = Callable[[Architecture, Array], optimizers.Optimizer]
+
+
 class NumpyModel:
     """`harness.worker.backends.Model` over a `Network`."""
 
-    def __init__(self, network: Network, shapes: Shapes, architecture: Architecture) -> None:
+    def __init__(
+        self,
+        network: Network,
+        shapes: Shapes,
+        architecture: Architecture,
+        create_optimizer: CreateOptimizer = optimizers.create,
+    ) -> None:
         self._network = network
         self._architecture = architecture
         # One vector holds all parameters, one all gradients: norm, clipping and update are single passes.
         self._flat, self._params = _flat_arrays(shapes, architecture.dtype)
         self._flat_gradients, self._gradients = _flat_arrays(shapes, architecture.dtype)
-        self._optimizer = optimizers.create(architecture.optimizer, architecture.learning_rate, self._flat)
+        self._optimizer = create_optimizer(architecture, self._flat)
 
     def load(self, weights: Weights) -> None:
         """Copy the weights in."""
@@ -79,7 +103,8 @@ class NumpyModel:
                 yield moment, name, view
 
     def begin_epoch(self, epoch: int) -> None:
-        """Seed dropout."""
+        """Seed dropout and set the learning rate."""
+        self._optimizer.learning_rate = self._architecture.learning_rate_in(epoch)
         self._network.seed_dropout(np.random.default_rng([self._architecture.seed, _DROPOUT_STREAM, epoch]))
 
     def initial_state(self, batch_size: int) -> State:
@@ -88,20 +113,17 @@ class NumpyModel:
 
     def train_step(self, X: Ids, Y: Ids, state: State) -> tuple[Handle, State]:
         """Backpropagate, clip, update."""
-        logits, loss, state = self._network.gradients(self._params, X, Y, state, self._gradients, training=True)
+        figures, state = self._network.gradients(self._params, X, Y, state, self._gradients, training=True)
         g = self._flat_gradients
         norm = float(np.sqrt(np.dot(g, g)))
         clip = self._architecture.grad_clip
-        if clip and norm > clip:
-            g *= clip / norm
-        self._optimizer.update(self._flat, g)
-        return (loss, *accuracies(logits, Y), norm), state
+        self._optimizer.update(self._flat, g, clip / norm if clip and norm > clip else 1.0)
+        return (*figures, norm), state
 
     def evaluate_step(self, X: Ids, Y: Ids, state: State) -> tuple[Handle, State]:
         """Run forward only."""
-        logits, state = self._network.logits(self._params, X, state)
-        loss, _ = cross_entropy(logits, Y, with_gradient=False)
-        return (loss, *accuracies(logits, Y), 0.0), state
+        figures, state = self._network.evaluate(self._params, X, Y, state)
+        return (*figures, 0.0), state
 
     def read(self, handles: Sequence[Handle]) -> NDArray[np.float64]:
         """NumPy computes at once: there is nothing to wait for."""
@@ -109,7 +131,7 @@ class NumpyModel:
 
     def gradients(self, X: Ids, Y: Ids, state: State) -> tuple[float, Weights]:
         """Return loss and gradients."""
-        _, loss, _ = self._network.gradients(self._params, X, Y, state, self._gradients, training=False)
+        (loss, _, _), _ = self._network.gradients(self._params, X, Y, state, self._gradients, training=False)
         return loss, {name: array.copy() for name, array in self._gradients.items()}
 
     def last_loss_gradients(self, X: Ids, targets: Ids, state: State) -> list[Array]:
@@ -123,6 +145,15 @@ class NumpyModel:
     def logits(self, X: Ids, state: State) -> tuple[NDArray[np.floating[Any]], State]:
         """Run forward."""
         return self._network.logits(self._params, X, state)
+
+
+def objective(logits: Array, Y: Ids, *, with_gradient: bool) -> tuple[Figures, Array | None]:
+    """Return a minibatch's figures and, if asked, the loss's gradient by the logits, which may be overwritten.
+
+    Shapes: logits (num_steps, batch_size, vocab_size), Y (num_steps, batch_size).
+    """
+    loss, d_logits = cross_entropy(logits, Y, with_gradient=with_gradient)
+    return (loss, *accuracies(logits, Y)), d_logits
 
 
 def cross_entropy(logits: Array, Y: Ids, *, with_gradient: bool) -> tuple[float, Array | None]:

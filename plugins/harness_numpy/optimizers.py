@@ -1,12 +1,14 @@
 """The optimizers of `harness.worker.optimization` on one flat vector, in place and in blocks that stay in cache."""
 
+import math
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS, RMSPROP_ALPHA
+from harness.worker.network import Architecture
+from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS
 
 Vector = NDArray[np.floating[Any]]
 
@@ -18,42 +20,51 @@ class Optimizer(Protocol):
     """Updates a flat parameter vector in place."""
 
     step: int
+    learning_rate: float
     moments: dict[str, Vector]
 
-    def update(self, parameters: Vector, gradients: Vector) -> None:
-        """Take one step; ``gradients`` may be overwritten."""
+    def update(self, parameters: Vector, gradients: Vector, scale: float) -> None:
+        """Take one step with ``scale`` times the gradients, which may be overwritten."""
         ...
 
 
-def create(name: str, learning_rate: float, parameters: Vector) -> Optimizer:
-    """Return the optimizer of this name for vectors like ``parameters``."""
-    kinds = {"sgd": _SGD, "adam": _Adam, "rmsprop": _RMSprop}
-    return kinds[name](learning_rate, {moment: np.zeros_like(parameters) for moment in MOMENTS[name]})
+def create(architecture: Architecture, parameters: Vector) -> Optimizer:
+    """Return the architecture's optimizer for vectors like ``parameters``."""
+    kinds = {"sgd": SGD, "adam": Adam, "rmsprop": RMSprop}
+    name = architecture.optimizer
+    return kinds[name](architecture, {moment: np.zeros_like(parameters) for moment in MOMENTS[name]})
 
 
-class _SGD:
-    def __init__(self, learning_rate: float, moments: dict[str, Vector]) -> None:
-        self.learning_rate = learning_rate
+class SGD:
+    """`Optimizer` of plain gradient descent."""
+
+    def __init__(self, architecture: Architecture, moments: dict[str, Vector]) -> None:
+        self.learning_rate = architecture.learning_rate
+        self.rmsprop_decay = architecture.rmsprop_decay
         self.moments = moments
         self.step = 0
 
-    def update(self, parameters: Vector, gradients: Vector) -> None:
+    def update(self, parameters: Vector, gradients: Vector, scale: float) -> None:
+        """Take one step."""
         self.step += 1
         for block in _blocks(parameters):
             g = gradients[block]
-            g *= self.learning_rate
+            g *= scale * self.learning_rate
             parameters[block] -= g
 
 
-class _Adam(_SGD):
-    def update(self, parameters: Vector, gradients: Vector) -> None:
+class Adam(SGD):
+    """`Optimizer` of Adam."""
+
+    def update(self, parameters: Vector, gradients: Vector, scale: float) -> None:
+        """Take one step."""
         self.step += 1
-        rate = self.learning_rate / (1 - ADAM_BETA1**self.step)
-        correction = 1 / np.sqrt(1 - ADAM_BETA2**self.step)
+        rate, correction = bias_corrected(self.learning_rate, self.step)
         scratch = np.empty(min(_BLOCK, len(parameters)), parameters.dtype)
         for block in _blocks(parameters):
             g, m, v = gradients[block], self.moments["m"][block], self.moments["v"][block]
             s = scratch[: len(g)]
+            g *= scale
             m *= ADAM_BETA1
             np.multiply(g, 1 - ADAM_BETA1, out=s)
             m += s
@@ -69,22 +80,31 @@ class _Adam(_SGD):
             parameters[block] -= s
 
 
-class _RMSprop(_SGD):
-    def update(self, parameters: Vector, gradients: Vector) -> None:
+class RMSprop(SGD):
+    """`Optimizer` of RMSprop."""
+
+    def update(self, parameters: Vector, gradients: Vector, scale: float) -> None:
+        """Take one step."""
         self.step += 1
         scratch = np.empty(min(_BLOCK, len(parameters)), parameters.dtype)
         for block in _blocks(parameters):
             g, v = gradients[block], self.moments["v"][block]
             s = scratch[: len(g)]
-            v *= RMSPROP_ALPHA
+            g *= scale
+            v *= self.rmsprop_decay
             np.multiply(g, g, out=s)
-            s *= 1 - RMSPROP_ALPHA
+            s *= 1 - self.rmsprop_decay
             v += s
             np.sqrt(v, out=s)
             s += EPSILON
             np.divide(g, s, out=s)
             s *= self.learning_rate
             parameters[block] -= s
+
+
+def bias_corrected(learning_rate: float, step: int) -> tuple[float, float]:
+    """Return Adam's learning rate over its first moment's bias correction, and the factor of √v."""
+    return learning_rate / (1 - ADAM_BETA1**step), 1 / math.sqrt(1 - ADAM_BETA2**step)
 
 
 def _blocks(vector: Vector) -> Iterator[slice]:

@@ -10,7 +10,7 @@ from harness.worker import network
 from harness.worker.backends import Ids, State
 from harness.worker.cells import Equations
 from harness.worker.network import Architecture
-from harness_numpy.model import Array, Arrays
+from harness_numpy.model import Array, Arrays, Figures, accuracies, objective
 from harness_numpy.ops import AutogradOps
 
 
@@ -36,7 +36,7 @@ class ScratchNetwork:
 
     def gradients(
         self, params: Arrays, X: Ids, Y: Ids, state: State, into: Arrays, *, training: bool
-    ) -> tuple[Array, float, State]:
+    ) -> tuple[Figures, State]:
         """Differentiate the mean loss."""
         seen: dict[str, Any] = {}
 
@@ -48,7 +48,13 @@ class ScratchNetwork:
         value, gradients = autograd.value_and_grad(loss)(params)
         for name, array in gradients.items():
             into[name][...] = array
-        return seen["logits"], float(value), seen["state"]
+        return (float(value), *accuracies(seen["logits"], Y)), seen["state"]
+
+    def evaluate(self, params: Arrays, X: Ids, Y: Ids, state: State) -> tuple[Figures, State]:
+        """Run forward only."""
+        logits, state = self.logits(params, X, state)
+        figures, _ = objective(logits, Y, with_gradient=False)
+        return figures, state
 
     def last_loss_gradients(self, params: Arrays, X: Ids, targets: Ids, state: State) -> list[Array]:
         """Differentiate the loss of the last step, summed over the rows, by each part of the first state.

@@ -80,7 +80,8 @@ class TensorflowModel:
         return state | {STEP: np.array([self._step], np.float64)}
 
     def begin_epoch(self, epoch: int) -> None:
-        """Seed dropout."""
+        """Seed dropout and set the learning rate."""
+        self._learning_rate = self._architecture.learning_rate_in(epoch)
         self._epoch_seed = self._architecture.seed * 1_000_003 + epoch
         self._step_of_epoch = 0
 
@@ -92,7 +93,7 @@ class TensorflowModel:
         """Backpropagate, clip, update in one compiled function."""
         self._step += 1
         self._step_of_epoch += 1
-        sizes = optimizers.step_sizes(self._architecture.optimizer, self._architecture.learning_rate, self._step)
+        sizes = optimizers.step_sizes(self._architecture.optimizer, self._learning_rate, self._step)
         seed = np.array([self._epoch_seed, self._step_of_epoch])
         figures, state = self._train(X, Y, state, np.array(sizes, self._architecture.dtype), seed)
         return figures, state
@@ -124,7 +125,7 @@ class TensorflowModel:
         if clip:
             gradients = [gradient * tf.minimum(clip / norm, 1) for gradient in gradients]
         for (name, variable), gradient in zip(self._parameters.items(), gradients, strict=True):
-            optimizers.update(self._architecture.optimizer, variable, gradient, self._moments[name], *tf.unstack(sizes))
+            optimizers.update(self._architecture, variable, gradient, self._moments[name], *tf.unstack(sizes))
         return _figures(loss, logits, Y, norm), state
 
     @_compiled

@@ -5,7 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, RMSPROP_ALPHA
+from harness.worker.network import Architecture
+from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON
 
 Tensor = Any
 Moments = dict[str, tf.Variable]
@@ -22,15 +23,18 @@ def step_sizes(name: str, learning_rate: float, step: int) -> tuple[float, float
     return learning_rate, 1.0
 
 
-def update(name: str, parameter: tf.Variable, g: Tensor, moments: Moments, rate: Tensor, correction: Tensor) -> None:
+def update(
+    architecture: Architecture, parameter: tf.Variable, g: Tensor, moments: Moments, rate: Tensor, correction: Tensor
+) -> None:
     """Take one step of one parameter; Keras's optimizers put ε elsewhere."""
-    if name == "sgd":
+    if architecture.optimizer == "sgd":
         change = g
-    elif name == "adam":
+    elif architecture.optimizer == "adam":
         m = moments["m"].assign(ADAM_BETA1 * moments["m"] + (1 - ADAM_BETA1) * g)
         v = moments["v"].assign(ADAM_BETA2 * moments["v"] + (1 - ADAM_BETA2) * g * g)
         change = m / (tf.sqrt(v) * correction + EPSILON)
     else:
-        v = moments["v"].assign(RMSPROP_ALPHA * moments["v"] + (1 - RMSPROP_ALPHA) * g * g)
+        decay = architecture.rmsprop_decay
+        v = moments["v"].assign(decay * moments["v"] + (1 - decay) * g * g)
         change = g / (tf.sqrt(v) + EPSILON)
     parameter.assign_sub(rate * change)

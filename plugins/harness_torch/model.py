@@ -16,7 +16,6 @@ from harness.worker.optimization import (
     ADAM_BETA2,
     EPSILON,
     MOMENTS,
-    RMSPROP_ALPHA,
     STEP,
     moment_name,
 )
@@ -88,7 +87,9 @@ class TorchModel:
         return arrays
 
     def begin_epoch(self, epoch: int) -> None:
-        """Seed dropout on every device."""
+        """Seed dropout on every device, and set the learning rate."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._architecture.learning_rate_in(epoch)
         torch.manual_seed(self._architecture.seed * 1_000_003 + epoch)
 
     def initial_state(self, batch_size: int) -> State:
@@ -142,7 +143,7 @@ def _optimizer(architecture: Architecture, parameters: list[Tensor]) -> torch.op
         return torch.optim.SGD(parameters, lr=rate)
     if architecture.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=rate, betas=(ADAM_BETA1, ADAM_BETA2), eps=EPSILON)
-    return torch.optim.RMSprop(parameters, lr=rate, alpha=RMSPROP_ALPHA, eps=EPSILON)
+    return torch.optim.RMSprop(parameters, lr=rate, alpha=architecture.rmsprop_decay, eps=EPSILON)
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

@@ -122,6 +122,12 @@ def test_a_text_in_another_encoding_is_refused_with_the_place_and_the_remedy(wri
         read_path(write("old.txt", b"x" * 1_000 + "café".encode("latin-1")))
 
 
+def test_mixed_encodings_are_said_and_no_conversion_of_the_whole_advised(write: Write) -> None:
+    path = write("mixed.txt", "\ufeffcafé ".encode() + "café".encode("cp1252"))
+    with pytest.raises(CorpusError, match=r"mixed\.txt is not UTF-8: byte 0xE9 at offset 12; .*encodings are mixed"):
+        read_path(path)
+
+
 def test_the_offset_counts_the_byte_order_mark(write: Write) -> None:
     with pytest.raises(CorpusError, match="offset 4;"):
         read_path(write("old.txt", b"\xef\xbb\xbfa\xff"))

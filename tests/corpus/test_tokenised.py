@@ -1,9 +1,12 @@
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.corpus.tokenised import TokenisedCorpus, check_long_enough
 from harness.errors import CorpusError
+from harness.worker.job import HeldOutPart
 
 
 def make_corpus(train_tokens: int, valid_tokens: int) -> TokenisedCorpus:
@@ -38,3 +41,13 @@ def test_a_training_part_too_short_for_the_largest_offset_is_refused() -> None:
 def test_a_validation_part_too_short_is_refused() -> None:
     with pytest.raises(CorpusError, match=r"has 1,120 tokens to validate on; .* need 1,121\."):
         check_long_enough(make_corpus(9_999, 1_120), batch_size=32, num_steps=35)
+
+
+@pytest.mark.parametrize(("part", "name"), [("valid", "validation"), ("test", "test")])
+def test_an_author_s_held_out_part_shorter_than_a_window_is_refused(part: Any, name: str) -> None:
+    held_out = HeldOutPart(author="Ben", part=part, path="held-out.npy", start=100, stop=135, chars_per_token=1.0)
+    corpus = replace(make_corpus(9_999, 9_999), held_out=(held_out,))
+    message = rf"'tiny': the {name} part of Ben has 35 tokens; --steps 35 needs 36\. Lower it, or give this author more"
+    with pytest.raises(CorpusError, match=message):
+        check_long_enough(corpus, batch_size=32, num_steps=35)
+    check_long_enough(corpus, batch_size=32, num_steps=34)

@@ -63,3 +63,15 @@ def test_no_tokens_are_no_ids(empty: str | list[str]) -> None:
     ids = build_vocabulary(["ab"]).encode(empty)
     assert ids.size == 0
     assert ids.dtype == np.uint8
+
+
+def test_an_alphabetical_vocabulary_is_d2l_1_0_s() -> None:
+    text = "the time machine by h g wells"
+    # D2L 1.0's Vocab: list(sorted(set(["<unk>"] + reserved_tokens + [token for token, freq in self.token_freqs])))
+    expected = sorted({"<unk>", *text})
+    vocabulary = build_vocabulary([text], alphabetical=True)
+    assert list(vocabulary.symbols) == expected
+    assert vocabulary.symbols.index(UNKNOWN) == 1
+    assert vocabulary.decode(vocabulary.encode("time?")) == ["t", "i", "m", "e", UNKNOWN]
+    words = build_vocabulary([["b", "a"]], alphabetical=True)
+    assert words.decode(words.encode(["a", "z", "b"])) == ["a", UNKNOWN, "b"]

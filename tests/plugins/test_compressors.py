@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from harness.testing import BaselineContract
 from harness.worker.baselines import TrainingText
 from harness.worker.targets import resolve
 
@@ -20,6 +21,19 @@ NAMES = [
     ),
 ]
 LETTERS = ["<unk>", *"abcdefghijklmnopqrstuvwxyz"]
+
+
+class TestBz2(BaselineContract):
+    target = "harness_compressors.compression:bz2"
+
+
+class TestLzma(BaselineContract):
+    target = "harness_compressors.compression:lzma"
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("zstandard"), reason="zstandard is not installed")
+class TestZstd(BaselineContract):
+    target = "harness_compressors.compression:zstd"
 
 
 def silent(fraction: float) -> None:

@@ -15,9 +15,13 @@ from harness.testing.models import SMALL, loaded, reference_model
 from harness.worker.network import Architecture
 from harness.worker.targets import resolve
 from harness_native import compiling
+from harness_native import optimizers as native_optimizers
 from harness_native.kernels import Kernels, Workspace
+from harness_native.objective import NativeObjective
 from harness_native.plugin import harness_implementations
+from harness_numpy import optimizers
 from harness_numpy.backend import NumpyBackend
+from harness_numpy.model import objective
 
 CELLS = ("rnn", "gru", "lstm")
 DTYPES = ("float32", "float64")
@@ -89,6 +93,35 @@ def test_the_kernels_tanh_is_tanh_at_every_size_of_argument(dtype):
     kernels.call("rnn_forward", 1, 1, len(x), x, None, packed, zero[0], H)
     expected = np.tanh(x)
     assert np.all(np.abs(H[1, 0] - expected) <= 4 * np.finfo(dtype).eps * np.abs(expected))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("vocab_size", [2, 5, 28, 97])
+def test_the_compiled_objective_is_numpys(dtype, vocab_size):
+    generator = np.random.default_rng(0)
+    logits = (10 * generator.normal(size=(7, 3, vocab_size))).astype(dtype)
+    logits[0, 0] = 0  # a tie counts against the model
+    Y = generator.integers(0, vocab_size, (7, 3))
+    expected, gradient = objective(logits.copy(), Y, with_gradient=True)
+    without, nothing = NativeObjective(np.dtype(dtype))(logits.copy(), Y, with_gradient=False)
+    figures, found = NativeObjective(np.dtype(dtype))(logits, Y, with_gradient=True)
+    assert nothing is None
+    assert without == figures == pytest.approx(expected, rel=1e-6 if dtype == "float32" else 1e-13)
+    assert np.max(np.abs(found - gradient)) <= 4 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
+def test_the_compiled_updates_are_numpys(optimizer):
+    architecture = replace(SMALL, optimizer=optimizer, learning_rate=0.1, rmsprop_decay=0.9)
+    generator = np.random.default_rng(0)
+    ours = generator.normal(size=37)
+    theirs = ours.copy()
+    native, plain = native_optimizers.create(architecture, ours), optimizers.create(architecture, theirs)
+    for gradient in generator.normal(size=(5, 37)):
+        native.update(ours, gradient.copy(), 0.3)
+        plain.update(theirs, gradient.copy(), 0.3)
+    assert np.max(np.abs(ours - theirs)) < 1e-14
+    assert native.step == plain.step
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -6,8 +6,17 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from harness.testing import BaselineContract
 from harness.worker.baselines import TrainingText
 from harness_ngram.model import NGram, fit
+
+
+class TestUnigram(BaselineContract):
+    target = "harness_ngram.orders:order_1"
+
+
+class TestSixgram(BaselineContract):
+    target = "harness_ngram.orders:order_6"
 
 
 def silent(fraction: float) -> None:

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from html_reading import read_html
-from invented_runs import begin, epoch, finish, trial
+from invented_runs import begin, epoch, evaluate, finish, trial
 
 from harness.report import write_report
 from harness.report.page import MAX_COMPARISONS, MAX_ROWS
@@ -57,6 +57,7 @@ def folder(build_run):
     def record(ledger):
         for place, each in enumerate(planned[:-1]):
             finish(ledger, each, (14.0, 9.0, 6.0 + 0.5 * (place % 5)))
+            evaluate(ledger, each, {"<b>Ann</b>": 7.0 + place, "Ben": 6.0})
         begin(ledger, planned[-1], [epoch(1)])
 
     return build_run(planned, record)
@@ -78,7 +79,7 @@ def test_every_figure_is_drawn_and_the_console_stays_silent(folder, open_page):
     page, console = open_page(write_report(folder))
     assert console == []
     places = page.all("div", class_="drawing")
-    assert len(places) == 3 + 2 + 1
+    assert len(places) == 3 + 2 + 1 + 1
     for place in places:
         assert len(place.one("svg").all("path")) > 3, place.attributes["id"]
     assert page.one("html").attributes["data-drawn"] == "true"

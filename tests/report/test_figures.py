@@ -3,7 +3,7 @@ from invented_runs import begin, epoch, finish, trial
 
 from harness.report import curves
 from harness.report.comparison import compare
-from harness.report.figures import MAX_CURVES, NO_CURVES, NO_DEPTH, NO_TIMES, draw
+from harness.report.figures import MAX_CURVES, NO_CURVES, NO_DEPTH, NO_ROOFLINE, NO_TIMES, draw
 from harness.report.frames import read_run
 
 
@@ -27,7 +27,7 @@ def test_a_run_over_depths_has_all_three_figures(drawn):
     figures = drawn(planned, lambda ledger: [finish(ledger, each) for each in planned])
     assert titles(figures) == ["Perplexity by epoch", "Depth", "Time to quality"]
     assert [panel.title for panel in figures.figures[0].panels] == ["1 layer", "2 layers"]
-    assert figures.missing == []
+    assert figures.missing == [NO_ROOFLINE]
 
 
 def test_the_data_are_the_epochs_and_the_means(drawn):
@@ -57,9 +57,9 @@ def test_one_seed_is_said_to_have_no_interval(drawn):
 
 
 def test_what_cannot_be_drawn_is_named(drawn):
-    assert drawn([trial()], lambda _: None).missing == [NO_CURVES, NO_DEPTH, NO_TIMES]
+    assert drawn([trial()], lambda _: None).missing == [NO_CURVES, NO_DEPTH, NO_TIMES, NO_ROOFLINE]
     only_one_depth = drawn([trial()], lambda ledger: finish(ledger, trial()))
-    assert only_one_depth.missing == [NO_DEPTH]
+    assert only_one_depth.missing == [NO_DEPTH, NO_ROOFLINE]
 
 
 def test_a_trial_that_has_not_finished_has_a_curve_but_no_time_to_quality(drawn):

@@ -164,3 +164,13 @@ def test_where_parity_was_checked_a_trial_without_a_certificate_is_not_ranked(bu
         "Without a parity certificate: its first steps were not compared with the reference.",
     ]
     assert "2.0e-07" in [cell.text for cell in table.ranked[0]]
+
+
+def test_the_figure_of_a_protocol_that_reports_training_perplexity_comes_first(compared):
+    comparison = compared((trial(), 6.0), (trial(cell="gru"), 7.0))
+    first = findings(comparison, "train_perplexity")[0]
+    assert first.name == "Lowest training perplexity"
+    assert first.detail.endswith("the figure this experiment's source reports")
+    best = comparison.ranked.sort_values("train_perplexity").iloc[0]
+    assert first.detail.startswith(best["label"])
+    assert "training" not in findings(comparison)[0].name

@@ -53,6 +53,7 @@ def test_the_excess_is_what_lies_above_the_rate(reported) -> None:
     assert "Excess bits" in page.text
     assert "+0.250 above 2.000" in page.text
     assert "Entropy rate 2.000" in page.text
+    assert "entropy rate 2.0000 bits per character (exact)" in page.text
 
 
 def test_three_standard_errors_below_the_rate_is_leakage_and_less_is_chance(reported) -> None:

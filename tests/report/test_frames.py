@@ -1,5 +1,7 @@
+import contextlib
 import json
 import math
+import sqlite3
 
 import numpy as np
 import pandas as pd
@@ -202,3 +204,16 @@ def test_a_ledger_that_holds_nothing_is_refused(tmp_path):
     (tmp_path / "run.sqlite").touch()
     with pytest.raises(RunFolderError, match="is empty"):
         read_run(tmp_path)
+
+
+def test_a_ledger_from_before_a_setting_existed_is_read_with_its_default(build_run):
+    folder = build_run([trial()], lambda ledger: finish(ledger, trial(), (12.0,)))
+    with contextlib.closing(sqlite3.connect(folder / "run.sqlite")) as db, db:
+        (values,) = db.execute("SELECT trial FROM trials").fetchone()
+        assert json.loads(values)["init"] == "uniform"
+        later = ("init", "lr_decay", "lr_decay_after", "rmsprop_decay")
+        earlier = {name: value for name, value in json.loads(values).items() if name not in later}
+        db.execute("UPDATE trials SET trial=?", (json.dumps(earlier),))
+    run = read_run(folder)
+    assert [only(run, name) for name in later] == ["uniform", 1.0, 0, 0.99]
+    assert len(run.summary) == 1

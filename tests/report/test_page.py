@@ -86,7 +86,8 @@ def test_a_report_leaves_the_files_of_the_design_and_nothing_else(finished):
     before = {path.name for path in finished.iterdir()}
     assert write_report(finished) == finished / "index.html"
     left = {path.name for path in finished.iterdir() if not path.name.startswith("run.sqlite-")}
-    assert left - before == {"index.html", "trials.csv", "epochs.csv", "timings.csv", "summary.csv", "samples.txt"}
+    tables = {f"{name}.csv" for name in ("trials", "epochs", "timings", "summary", "transfer")}
+    assert left - before == {"index.html", "samples.txt"} | tables
 
 
 def test_the_csv_files_hold_the_run(interrupted):
@@ -169,7 +170,7 @@ def test_the_page_opens_without_network(finished_page):
         if name in ("href", "src", "srcset", "action")
     ]
     assert {value for _, _, value in addresses} == {
-        "trials.csv", "epochs.csv", "timings.csv", "summary.csv", "samples.txt",
+        "trials.csv", "epochs.csv", "timings.csv", "summary.csv", "transfer.csv", "samples.txt",
     }  # fmt: skip
     assert not re.search(r"@import|url\(", "".join(style.source for style in finished_page.all("style")))
 

@@ -1,6 +1,7 @@
 """Backends that train as NumPy does and then do one thing no backend should, in their fifth minibatch."""
 
 import atexit
+import ctypes
 import fcntl
 import os
 import signal
@@ -32,6 +33,10 @@ def hang():
 def hang_deafly():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     time.sleep(3600)
+
+
+def hang_in_compiled_code():
+    ctypes.PyDLL(None).sleep(3600)  # and holds the GIL
 
 
 def exit_at_once():
@@ -106,6 +111,7 @@ DEEDS = {
         run_out_of_memory,
         hang,
         hang_deafly,
+        hang_in_compiled_code,
         exit_at_once,
         exit_politely,
         exit_as_if_done,

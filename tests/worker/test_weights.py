@@ -1,6 +1,7 @@
 """The shared initial weights and their canonical layout."""
 
 import numpy as np
+import pytest
 
 from harness.worker.network import Architecture, canonical_shapes
 from harness.worker.targets import resolve
@@ -35,3 +36,28 @@ def test_weights_depend_on_the_seed_alone_and_fill_the_interval():
     assert -0.25 <= every.min() < -0.24
     assert 0.24 < every.max() <= 0.25
     assert num_params(first) == len(every)
+
+
+@pytest.mark.parametrize(("init", "low", "high"), [("uniform", 0.24, 0.25), ("uniform:0.08", 0.078, 0.08)])
+def test_uniform_weights_fill_the_interval_named(init, low, high):
+    shapes = canonical_shapes(resolve("harness_lstm.cell"), ARCHITECTURE)
+    every = np.concatenate([array.ravel() for array in initial_weights(shapes, 16, 0, init).values()])
+    assert low < np.abs(every).max() <= high
+    assert abs(every.mean()) < 0.1 * high
+
+
+def test_normal_weights_have_the_deviation_named_and_biases_of_zero():
+    shapes = canonical_shapes(resolve("harness_gru.cell"), ARCHITECTURE)
+    weights = initial_weights(shapes, 16, 0, "normal:0.01")
+    for name, array in weights.items():
+        assert array.dtype == np.float32
+        if ".b" in name:
+            assert not array.any(), name
+        else:
+            assert 0.008 < array.std() < 0.012, name
+
+
+@pytest.mark.parametrize("init", ["gaussian", "uniform:", "uniform:0", "normal", "normal:-1", "normal:nan", "xavier:1"])
+def test_another_initialisation_is_refused(init):
+    with pytest.raises(ValueError, match=r"."):
+        initial_weights({"output.b": (3,)}, 16, 0, init)

@@ -1,0 +1,39 @@
+"""What several command groups share: how options are read, and the options they have in common."""
+
+from typing import Any
+
+import click
+
+from harness import selections
+
+
+class Text(click.ParamType[Any]):
+    """An option read by a function of `harness.selections`."""
+
+    def __init__(self, name: str, read: Any, **bounds: Any) -> None:
+        self.name = name
+        self._read = read
+        self._bounds = bounds
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
+        """Return what the function makes of the option's text."""
+        if not isinstance(value, str):
+            return value
+        option = param.opts[-1] if isinstance(param, click.Option) else self.name
+        return self._read(value, option, **self._bounds)
+
+
+FOLDER = Text("folder", selections.folder)
+
+plugins_dir = click.option(
+    "--plugins-dir",
+    type=FOLDER,
+    help="Also load the single-file plugins in this folder.",
+)
+corpora_dir = click.option(
+    "--corpora-dir",
+    type=FOLDER,
+    envvar="HARNESS_CORPORA_DIR",
+    show_envvar=True,
+    help="A folder that may hold the corpora already.",
+)

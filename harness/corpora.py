@@ -1,0 +1,139 @@
+"""What `harness corpora` says and does about texts: which are known, what they hold, and their download."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from harness.corpus.authors import authors_of
+from harness.corpus.documents import CorpusRequest, Document
+from harness.corpus.empirical import entropies
+from harness.corpus.sources import read_documents
+from harness.corpus.text import split_tokens
+from harness.descriptors import Corpus
+from harness.errors import CorpusError, did_you_mean
+from harness.folders import default_cache_dir
+
+HIGHEST_ORDER = 4
+_LISTED_AUTHORS = 3
+_PREPARATIONS = {"raw": "as it stands (--text raw)", "d2l": "letters and spaces (--text d2l)"}
+
+
+def request(corpora_dir: Path | None, *, show_progress: bool) -> CorpusRequest:
+    """Return what loaders may use. Raises: CorpusError where ``corpora_dir`` is no folder."""
+    if corpora_dir is not None and not corpora_dir.is_dir():
+        raise CorpusError(
+            f"There is no folder {corpora_dir}: --corpora-dir (HARNESS_CORPORA_DIR) takes a folder of texts, "
+            "or leave it out to download what is needed."
+        )
+    return CorpusRequest(mirror=corpora_dir, downloads=default_cache_dir() / "downloads", show_progress=show_progress)
+
+
+def table(corpora: Iterable[Corpus], request: CorpusRequest) -> Table:
+    """Return one row a corpus."""
+    listing = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("name", "title", "authors", "books", "size", "licence", "here"):
+        listing.add_column(heading, no_wrap=heading == "name", overflow="fold")
+    for corpus in corpora:
+        listing.add_row(
+            *map(escape, (corpus.name, corpus.title, _some(corpus.authors), str(len(corpus.books) or 1))),
+            *map(escape, (corpus.size, corpus.licence, _where(corpus, request))),
+        )
+    return listing
+
+
+def require_known(name: str, corpora: Mapping[str, Corpus]) -> None:
+    """Raise a CorpusError for a name nobody announced."""
+    if name not in corpora:
+        raise CorpusError(
+            f"There is no corpus named {name!r}.{did_you_mean(name, corpora)} 'harness corpora list' lists them."
+        )
+
+
+def fetch(corpus: Corpus, request: CorpusRequest) -> str:
+    """Read the corpus, downloading what is not here, and say what there is now. Raises: CorpusError."""
+    documents = read_documents(corpus.name, {corpus.name: corpus}, request)
+    characters = sum(len(document.text) for document in documents)
+    checked = "whole and unaltered" if corpus.downloaded else "here without a download"
+    return f"{corpus.name}: {characters:,} characters, {checked}"
+
+
+def describe(name: str, corpora: Mapping[str, Corpus], request: CorpusRequest) -> Iterator[str]:
+    """Yield the lines that describe a text, as far as it is here. Raises: CorpusError."""
+    corpus = corpora.get(name)
+    if corpus is not None:
+        yield f"{corpus.name}: {corpus.title}"
+        yield from _facts({"authors": ", ".join(corpus.authors), "size": corpus.size, "licence": corpus.licence})
+        yield from _facts({"source": corpus.source, "here": _where(corpus, request)})
+        if not is_here(corpus, request):
+            yield f"Its figures need the text: harness corpora fetch {name}"
+            return
+    documents = read_documents(name, corpora, request)
+    yield ""
+    yield from _contents(documents)
+    yield ""
+    yield from _figures(documents)
+
+
+def is_here(corpus: Corpus, request: CorpusRequest) -> bool:
+    """Return whether the corpus can be read without a download; its bytes are checked when it is read."""
+    return not corpus.downloaded or (bool(corpus.files) and None not in _folders_of(corpus, request))
+
+
+def _folders_of(corpus: Corpus, request: CorpusRequest) -> set[Path | None]:
+    """Return where the corpus's files lie; None stands for nowhere."""
+    folders = [folder for folder in (request.mirror, request.downloads) if folder is not None]
+    return {next((folder for folder in folders if (folder / file).is_file()), None) for file in corpus.files}
+
+
+def _where(corpus: Corpus, request: CorpusRequest) -> str:
+    if not corpus.downloaded:
+        return "yes"
+    if is_here(corpus, request):
+        return f"yes, in {' and '.join(sorted(map(str, _folders_of(corpus, request))))}"
+    return f"no: harness corpora fetch {corpus.name}"
+
+
+def _some(authors: Sequence[str]) -> str:
+    more = len(authors) - _LISTED_AUTHORS
+    listed = authors if more < 2 else [*authors[:_LISTED_AUTHORS], f"{more} more"]
+    return ", ".join(listed)
+
+
+def _facts(facts: Mapping[str, str]) -> Iterator[str]:
+    return (f"  {name:<9}{value}" for name, value in facts.items() if value)
+
+
+def _contents(documents: Sequence[Document]) -> Iterator[str]:
+    """Yield the characters of each author and of each book."""
+    for author in authors_of(documents):
+        own = [document for document in documents if document.author == author]
+        yield f"{author}: {_characters(own)} in {len(own)} {'text' if len(own) == 1 else 'texts'}"
+        books: dict[str, list[Document]] = {}
+        for document in own:
+            books.setdefault(document.name, []).append(document)
+        for name, parts in books.items():
+            title = parts[0].title if len(parts) == 1 else f"{len(parts)} parts, from {parts[0].title}"
+            yield f"  {name:<26} {_characters(parts):>20}  {title}"
+
+
+def _characters(documents: Sequence[Document]) -> str:
+    return f"{sum(len(document.text) for document in documents):,} characters"
+
+
+def _figures(documents: Sequence[Document]) -> Iterator[str]:
+    for preparation, words in _PREPARATIONS.items():
+        texts = ["".join(split_tokens(document.text, preparation, "char")) for document in documents]
+        vocabulary = len(set().union(*texts))
+        yield f"{words}: {sum(map(len, texts)):,} characters, {vocabulary} different ones"
+        for entropy in entropies(texts, HIGHEST_ORDER):
+            yield (
+                f"  entropy of order {entropy.order}: {entropy.bits_per_char:.3f} bits per character "
+                f"(too low by {entropy.bias:.3f} or more)"
+            )
+    yield (
+        "Order n is a character's entropy given the n before it, from the text's own frequencies. The higher the order "
+        "and the shorter the text, the more contexts are seen only once and look certain: the figure is then too low, "
+        "by what is said (Miller–Madow) or more. It is a bound for no model."
+    )

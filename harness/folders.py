@@ -1,0 +1,23 @@
+"""The folders of this user: what can be made again is kept in one, what cannot in the other."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+CACHE_VARIABLE = "HARNESS_CACHE_DIR"
+
+
+def default_cache_dir() -> Path:
+    """Return the folder HARNESS_CACHE_DIR names, else this user's cache folder on this system."""
+    return _named() or platformdirs.user_cache_path("rnn-harness")
+
+
+def config_dir() -> Path:
+    """Return the folder HARNESS_CACHE_DIR names, so that all lies in one place, else this user's settings folder."""
+    return _named() or platformdirs.user_config_path("rnn-harness")
+
+
+def _named() -> Path | None:
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named).expanduser().absolute() if named else None

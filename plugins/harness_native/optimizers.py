@@ -1,0 +1,52 @@
+"""The optimizers of `harness.worker.optimization` over the compiled kernels: clipping and update in one pass."""
+
+import numpy as np
+
+from harness.worker.network import Architecture
+from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS
+from harness_native.kernels import Kernels
+from harness_numpy import optimizers
+from harness_numpy.optimizers import Optimizer, Vector
+
+
+def create(architecture: Architecture, parameters: Vector) -> Optimizer:
+    """Return the architecture's optimizer for vectors like ``parameters``."""
+    kinds = {"sgd": SGD, "adam": Adam, "rmsprop": RMSprop}
+    name = architecture.optimizer
+    moments = {moment: np.zeros_like(parameters) for moment in MOMENTS[name]}
+    return kinds[name](Kernels(parameters.dtype), architecture, moments)
+
+
+class SGD(optimizers.SGD):
+    """`Optimizer` of plain gradient descent."""
+
+    def __init__(self, kernels: Kernels, architecture: Architecture, moments: dict[str, Vector]) -> None:
+        super().__init__(architecture, moments)
+        self._kernels = kernels
+
+    def update(self, parameters: Vector, gradients: Vector, scale: float) -> None:
+        """Take one step."""
+        self.step += 1
+        self._kernels.call("sgd", len(parameters), parameters, gradients, float(scale), float(self.learning_rate))
+
+
+class Adam(SGD):
+    """`Optimizer` of Adam."""
+
+    def update(self, parameters: Vector, gradients: Vector, scale: float) -> None:
+        """Take one step."""
+        self.step += 1
+        rate, correction = optimizers.bias_corrected(self.learning_rate, self.step)
+        arrays = parameters, gradients, self.moments["m"], self.moments["v"]
+        factors = float(scale), rate, correction, ADAM_BETA1, ADAM_BETA2, EPSILON
+        self._kernels.call("adam", len(parameters), *arrays, *factors)
+
+
+class RMSprop(SGD):
+    """`Optimizer` of RMSprop."""
+
+    def update(self, parameters: Vector, gradients: Vector, scale: float) -> None:
+        """Take one step."""
+        self.step += 1
+        factors = float(scale), float(self.learning_rate), float(self.rmsprop_decay), EPSILON
+        self._kernels.call("rmsprop", len(parameters), parameters, gradients, self.moments["v"], *factors)
