@@ -23,6 +23,8 @@ BASELINES = ("ngram-3", "ngram-5", "bz2", "lzma")
 _MODEL = ("cell", "num_layers", "backend", "implementation", "num_hiddens", "num_steps", "batch_size", "partition",
           "optimizer", "learning_rate", "grad_clip", "dropout")  # fmt: skip
 _TEXT = ("corpus", "authors", "text", "tokens")
+TRUSTED = 0.1
+"""Of the gain from the smallest text to the largest, how wrong the fit may be about a size it has not seen."""
 _PROMISE = 10
 """How many times the largest text the curve is asked about."""
 
@@ -34,9 +36,8 @@ def needs(budget: Budget, registry: Registry) -> Sequence[Need]:
     found = []
     for size in budget.curve_sizes:
         epochs = max(1, round(budget.curve_tokens / (size if size is not None else 2 * largest)))
-        chosen = selection(
-            budget, "lstm", "numpy", epochs=epochs, seeds=budget.seeds, hiddens=(2 * budget.num_hiddens,)
-        )
+        # The GRU: of the cells here the one that learns fastest on few updates.
+        chosen = selection(budget, "gru", "numpy", epochs=epochs, seeds=budget.seeds, hiddens=(2 * budget.num_hiddens,))
         found.append(Need(selection=chosen, texts=texts(budget, train_tokens=(size,))))
     if baselines:
         found.append(
@@ -55,7 +56,7 @@ def answer(run: Run) -> Answer:
         return unanswered("missing: one model trained on several sizes of one text (--train-tokens 10k,30k,100k,all).")
     text = (trials[list(_TEXT)] == curve.iloc[0][list(_TEXT)]).all(axis=1)
     baselines = trials[is_baseline(trials) & text]
-    losses = {float(size): part["bits"].tolist() for size, part in curve.groupby("train_tokens")}
+    losses = _losses(curve)
     fitted = fit(losses)
     table = pd.concat([_table(_name(curve), curve), *(_table(name, part) for name, part in baselines.groupby("cell"))])
     drawn = _draw(table, fitted, max(losses))
@@ -154,7 +155,7 @@ def _verdict(curve: pd.DataFrame, baselines: pd.DataFrame, fitted: FittedCurve |
     if best is not None:
         side = {-1: "below", 1: "above", 0: "not to be told from"}[sign_beyond(difference, 0.0)]
         parts.append(f"{side} the best baseline")
-    if fitted is None or not _floor_is_known(fitted):
+    if fitted is None or not _floor_is_known(fitted) or _still_learning(curve) or not _is_trusted(curve):
         parts.append(f"floor {UNDECIDED}")
     else:
         parts.append(f"floor about {fitted.floor.estimate:.2f} bits per character")
@@ -167,6 +168,31 @@ def _floor_is_known(fitted: FittedCurve) -> bool:
     width = floor.high - floor.low
     falls = fitted.law.factor > 0
     return bool(falls and math.isfinite(width) and floor.low > 0.01 and width < 0.25 * floor.estimate)
+
+
+def _still_learning(curve: pd.DataFrame) -> bool:
+    """Return whether the models of the largest text were best in their last epoch: more training would help them."""
+    last = curve[curve["train_tokens"] == curve["train_tokens"].max()]
+    return bool((last["best_epoch"] >= last["num_epochs_done"]).mean() > 0.5)
+
+
+def _is_trusted(curve: pd.DataFrame) -> bool:
+    """Return whether the fit foretells the largest text from the others to a tenth of the whole gain."""
+    share = _held_out_share(_losses(curve))
+    return bool(share is not None and share < TRUSTED)
+
+
+def _held_out_share(losses: dict[float, list[float]]) -> float | None:
+    """Return the error at the largest size, predicted from the others, as a share of the whole gain."""
+    checked = held_out_error(losses)
+    if checked is None:
+        return None
+    gain = float(np.mean(losses[min(losses)]) - np.mean(losses[max(losses)]))
+    return abs(checked[0] / gain) if gain else math.inf
+
+
+def _losses(curve: pd.DataFrame) -> dict[float, list[float]]:
+    return {float(size): found["bits"].tolist() for size, found in curve.groupby("train_tokens")}
 
 
 def _sentences(
@@ -205,6 +231,13 @@ def _sentences(
         said.append("That leaves the floor open: these sizes alone do not decide how low it can go.")
     beyond = fitted.predict(_PROMISE * sizes[-1])
     said.append(f"{_PROMISE} times the text would give {evidence.word_interval(beyond)}, if the form holds.")
+    if _still_learning(curve):
+        said.append(
+            "But on the largest text most models were best in their last epoch: they were still learning, so this "
+            "floor is the training's and not the text's."
+        )
+    if best is not None and float(best["bits"]) < law.floor:
+        said.append(f"That {best['cell']} is below it shows that it is no floor of the text, but of this model.")
     return [*said, *_trust(losses)]
 
 
@@ -214,10 +247,9 @@ def _trust(losses: dict[float, list[float]]) -> list[str]:
     if checked is None:
         return []
     error, factor = checked
-    gain = float(np.mean(losses[min(losses)]) - np.mean(losses[max(losses)]))
-    share = abs(error) / abs(gain) if gain else math.inf
+    share = _held_out_share(losses) or 0.0
     trust = (
-        "about that far it may be trusted" if share < 0.1 else "so beyond the sizes measured it is not to be trusted"
+        "about that far it may be trusted" if share < TRUSTED else "beyond what was measured it is not to be trusted"
     )
     return [
         f"Fitted without the largest text and asked for it, {factor:.1f} times away, it is {abs(error):.3f} bits "

@@ -36,6 +36,7 @@ _WARM_UP = 16
 _TEXTS = 8
 _TEXT_TOKENS = 400
 _MINIBATCHES = 8
+_READ_TOKENS = 20_000
 _MAX_FLOATS = 1 << 25
 """Of one array of predictions: 256 MB."""
 
@@ -202,7 +203,7 @@ def _passages(ids: NDArray[Any]) -> NDArray[np.uint64]:
 def unseen(subject: Subject) -> Iterator[Row]:
     """Yield the share of held-out tokens that training never saw, and the loss on them and on the others."""
     losses, targets = _token_losses(subject)
-    yield _row("unseen_share", 0, (targets == 0).astype(np.float64))
+    yield _row("unseen_share", 0, np.asarray(subject.valid) == 0)
     for name, chosen in (("unseen_loss", targets == 0), ("seen_loss", targets != 0)):
         if chosen.any():
             yield _row(name, 0, losses[chosen])
@@ -218,7 +219,7 @@ def brackets(subject: Subject) -> Iterator[Row]:
     if not pairs:
         return
     closers = np.array(list(pairs.values()))
-    tokens = _windows(subject, min(len(subject.valid), 4000), 1)[:, 0]
+    tokens = _windows(subject, min(len(subject.valid), _READ_TOKENS, _MAX_FLOATS // len(subject.symbols)), 1)[:, 0]
     logits, _ = subject.model.logits(tokens[:-1, None], subject.model.initial_state(1))
     probabilities = np.exp(_log_softmax(logits[:, 0]))
     by_octave: dict[int, list[tuple[float, float]]] = {}

@@ -71,6 +71,19 @@ def test_a_curve_that_breaks_off_is_not_to_be_trusted(tmp_path):
     assert "it is not to be trusted" in answer.answer
 
 
+def test_a_floor_of_models_that_still_learn_is_not_the_text_s(tmp_path):
+    def record(ledger):
+        for each in grid():
+            bits = law(each.train_tokens) + NOISE[each.seed]
+            finish(ledger, each, (2 ** (bits + 0.3), 2**bits), valid_bits_per_char=bits)
+        finish(ledger, baseline(), (2**1.5,), valid_bits_per_char=1.5)
+
+    answer = ask("deep-rnn-3", tmp_path / "run", [*grid(), baseline()], record)
+    assert answer.verdict.endswith("floor not decided")
+    assert "they were still learning" in answer.answer
+    assert "no floor of the text, but of this model" in answer.answer
+
+
 def test_one_seed_has_no_interval_and_decides_nothing(tmp_path):
     trials = grid(seeds=(0,))
     answer = ask("deep-rnn-3", tmp_path / "run", trials, curve(law, trials=trials))

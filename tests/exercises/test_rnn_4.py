@@ -1,0 +1,78 @@
+import math
+
+import pytest
+from invented_answers import ask, finish
+from invented_runs import trial
+
+SEEDS = (0, 1, 2)
+TRIALS = [trial("gru", seed=seed) for seed in SEEDS]
+
+BAD = {
+    "gap": 0.3, "repetition": 0.8, "novelty": 0.9, "unseen": 0.01, "brackets": (0.9, 0.4), "exponent": 1.0,
+    "spread": 0.2,
+}  # fmt: skip
+GOOD = {
+    "gap": -0.3, "repetition": 0.01, "novelty": 0.1, "unseen": 0.0, "brackets": (0.4, 0.9), "exponent": -0.5,
+    "spread": 0.0,
+}  # fmt: skip
+ALL = (
+    "learning by heart, repetition when cold, invention when warm, unseen characters, open brackets, time by length "
+    "and chance"
+)
+
+
+def measured(figures, *, probes=True):
+    def record(ledger):
+        for each in TRIALS:
+            perplexity = 8.0 * (1 + figures["spread"] * each.seed)
+            loss = math.log(perplexity)
+            finish(ledger, each, (9.0, perplexity), train_loss=loss - figures["gap"] - 0.001 * each.seed)
+        if not probes:
+            return
+        probed = TRIALS[0].trial_id
+        written = {"repetition": 0.1, "novelty": 0.5}
+        ledger.probed(
+            probed,
+            "generation",
+            [(name, at, value, 0.02, 8) for name, real in written.items() for at, value in
+             ((-1, real), (0, figures[name]), (1, figures[name]))],
+        )  # fmt: skip
+        ledger.probed(probed, "unseen", [("unseen_share", 0, figures["unseen"], 0.1, 5000)])
+        near, far = figures["brackets"]
+        ledger.probed(probed, "brackets", [("right_kind", 1, near, 0.1, 90), ("right_kind", 32, far, 0.1, 40)])
+        ledger.probed(
+            probed, "length", [("seconds", k, 0.001 * k ** figures["exponent"], 1e-5, 3) for k in (8, 16, 32, 64)]
+        )
+
+    return record
+
+
+@pytest.mark.parametrize(
+    ("figures", "verdict"),
+    [(BAD, f"shown: {ALL}"), (GOOD, f"no problem is shown; not there: {ALL}")],
+    ids=["bad", "good"],
+)
+def test_the_verdict_follows_the_numbers(tmp_path, figures, verdict):
+    answer = ask("rnn-4", tmp_path / "run", TRIALS, measured(figures))
+    assert answer.verdict == verdict
+    assert answer.missing == ()
+    assert answer.figure is not None
+
+
+def test_figures_that_do_not_decide_are_counted_as_open(tmp_path):
+    even = BAD | {"gap": 0.0005, "repetition": 0.1, "novelty": 0.5, "brackets": (0.5, 0.5)}
+    answer = ask("rnn-4", tmp_path / "run", TRIALS, measured(even))
+    assert answer.verdict.endswith("; 3 not decided") or answer.verdict.endswith("; 4 not decided")
+    assert list(answer.evidence["shown"]).count("not decided") >= 3
+
+
+def test_without_probes_it_tells_gap_and_spread_and_what_is_missing(tmp_path):
+    answer = ask("rnn-4", tmp_path / "run", TRIALS, measured(BAD, probes=False))
+    assert answer.verdict == "shown: learning by heart and chance"
+    assert len(answer.missing) == 5
+
+
+def test_one_seed_leaves_the_gap_undecided_and_chance_missing(tmp_path):
+    answer = ask("rnn-4", tmp_path / "run", TRIALS[:1], lambda ledger: finish(ledger, TRIALS[0], (9, 8)))
+    assert answer.verdict == "not decided"
+    assert any("--seeds 3" in sentence for sentence in answer.missing)
