@@ -10,6 +10,9 @@ import numpy.typing as npt
 from scipy import stats
 
 CONFIDENCE = 0.95
+_FEWEST_FOR_MEDIANS = 6
+"""Below it even the extremes do not bound a median with 95 %."""
+_RESAMPLES = 4999
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,6 +47,39 @@ def mean_interval(sample: npt.ArrayLike, confidence: float = CONFIDENCE) -> Inte
     return Interval(mean, mean - margin, mean + margin)
 
 
+@dataclass(frozen=True)
+class MedianRatio:
+    """The ratio of two samples' medians, and how far it can be told from one."""
+
+    interval: Interval
+    p_value: float
+    """Of the Mann-Whitney test that neither sample tends to be larger; NaN where the interval is."""
+
+
+def median_ratio(first: npt.ArrayLike, second: npt.ArrayLike, confidence: float = CONFIDENCE) -> MedianRatio:
+    """Return median(second) / median(first) with its bootstrap interval; each needs 6 positive observations for it."""
+    a, b = (np.asarray(sample, dtype=np.float64) for sample in (first, second))
+    if not a.size or not b.size:
+        return MedianRatio(Interval(np.nan, np.nan, np.nan), np.nan)
+    ratio = float(np.median(b) / np.median(a))
+    if min(a.size, b.size) < _FEWEST_FOR_MEDIANS:
+        return MedianRatio(Interval(ratio, np.nan, np.nan), np.nan)
+    if np.ptp(a) == np.ptp(b) == 0:
+        return MedianRatio(Interval(ratio, ratio, ratio), 1.0 if ratio == 1 else 0.0)
+    # Drawn by resampling with a generator of its own, so that the same two samples always have the same interval.
+    drawn = stats.bootstrap(
+        (a, b), _ratio_of_medians, confidence_level=confidence, n_resamples=_RESAMPLES, method="percentile",
+        vectorized=True, random_state=np.random.default_rng(0),
+    )  # fmt: skip
+    bounds = drawn.confidence_interval
+    p_value = float(stats.mannwhitneyu(a, b).pvalue)
+    return MedianRatio(Interval(ratio, float(bounds.low), float(bounds.high)), p_value)
+
+
+def _ratio_of_medians(a: Floats, b: Floats, axis: int = -1) -> Floats:
+    return np.asarray(np.median(b, axis=axis) / np.median(a, axis=axis), dtype=np.float64)
+
+
 def median_ranks(
     counts: npt.ArrayLike, confidence: float = CONFIDENCE
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -64,3 +100,55 @@ def mean_margin(deviations: npt.ArrayLike, counts: npt.ArrayLike, confidence: fl
     quantiles = stats.t.ppf((1 + confidence) / 2, np.where(several, n - 1, 1))
     margins = quantiles * np.asarray(deviations, dtype=np.float64) / np.sqrt(np.where(several, n, 1))
     return np.where(several, margins, np.nan)
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """The mean of paired differences, and how far it can be told from none."""
+
+    interval: Interval
+    num_pairs: int
+    p_value: float
+    """Of Student's paired t test; NaN below two pairs or where all pairs differ by the same."""
+    wilcoxon_p_value: float
+    """Of the signed-rank test, which asks nothing of the distribution; with few pairs it cannot be small."""
+    effect_size: float
+    """Cohen's d of paired samples: the mean over the standard deviation of the differences."""
+
+    @property
+    def sign(self) -> int:
+        """Return -1 or 1 where the interval leaves out zero, else 0."""
+        return sign_beyond(self.interval, 0.0)
+
+
+def sign_beyond(interval: Interval, level: float) -> int:
+    """Return 1 for an interval wholly above the level, -1 for one wholly below, 0 for neither or no interval."""
+    return int(interval.low > level) - int(interval.high < level)
+
+
+def paired_difference(first: npt.ArrayLike, second: npt.ArrayLike) -> PairedDifference:
+    """Compare first − second, pair by pair; pairs that are not finite are left out."""
+    differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    differences = differences[np.isfinite(differences)]
+    interval = mean_interval(differences)
+    p_value = wilcoxon = effect = np.nan
+    # Differences that agree to rounding have no spread a test could be made with.
+    if differences.size > 1 and np.ptp(differences) > 1e-12 * max(1.0, np.abs(differences).max()):
+        p_value = float(stats.ttest_1samp(differences, 0.0).pvalue)
+        wilcoxon = float(stats.wilcoxon(differences).pvalue)
+        effect = float(differences.mean() / differences.std(ddof=1))
+    return PairedDifference(interval, int(differences.size), p_value, wilcoxon, effect)
+
+
+def holm(p_values: npt.ArrayLike) -> Floats:
+    """Return Holm's step-down adjustment of several tests' p values; NaN stays NaN and counts for nothing.
+
+    Source: Holm, A simple sequentially rejective multiple test procedure, Scand. J. Statist. 6, 1979.
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    known = np.flatnonzero(np.isfinite(values))
+    ordered = known[np.argsort(values[known], kind="stable")]
+    adjusted = np.full(values.shape, np.nan)
+    factors = np.arange(len(ordered), 0, -1)
+    adjusted[ordered] = np.minimum(1.0, np.maximum.accumulate(values[ordered] * factors))
+    return adjusted
