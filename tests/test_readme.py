@@ -20,7 +20,7 @@ def test_every_option_it_names_exists():
     helps = "".join(
         CliRunner().invoke(main, [*command, "--help"]).output
         for command in (
-            *(["run"], ["sample"], ["report"], ["plugins"], ["exercises"]),
+            *(["run"], ["sample"], ["report"], ["compare"], ["plugins"], ["exercises"]),
             *(["env", "create"], ["corpora", "add"]),
         )
     )
