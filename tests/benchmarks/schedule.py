@@ -152,7 +152,7 @@ def simulate(count: int, num_gpus: int, recorded: pd.DataFrame) -> dict[str, Any
     folder = Path(tempfile.mkdtemp(prefix="schedule-"))
     try:
         since = time.process_time()
-        corpus = _corpus(folder)
+        corpus = corpus_of_no_text(folder)
         plan = _plan(count, plugins, corpus)
         predicted = predict(plan.runnable, plugins, [corpus]).trial_seconds
         ids = [trial.trial_id for trial in plan.runnable]
@@ -267,7 +267,7 @@ def _gpu(number: int) -> Slot:
     return Slot(name=f"gpu:{number}", kind="gpu", num_threads=1, environment={"CUDA_VISIBLE_DEVICES": str(number)})
 
 
-def _corpus(folder: Path) -> TokenisedCorpus:
+def corpus_of_no_text(folder: Path) -> TokenisedCorpus:
     """Return a corpus that is only described: no worker reads it."""
     return TokenisedCorpus(
         name="pretended",

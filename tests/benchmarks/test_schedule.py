@@ -19,13 +19,13 @@ RECORDED = pd.DataFrame(
 
 
 def test_the_scheduler_keeps_its_slots_busy_and_puts_the_longest_trials_first():
-    figures = simulate(160, 8, RECORDED)
-    assert figures["trials"] == 160
-    # Each trial's own reference is made while its slot waits; then at most one short trial's time is lost at the end.
-    busy = figures["lower_bound_s"] + 160 * REFERENCE_SECONDS / 8
-    assert busy <= figures["makespan_s"] < busy + 40.0
+    figures = simulate(72, 8, RECORDED)
+    assert figures["trials"] == 72
+    # Each trial's own reference is made while its slot waits; at the end less than the shortest trial's time is lost.
+    busy = figures["lower_bound_s"] + 72 * REFERENCE_SECONDS / 8
+    assert busy <= figures["makespan_s"] < busy + 20.0
     # added, launched, certified, started, each of two epochs, ended; the run's own notes beside
-    assert figures["ledger_commits"] == pytest.approx(160 * 6, rel=0.02)
+    assert figures["ledger_commits"] == pytest.approx(72 * 6, rel=0.02)
 
 
 def test_more_slots_than_trials_take_as_long_as_the_longest_trial():

@@ -12,7 +12,7 @@ import contextlib
 import math
 import random
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,35 +24,14 @@ from rich.console import Console
 from harness import registry
 from harness.run import TextSelection, read_corpora
 from harness.statistics import Interval, median_interval
-from harness.worker.minibatches import Sequential
-from harness.worker.network import Architecture, canonical_shapes
-from harness.worker.targets import resolve
-from harness.worker.weights import initial_weights
 from tests.benchmarks import tables
 from tests.benchmarks.peers.asking import Child, Ended, child
+from tests.benchmarks.peers.given import Shape, task_of
 from tests.benchmarks.peers.programs import OURS, PEERS, SENTINEL, Peer, Unavailable, corpora_dir
 
 CELLS = ("rnn", "gru", "lstm")
 SAME_LOSS = 1e-3
 """Relative; the same model on the same minibatch differs by far less in any framework."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Sizes of a model and its minibatches."""
-
-    num_hiddens: int
-    batch_size: int
-    num_steps: int
-    num_layers: int
-
-    def __str__(self) -> str:
-        return f"{self.num_hiddens},{self.batch_size},{self.num_steps},{self.num_layers}"
-
-    @classmethod
-    def read(cls, text: str) -> "Shape":
-        """Read 'hiddens,batch,steps,layers'."""
-        return cls(*(int(part) for part in text.split(",")))
 
 
 SHAPES = (
@@ -149,27 +128,7 @@ def _task(shape: Shape, cell: str, asked: argparse.Namespace) -> dict[str, Any]:
     texts = TextSelection(corpora=("time-machine",), corpora_dir=corpora_dir())
     (corpus,) = read_corpora(texts, registry.load(None), Console(stderr=True))
     tokens = np.load(corpus.train_path)
-    X, Y = zip(*Sequential(tokens, shape.batch_size, shape.num_steps), strict=True)
-    sizes = {"vocab_size": corpus.vocab_size, "num_layers": shape.num_layers, "num_hiddens": shape.num_hiddens}
-    shapes = canonical_shapes(resolve(f"harness_{cell}.cell"), Architecture(**sizes))
-    data = asked.out / "data.npz"
-    np.savez(data, X=np.stack(X), Y=np.stack(Y), **initial_weights(shapes, shape.num_hiddens, seed=0))
-    return {
-        **vars(shape),
-        "cell": cell,
-        "vocab_size": corpus.vocab_size,
-        "flops_per_token": 6.0 * sum(rows * columns for rows, columns in _used(shapes)),
-        "learning_rate": 0.1,
-        "grad_clip": 1.0,
-        "num_threads": 1,
-        "block_seconds": asked.block_seconds,
-        "data": str(data.absolute()),
-    }
-
-
-def _used(shapes: Mapping[str, tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """Return the shapes of the weights that are multiplied: the one-hot input product counts nothing."""
-    return [shape for name, shape in shapes.items() if len(shape) == 2 and name != "layers.0.W_x"]
+    return task_of(shape, cell, tokens, corpus.vocab_size, asked.out / "data.npz", asked.block_seconds)
 
 
 def _rows(shape: Shape, cell: str, flops_per_token: float, found: Sequence[Rates]) -> list[dict[str, Any]]:
