@@ -164,7 +164,7 @@ def render_tables(template: str, **values: Any) -> str:
             **values,
             style=style,
             scripts=scripts,
-            drawings=_embedded_json(_drawings([])),
+            drawings=_embedded_json(_drawings([], [])),
             policy=_policy(scripts, [style]),
         )
     )
