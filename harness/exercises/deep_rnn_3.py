@@ -21,6 +21,8 @@ question = "Train on more text, on several books: how low does the perplexity go
 
 BASELINES = ("ngram-3", "ngram-5", "bz2", "lzma")
 _TEXT = ["corpus", "authors", "text", "tokens"]
+MAX_EPOCHS = 40
+"""A small text is known by heart long before; only the best epoch counts."""
 TRUSTED = 0.1
 """Of the gain from the smallest text to the largest, how wrong the fit may be about a size it has not seen."""
 _PROMISE = 10
@@ -28,12 +30,13 @@ _PROMISE = 10
 
 
 def needs(budget: Budget, registry: Registry) -> Sequence[Need]:
-    """Return one model at each size, every size seeing as many characters in all, and baselines of each size."""
+    """Return one model at each size, the larger ones seeing as many characters in all, and baselines of each size."""
     baselines = [name for name in BASELINES if registry.baselines_named(name)]
     largest = max(size for size in budget.curve_sizes if size is not None)
     found = []
     for size in budget.curve_sizes:
-        epochs = max(1, round(budget.curve_tokens / (size if size is not None else 2 * largest)))
+        epochs = round(budget.curve_tokens / (size if size is not None else 2 * largest))
+        epochs = min(max(1, epochs), MAX_EPOCHS)
         # The GRU: of the cells here the one that learns fastest on few updates.
         chosen = selection(budget, "gru", "numpy", epochs=epochs, seeds=budget.seeds, hiddens=(2 * budget.num_hiddens,))
         found.append(Need(selection=chosen, texts=texts(budget, train_tokens=(size,))))
