@@ -1,7 +1,7 @@
 """A two-layer RNN from scratch, beside the layer each framework brings."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,9 @@ from harness.report.answers import Answer
 from harness.report.frames import Run, records
 from harness.report.wording import enumerate_names
 from harness.statistics import Interval, sign_beyond
+
+Epochs = Mapping[str, pd.DataFrame]
+"""A run's epochs by trial."""
 
 exercise_id = "deep-rnn-1"
 question = "Write a two-layer RNN from scratch: does it learn the same as the framework's own layers, and how fast?"
@@ -44,13 +47,14 @@ def answer(run: Run) -> Answer:
     trials = evidence.cells(evidence.finished(run))
     others = [name for name in trials["implementation"].unique() if name != SCRATCH]
     matched = [(name, evidence.pairs(trials, "implementation", SCRATCH, name)) for name in others]
-    table = pd.DataFrame([_compare(run, name, row) for name, both in matched for row in records(both)])
+    speeds, epochs = evidence.Speeds(run), evidence.epochs_by_trial(run)
+    table = pd.DataFrame([_compare(speeds, epochs, name, row) for name, both in matched for row in records(both)])
     if table.empty:
         return unanswered(
             "missing: finished trials from scratch and with a framework's own layer, the same otherwise "
             "(--implementation all)."
         )
-    drawn = _draw(run, table)
+    drawn = _draw(epochs, table)
     return Answer(
         answer=_paragraph(table),
         verdict=_verdict(table),
@@ -61,9 +65,9 @@ def answer(run: Run) -> Answer:
     )
 
 
-def _compare(run: Run, other: str, row: dict[str, object]) -> dict[str, object]:
-    ratio = evidence.speed_ratio(run, str(row["trial_id_second"]), str(row["trial_id_first"]))
-    curves = _both_curves(run, str(row["trial_id_first"]), str(row["trial_id_second"]))
+def _compare(speeds: evidence.Speeds, epochs: Epochs, other: str, row: dict[str, object]) -> dict[str, object]:
+    ratio = speeds.ratio(str(row["trial_id_second"]), str(row["trial_id_first"]))
+    curves = _both_curves(epochs, str(row["trial_id_first"]), str(row["trial_id_second"]))
     gaps = (curves["first"] - curves["second"]).abs()
     return {
         "backend": row["backend"],
@@ -83,10 +87,10 @@ def _compare(run: Run, other: str, row: dict[str, object]) -> dict[str, object]:
     }
 
 
-def _both_curves(run: Run, first: str, second: str) -> pd.DataFrame:
+def _both_curves(epochs: Epochs, first: str, second: str) -> pd.DataFrame:
     """Return both trials' losses by epoch, of training and of validation, one row each."""
     names = ["epoch", "train_loss", "valid_loss"]
-    parts = [run.epochs.loc[run.epochs["trial_id"] == name, names].melt("epoch") for name in (first, second)]
+    parts = [epochs[name][names].melt("epoch") for name in (first, second)]
     both = parts[0].merge(parts[1], on=["epoch", "variable"], suffixes=("_first", "_second"))
     both = both.rename(columns={"value_first": "first", "value_second": "second"})
     return both[np.isfinite(both["first"].astype(float)) & np.isfinite(both["second"].astype(float))]
@@ -159,12 +163,12 @@ def _missing(run: Run, table: pd.DataFrame) -> list[str]:
     return missing
 
 
-def _draw(run: Run, table: pd.DataFrame) -> charts.Drawn:
+def _draw(epochs: Epochs, table: pd.DataFrame) -> charts.Drawn:
     points = []
     for row in records(table.drop_duplicates(["backend", "cell", "layers", "against_scratch"])):
         layers = "1 layer" if row["layers"] == 1 else f"{row['layers']} layers"
         name = f"{row['backend']} {row['against_scratch']}, {row['cell']}, {layers}"
-        curves = _both_curves(run, row["scratch_id"], row["other_id"])
+        curves = _both_curves(epochs, row["scratch_id"], row["other_id"])
         for epoch, gap in (curves["first"] - curves["second"]).abs().groupby(curves["epoch"]).max().items():
             points.append((name, float(epoch), float(gap), math.nan, math.nan))
     return charts.draw(

@@ -1,7 +1,7 @@
 """GRU in place of the LSTM: accuracy and speed, paired over seeds and depths."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +16,11 @@ from harness.report.frames import Run, records
 from harness.statistics import Interval, holm, mean_interval, median_interval, paired_difference, sign_beyond
 from harness.worker.network import Architecture, canonical_shapes
 from harness.worker.targets import resolve
+
+Epochs = Mapping[str, pd.DataFrame]
+"""A run's epochs by trial."""
+Rates = Mapping[str, float]
+"""Tokens a second by trial."""
 
 exercise_id = "deep-rnn-2"
 question = "Put a GRU in place of the LSTM: how do accuracy and training speed compare?"
@@ -67,7 +72,9 @@ def answer(run: Run) -> Answer:
     groups = [("equal hidden units", "all", matched)]
     groups += [("equal hidden units", str(depth), part) for depth, part in matched.groupby("num_layers")]
     groups += [("equal parameters", "all", equal)] if len(equal) else []
-    table = pd.DataFrame([_compare(run, *group) for group in groups])
+    speeds, epochs = evidence.Speeds(run), evidence.epochs_by_trial(run)
+    rates = run.trials.set_index("trial_id")["tokens_per_s"].to_dict()
+    table = pd.DataFrame([_compare(speeds, epochs, rates, *group) for group in groups])
     table["p_holm"] = holm(table["p"])
     whole = records(table)[0]
     perplexity = Interval(*(whole[f"perplexity_difference{end}"] for end in ("", "_low", "_high")))
@@ -93,11 +100,13 @@ def _equal_params(trials: pd.DataFrame) -> pd.DataFrame:
     return both[apart.abs() <= SAME_SIZE]
 
 
-def _compare(run: Run, at: str, layers: str, matched: pd.DataFrame) -> dict[str, object]:
+def _compare(
+    speeds: evidence.Speeds, epochs: Epochs, rates: Rates, at: str, layers: str, matched: pd.DataFrame
+) -> dict[str, object]:
     perplexity = paired_difference(matched["valid_perplexity_first"], matched["valid_perplexity_second"])
     accuracy = paired_difference(matched["valid_accuracy_first"], matched["valid_accuracy_second"])
-    speed = _speed(run, matched)
-    time = _time_ratio(run, matched)
+    speed = _speed(speeds, matched)
+    time = _time_ratio(epochs, rates, matched)
     return {
         "at": at,
         "layers": layers,
@@ -120,18 +129,17 @@ def _bounds(name: str, interval: Interval) -> dict[str, float]:
     return {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
-def _speed(run: Run, matched: pd.DataFrame) -> Interval:
+def _speed(speeds: evidence.Speeds, matched: pd.DataFrame) -> Interval:
     """Return gru's tokens per second over lstm's: one pair's rounds, or over the pairs' medians where there are more.
 
     Seeds share one measurement, so a pair is a kind of trial.
     """
     ratios = {}
-    timed_by = run.trials.set_index("trial_id")["timed_by"].to_dict()
     for row in records(matched):
         names = (row["trial_id_first"], row["trial_id_second"])
-        kind = tuple(timed_by.get(name) for name in names)
+        kind = tuple(speeds.measurement(name) for name in names)
         if all(kind) and kind not in ratios:
-            ratios[kind] = evidence.speed_ratio(run, *names)
+            ratios[kind] = speeds.ratio(*names)
     known = [ratio for ratio in ratios.values() if math.isfinite(ratio.estimate)]
     if len(known) < 2:
         return known[0] if known else median_interval([])
@@ -140,20 +148,16 @@ def _speed(run: Run, matched: pd.DataFrame) -> Interval:
     return Interval(estimate, min(ratio.low for ratio in known), max(ratio.high for ratio in known))
 
 
-def _time_ratio(run: Run, matched: pd.DataFrame) -> Interval:
+def _time_ratio(epochs: Epochs, rates: Rates, matched: pd.DataFrame) -> Interval:
     """Return gru's seconds over lstm's until the perplexity both have reached; mean over pairs of its logarithm.
 
     A run timed alone counts epochs by its own speed there, since training may have shared the machine.
     """
-    curves = {str(name): part for name, part in run.epochs.groupby("trial_id", sort=False)}
-    rates = run.trials.set_index("trial_id")["tokens_per_s"].to_dict()
     logs = []
     for row in records(matched):
         pair = [row["trial_id_first"], row["trial_id_second"]]
-        if any(name not in curves for name in pair):
-            continue
-        target = max(float(curves[name]["valid_perplexity"].min()) for name in pair)
-        seconds = [_seconds_to(curves[name], target, rates.get(name)) for name in pair]
+        target = max(float(epochs[name]["valid_perplexity"].min()) for name in pair)
+        seconds = [_seconds_to(epochs[name], target, rates.get(name)) for name in pair]
         if all(math.isfinite(value) and value > 0 for value in seconds):
             logs.append(math.log(seconds[0] / seconds[1]))
     interval = mean_interval(logs)

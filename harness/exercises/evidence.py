@@ -40,19 +40,38 @@ def pairs(trials: pd.DataFrame, column: str, first: str, second: str, free: Sequ
     return parts[0].merge(parts[1], on=keys, suffixes=("_first", "_second"))
 
 
-def speed_ratio(run: Run, first: str, second: str) -> Interval:
-    """Return how many times as fast the first trial is as the second, from blocks timed in the same rounds.
+class Speeds:
+    """What the timing phase measured, found again for any two trials."""
 
-    Each round times both within seconds of each other, so the median of the rounds' ratios has an interval that a
-    change of the machine's speed between rounds does not widen. NaN where they were not timed together.
-    """
-    timed_by = run.trials.set_index("trial_id")["timed_by"]
-    names = [str(timed_by.get(trial_id) or "") for trial_id in (first, second)]
-    alone = run.timings[(run.timings["phase"] == "timing") & run.timings["tokens_per_s"].notna()]
-    rates = [alone[alone["trial_id"] == name].set_index("round")["tokens_per_s"] for name in names]
-    ratios = (rates[0] / rates[1]).dropna()
-    ratios = ratios[np.isfinite(ratios)]
-    return median_interval(ratios.to_numpy())
+    def __init__(self, run: Run) -> None:
+        alone = run.timings[(run.timings["phase"] == "timing") & run.timings["tokens_per_s"].notna()]
+        self._rates = {
+            str(trial_id): blocks.set_index("round")["tokens_per_s"]
+            for trial_id, blocks in alone.groupby("trial_id", sort=False)
+        }
+        self._timed_by = run.trials.set_index("trial_id")["timed_by"].to_dict()
+
+    def measurement(self, trial_id: str) -> str:
+        """Return the trial whose measurement a trial shares; empty where it was not timed."""
+        name = str(self._timed_by.get(trial_id) or "")
+        return name if name in self._rates else ""
+
+    def ratio(self, first: str, second: str) -> Interval:
+        """Return how many times as fast the first trial is as the second, from blocks timed in the same rounds.
+
+        Each round times both within seconds of each other, so the median of the rounds' ratios has an interval that a
+        change of the machine's speed between rounds does not widen. NaN where they were not timed together.
+        """
+        names = [self.measurement(trial_id) for trial_id in (first, second)]
+        if not all(names):
+            return median_interval([])
+        ratios = (self._rates[names[0]] / self._rates[names[1]]).dropna()
+        return median_interval(ratios[np.isfinite(ratios)].to_numpy())
+
+
+def epochs_by_trial(run: Run) -> dict[str, pd.DataFrame]:
+    """Return each trial's epochs."""
+    return {str(trial_id): part for trial_id, part in run.epochs.groupby("trial_id", sort=False)}
 
 
 def word_interval(interval: Interval, digits: int = 3, unit: str = "") -> str:

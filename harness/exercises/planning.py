@@ -9,6 +9,7 @@ from rich.console import Console
 
 from harness import run
 from harness.errors import UsageError
+from harness.exercises import EXERCISES
 from harness.exercises.exercise import Budget, Exercise, Need
 from harness.plan import Plan
 from harness.prediction import Prediction
@@ -61,8 +62,9 @@ def _probes(needs: Sequence[Need], parts: Sequence[run.PreparedRun]) -> dict[str
 
 def _folder(exercises: Sequence[Exercise], budget: Budget, placement: run.Placement) -> RunFolder:
     """Return the folder named by --out, or one named after the exercises, which the same command finds again."""
-    names = "+".join(exercise.exercise_id for exercise in exercises)
-    return RunFolder(placement.out or Path("reports") / f"exercises_{names}_{budget.name}"[:100])
+    chosen = [exercise.exercise_id for exercise in exercises]
+    names = "" if set(chosen) >= set(EXERCISES) else f"_{'+'.join(chosen)}"
+    return RunFolder(placement.out or Path("reports") / f"exercises_{budget.name}{names}")
 
 
 def _joined(parts: Sequence[run.PreparedRun], folder: RunFolder) -> run.PreparedRun:

@@ -1,0 +1,124 @@
+"""'harness exercises' from its plan to its answers: each trial once, and what each exercise wants measured on it."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from rich.console import Console
+
+from harness import cli, registry, run
+from harness.exercises import EXERCISES, exercise, find, planning
+from harness.ledger import LedgerReader
+from harness.report import page as page_module
+
+
+@pytest.fixture
+def tiny(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the quick budget train next to nothing."""
+    budget = replace(
+        exercise.BUDGETS["quick"], num_hiddens=8, train_tokens=3000, small_tokens=2000, epochs=1, seeds=(0,),
+        curve_sizes=(1000, 2000, 3000, 4000), curve_tokens=4000,
+    )  # fmt: skip
+    monkeypatch.setitem(exercise.BUDGETS, "quick", budget)
+    monkeypatch.setattr(page_module, "vega_script", lambda: "/* Vega */")
+
+
+@pytest.fixture
+def call(here: Path) -> Callable[..., Result]:
+    def call(*arguments: object) -> Result:
+        return CliRunner().invoke(cli.main, [str(argument) for argument in arguments], prog_name="harness")
+
+    return call
+
+
+def plan(*names: str) -> planning.PlannedExercises:
+    budget = exercise.BUDGETS["quick"]
+    return planning.prepare(
+        find(names), budget, registry.load(), run.Placement(devices="cpu", jobs=1), Console(quiet=True)
+    )
+
+
+def ids(planned: planning.PlannedExercises) -> set[str]:
+    return {trial.trial_id for trial in planned.prepared.plan.runnable}
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_trial_that_several_exercises_need_is_planned_once_and_measured_for_all_of_them():
+    apart = [plan(name) for name in ("deep-rnn-2", "rnn-2", "rnn-3")]
+    together = plan("deep-rnn-2", "rnn-2", "rnn-3")
+    assert ids(together) == set().union(*map(ids, apart))
+    assert len(together.prepared.plan.trials) == len(ids(together)) < sum(len(ids(each)) for each in apart)
+    (shared,) = ids(apart[0]) & ids(apart[1]) & {name for name in ids(apart[2]) if name.startswith("gru-1")}
+    assert together.probes[shared] == ("influence", "gradients", "clipping")
+    assert together.timed == apart[0].timed
+    assert len(together.prepared.prediction.trial_seconds) == len(together.prepared.plan.runnable)
+    assert {trial.corpus_digest for trial in together.prepared.plan.runnable} <= {
+        corpus.digest for corpus in together.prepared.corpora
+    }
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_run_s_folder_is_named_by_its_budget_and_exercises():
+    assert plan("rnn-1").prepared.folder.path == Path("reports/exercises_quick_rnn-1")
+    assert plan().prepared.folder.path == Path("reports/exercises_quick")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_every_exercise_plans_something(call: Callable[..., Result]):
+    for name in EXERCISES:
+        assert ids(plan(name)), name
+
+
+@pytest.mark.usefixtures("tiny")
+def test_only_trials_whose_speed_is_asked_for_are_timed(monkeypatch: pytest.MonkeyPatch, prepare: Any):
+    timed: list[Any] = []
+    monkeypatch.setattr(run.TimingPhase, "run", lambda _, trials, __: timed.extend(trials) or True)
+    prepared = prepare("rnn,gru,numpy")
+    first, _ = prepared.plan.runnable
+    measures = run.Measures(timing="quick", timed=frozenset([first.trial_id]), parity_steps=0)
+    with prepared.folder.opened():
+        run.execute(prepared, run.Limits(), measures, ["harness"], Console(quiet=True))
+    assert [trial.trial_id for trial in timed] == [first.trial_id]
+
+
+def test_an_unknown_exercise_is_one_sentence_and_exit_2(call: Callable[..., Result], here: Path):
+    result = call("exercises", "rnn2")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("Error: There is no exercise 'rnn2'. Did you mean 'rnn-2'")
+    assert result.stderr.count("\n") == 1
+    assert not (here / "reports").exists()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_dry_run_writes_nothing(call: Callable[..., Result], here: Path):
+    result = call("exercises", "rnn-1", "--dry-run", "--devices", "cpu")
+    assert result.exit_code == 0, result.output
+    assert "3 trials on" in result.stdout
+    assert not (here / "reports").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tiny")
+def test_the_command_trains_probes_and_answers_and_goes_on_where_it_stopped(call: Callable[..., Result], here: Path):
+    command = ("exercises", "rnn-1", "rnn-2", "deep-rnn-4", "--timing", "off", "--devices", "cpu", "--out", "out")
+    result = call(*command)
+    assert result.exit_code == 0, result.output
+    with (here / "out" / "exercises.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["exercise_id"]: row for row in csv.DictReader(file)}
+    assert list(rows) == list(EXERCISES)
+    assert rows["rnn-1"]["verdict"] == "as many as the vocabulary has tokens"
+    assert rows["rnn-2"]["verdict"].endswith("a window nothing beyond its end")
+    assert rows["deep-rnn-4"]["verdict"] == "not decided"
+    assert "one seed, which gives no interval" in rows["deep-rnn-4"]["answer"]
+    assert "n-grams" not in rows["deep-rnn-4"]["missing"]
+    with LedgerReader(here / "out" / "run.sqlite") as ledger:
+        attempts = {row["trial_id"]: row["attempts"] for row in ledger.trials()}
+    again = call(*command)
+    assert again.exit_code == 0, again.output
+    assert "Probing" not in again.output
+    with LedgerReader(here / "out" / "run.sqlite") as ledger:
+        assert {row["trial_id"]: row["attempts"] for row in ledger.trials()} == attempts
