@@ -261,8 +261,8 @@ AXES = (
         name="layers",
         values=(1, 2, 3, 4, 6, 8),
         measure=step_seconds("num_layers"),
-        why="The first layer looks its inputs up, every further one multiplies them and costs about twice as much: "
-        "above 1 at few layers, towards 1 at many.",
+        why="The first layer looks its inputs up, every further one multiplies them and costs about twice as "
+        "much: above 1 at few layers, towards 1 at many.",
     ),
     Axis(
         name="hiddens",
