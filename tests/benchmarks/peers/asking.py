@@ -36,6 +36,11 @@ class Child:
         self.third_loss: float = ready["third_loss"]
         self.about: str = ready["about"]
 
+    def peak_rss_bytes(self) -> int:
+        """Return the process's largest resident memory so far (Linux)."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")))
+
     def ask(self) -> Block:
         """Ask for one more block. Raises: Ended."""
         assert self._process.stdin is not None
