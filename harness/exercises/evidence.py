@@ -69,11 +69,6 @@ class Speeds:
         return median_interval(ratios[np.isfinite(ratios)].to_numpy())
 
 
-def epochs_by_trial(run: Run) -> dict[str, pd.DataFrame]:
-    """Return each trial's epochs."""
-    return {str(trial_id): part for trial_id, part in run.epochs.groupby("trial_id", sort=False)}
-
-
 def word_interval(interval: Interval, digits: int = 3, unit: str = "") -> str:
     """Word an estimate with its interval, or say that there is none."""
     if not math.isfinite(interval.estimate):
