@@ -60,10 +60,10 @@ def _num_params(equations: str, num_hiddens: int, num_layers: int) -> int:
 def answer(run: Run) -> Answer:
     """Compare GRU with LSTM at equal hidden units, then at equal parameters."""
     trials = evidence.cells(evidence.finished(run))
-    matched = evidence.pairs(trials, "cell", "gru", "lstm")
+    matched = evidence.on_one_text(evidence.pairs(trials, "cell", "gru", "lstm"))
     if matched.empty:
         return unanswered("missing: finished trials of gru and lstm that share seed, depth, backend and settings.")
-    equal = _equal_params(trials)
+    equal = evidence.on_one_text(_equal_params(trials))
     times = _time_ratios(run, pd.concat([matched, equal]))
     groups = [("equal hidden units", "all", matched)]
     groups += [("equal hidden units", str(depth), part) for depth, part in matched.groupby("num_layers")]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from harness.report.comparison import is_baseline
+from harness.report.comparison import TEXT, is_baseline
 from harness.report.frames import SETTINGS, Run
 from harness.statistics import Interval, median_interval
 
@@ -38,6 +38,15 @@ def pairs(trials: pd.DataFrame, column: str, first: str, second: str, free: Sequ
     keys = [*settings_without(column, *free), "seed"]
     parts = [trials[trials[column] == value].drop_duplicates([*keys, *free]) for value in (first, second)]
     return parts[0].merge(parts[1], on=keys, suffixes=("_first", "_second"))
+
+
+def on_one_text(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return the pairs on the text that has the most of them: perplexities of two texts have no common mean."""
+    if pairs.empty:
+        return pairs
+    numbers = pairs.groupby(list(TEXT), sort=False, dropna=False)["seed"].transform("size")
+    first = pairs.loc[numbers.idxmax(), list(TEXT)]
+    return pairs[(pairs[list(TEXT)] == first).all(axis=1)]
 
 
 class Speeds:
