@@ -17,12 +17,11 @@ from harness.report.frames import Run, records
 from harness.report.wording import enumerate_names
 from harness.statistics import Interval, sign_beyond
 
-Epochs = Mapping[str, pd.DataFrame]
-"""A run's epochs by trial."""
-
 exercise_id = "deep-rnn-1"
 question = "Write a two-layer RNN from scratch: does it learn the same as the framework's own layers, and how fast?"
 
+MAX_TOLD = 12
+"""Speeds told in words; the evidence has all."""
 SAME = 0.01
 """Nats a token by which loss curves may differ and still count as one: float32 sums round in another order."""
 
@@ -46,15 +45,18 @@ def answer(run: Run) -> Answer:
     """Hold each other implementation's loss curve and speed against scratch's."""
     trials = evidence.cells(evidence.finished(run))
     others = [name for name in trials["implementation"].unique() if name != SCRATCH]
-    matched = [(name, evidence.pairs(trials, "implementation", SCRATCH, name)) for name in others]
-    speeds, epochs = evidence.Speeds(run), evidence.epochs_by_trial(run)
-    table = pd.DataFrame([_compare(speeds, epochs, name, row) for name, both in matched for row in records(both)])
-    if table.empty:
+    found = [evidence.pairs(trials, "implementation", SCRATCH, name).assign(other=name) for name in others]
+    matched = pd.concat(found) if found else pd.DataFrame()
+    if matched.empty:
         return unanswered(
             "missing: finished trials from scratch and with a framework's own layer, the same otherwise "
             "(--implementation all)."
         )
-    drawn = _draw(epochs, table)
+    gaps = _gaps(run, matched)
+    speeds = evidence.Speeds(run)
+    by_pair = {key: part["gap"] for key, part in gaps.groupby(["trial_id_first", "trial_id_second"], sort=False)}
+    table = pd.DataFrame([_compare(speeds, by_pair, row) for row in records(matched)])
+    drawn = _draw(gaps, table)
     return Answer(
         answer=_paragraph(table),
         verdict=_verdict(table),
@@ -65,17 +67,19 @@ def answer(run: Run) -> Answer:
     )
 
 
-def _compare(speeds: evidence.Speeds, epochs: Epochs, other: str, row: dict[str, object]) -> dict[str, object]:
-    ratio = speeds.ratio(str(row["trial_id_second"]), str(row["trial_id_first"]))
-    curves = _both_curves(epochs, str(row["trial_id_first"]), str(row["trial_id_second"]))
-    gaps = (curves["first"] - curves["second"]).abs()
+def _compare(
+    speeds: evidence.Speeds, by_pair: Mapping[tuple[str, str], pd.Series], row: dict[str, object]
+) -> dict[str, object]:
+    pair = (str(row["trial_id_first"]), str(row["trial_id_second"]))
+    ratio = speeds.ratio(pair[1], pair[0])
+    gaps = by_pair.get(pair, pd.Series(dtype=np.float64))
     return {
         "backend": row["backend"],
         "cell": row["cell"],
         "layers": int(row["num_layers"]),  # type: ignore[call-overload]
         "seed": int(row["seed"]),  # type: ignore[call-overload]
-        "against_scratch": other,
-        "epochs": int(curves["epoch"].nunique()),
+        "against_scratch": row["other"],
+        "epochs": len(gaps),
         "largest_loss_difference": float(gaps.max()) if len(gaps) else math.nan,
         "scratch_perplexity": row["valid_perplexity_first"],
         "other_perplexity": row["valid_perplexity_second"],
@@ -87,13 +91,18 @@ def _compare(speeds: evidence.Speeds, epochs: Epochs, other: str, row: dict[str,
     }
 
 
-def _both_curves(epochs: Epochs, first: str, second: str) -> pd.DataFrame:
-    """Return both trials' losses by epoch, of training and of validation, one row each."""
-    names = ["epoch", "train_loss", "valid_loss"]
-    parts = [epochs[name][names].melt("epoch") for name in (first, second)]
-    both = parts[0].merge(parts[1], on=["epoch", "variable"], suffixes=("_first", "_second"))
-    both = both.rename(columns={"value_first": "first", "value_second": "second"})
-    return both[np.isfinite(both["first"].astype(float)) & np.isfinite(both["second"].astype(float))]
+def _gaps(run: Run, matched: pd.DataFrame) -> pd.DataFrame:
+    """Return each pair's larger difference of training and validation loss, epoch by epoch.
+
+    Columns: trial_id_first, trial_id_second, epoch, gap; epochs that one of the two lacks are left out.
+    """
+    names = ["trial_id_first", "trial_id_second"]
+    losses = run.epochs[["trial_id", "epoch", "train_loss", "valid_loss"]]
+    both = matched[names].merge(losses.rename(columns={"trial_id": names[0]}), on=names[0])
+    both = both.merge(losses.rename(columns={"trial_id": names[1]}), on=[names[1], "epoch"], suffixes=("", "_other"))
+    parts = [(both[name] - both[f"{name}_other"]).abs() for name in ("train_loss", "valid_loss")]
+    gaps = both[[*names, "epoch"]].assign(gap=np.fmax(*parts))
+    return gaps[np.isfinite(gaps["gap"])]
 
 
 def _sign(row: dict[str, object]) -> int:
@@ -136,7 +145,8 @@ def _paragraph(table: pd.DataFrame) -> str:
             )
         )
     timed = table[np.isfinite(table["speed_ratio"].astype(float))]
-    for row in records(timed.drop_duplicates(["backend", "cell", "layers", "against_scratch"])):
+    kinds = timed.drop_duplicates(["backend", "cell", "layers", "against_scratch"])
+    for row in records(kinds.head(MAX_TOLD)):
         ratio = Interval(row["speed_ratio"], row["speed_ratio_low"], row["speed_ratio_high"])
         word = {1: "faster", -1: "slower", 0: "not to be told apart in speed"}[_sign(row)]
         said.append(
@@ -144,6 +154,8 @@ def _paragraph(table: pd.DataFrame) -> str:
             f"{'layer' if row['layers'] == 1 else 'layers'}: {evidence.word_interval(ratio, 2)} times scratch's tokens "
             f"a second, {word}."
         )
+    if len(kinds) > MAX_TOLD:
+        said.append(f"The evidence has {len(kinds) - MAX_TOLD} more.")
     if table["seed"].nunique() == 1:
         said.append("One seed each, which gives no interval over seeds; both start from the same weights.")
     return " ".join(said)
@@ -163,14 +175,14 @@ def _missing(run: Run, table: pd.DataFrame) -> list[str]:
     return missing
 
 
-def _draw(epochs: Epochs, table: pd.DataFrame) -> charts.Drawn:
+def _draw(gaps: pd.DataFrame, table: pd.DataFrame) -> charts.Drawn:
     points = []
     for row in records(table.drop_duplicates(["backend", "cell", "layers", "against_scratch"])):
         layers = "1 layer" if row["layers"] == 1 else f"{row['layers']} layers"
         name = f"{row['backend']} {row['against_scratch']}, {row['cell']}, {layers}"
-        curves = _both_curves(epochs, row["scratch_id"], row["other_id"])
-        for epoch, gap in (curves["first"] - curves["second"]).abs().groupby(curves["epoch"]).max().items():
-            points.append((name, float(epoch), float(gap), math.nan, math.nan))
+        own = (gaps["trial_id_first"] == row["scratch_id"]) & (gaps["trial_id_second"] == row["other_id"])
+        for epoch in records(gaps[own]):
+            points.append((name, float(epoch["epoch"]), float(epoch["gap"]), math.nan, math.nan))
     return charts.draw(
         charts.point_frame(points),
         name="exercise-deep-rnn-1",

@@ -17,11 +17,6 @@ from harness.statistics import Interval, holm, mean_interval, median_interval, p
 from harness.worker.network import Architecture, canonical_shapes
 from harness.worker.targets import resolve
 
-Epochs = Mapping[str, pd.DataFrame]
-"""A run's epochs by trial."""
-Rates = Mapping[str, float]
-"""Tokens a second by trial."""
-
 exercise_id = "deep-rnn-2"
 question = "Put a GRU in place of the LSTM: how do accuracy and training speed compare?"
 
@@ -65,16 +60,16 @@ def _num_params(equations: str, num_hiddens: int, num_layers: int) -> int:
 def answer(run: Run) -> Answer:
     """Compare GRU with LSTM at equal hidden units, then at equal parameters."""
     trials = evidence.cells(evidence.finished(run))
-    matched = evidence.pairs(trials, "cell", "gru", "lstm")
+    matched = evidence.on_one_text(evidence.pairs(trials, "cell", "gru", "lstm"))
     if matched.empty:
         return unanswered("missing: finished trials of gru and lstm that share seed, depth, backend and settings.")
-    equal = _equal_params(trials)
+    equal = evidence.on_one_text(_equal_params(trials))
+    times = _time_ratios(run, pd.concat([matched, equal]))
     groups = [("equal hidden units", "all", matched)]
     groups += [("equal hidden units", str(depth), part) for depth, part in matched.groupby("num_layers")]
     groups += [("equal parameters", "all", equal)] if len(equal) else []
-    speeds, epochs = evidence.Speeds(run), evidence.epochs_by_trial(run)
-    rates = run.trials.set_index("trial_id")["tokens_per_s"].to_dict()
-    table = pd.DataFrame([_compare(speeds, epochs, rates, *group) for group in groups])
+    speeds = evidence.Speeds(run)
+    table = pd.DataFrame([_compare(speeds, times, *group) for group in groups])
     table["p_holm"] = holm(table["p"])
     whole = records(table)[0]
     perplexity = Interval(*(whole[f"perplexity_difference{end}"] for end in ("", "_low", "_high")))
@@ -101,12 +96,14 @@ def _equal_params(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _compare(
-    speeds: evidence.Speeds, epochs: Epochs, rates: Rates, at: str, layers: str, matched: pd.DataFrame
+    speeds: evidence.Speeds, times: Mapping[tuple[str, str], float], at: str, layers: str, matched: pd.DataFrame
 ) -> dict[str, object]:
     perplexity = paired_difference(matched["valid_perplexity_first"], matched["valid_perplexity_second"])
     accuracy = paired_difference(matched["valid_accuracy_first"], matched["valid_accuracy_second"])
     speed = _speed(speeds, matched)
-    time = _time_ratio(epochs, rates, matched)
+    pairs = zip(matched["trial_id_first"], matched["trial_id_second"], strict=True)
+    logs = mean_interval([times[pair] for pair in pairs if pair in times])
+    time = Interval(*(float(np.exp(value)) for value in (logs.estimate, logs.low, logs.high)))
     return {
         "at": at,
         "layers": layers,
@@ -148,34 +145,38 @@ def _speed(speeds: evidence.Speeds, matched: pd.DataFrame) -> Interval:
     return Interval(estimate, min(ratio.low for ratio in known), max(ratio.high for ratio in known))
 
 
-def _time_ratio(epochs: Epochs, rates: Rates, matched: pd.DataFrame) -> Interval:
-    """Return gru's seconds over lstm's until the perplexity both have reached; mean over pairs of its logarithm.
+def _time_ratios(run: Run, matched: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """Return by pair the logarithm of gru's seconds over lstm's until the perplexity that both have reached.
 
-    A run timed alone counts epochs by its own speed there, since training may have shared the machine.
+    Seconds are tokens by the trial's tokens per second, measured alone where it was: training may share the machine.
     """
-    logs = []
-    for row in records(matched):
-        pair = [row["trial_id_first"], row["trial_id_second"]]
-        target = max(float(epochs[name]["valid_perplexity"].min()) for name in pair)
-        seconds = [_seconds_to(epochs[name], target, rates.get(name)) for name in pair]
+    ids = {*matched["trial_id_first"], *matched["trial_id_second"]}
+    epochs = run.epochs[run.epochs["trial_id"].isin(ids)]
+    curves = {
+        trial_id: (part["train_tokens"].astype(float).cumsum().tolist(), part["valid_loss"].tolist())
+        for trial_id, part in epochs.groupby("trial_id", sort=False)
+    }
+    rates = run.trials.set_index("trial_id")["tokens_per_s"].to_dict()
+    found = {}
+    for pair in zip(matched["trial_id_first"], matched["trial_id_second"], strict=True):
+        if any(name not in curves for name in pair):
+            continue
+        goal = max(min(curves[name][1]) for name in pair)
+        seconds = [_seconds_to(*curves[name], goal, rates.get(name, math.nan)) for name in pair]
         if all(math.isfinite(value) and value > 0 for value in seconds):
-            logs.append(math.log(seconds[0] / seconds[1]))
-    interval = mean_interval(logs)
-    return Interval(*(float(np.exp(value)) for value in (interval.estimate, interval.low, interval.high)))
+            found[pair] = math.log(seconds[0] / seconds[1])
+    return found
 
 
-def _seconds_to(curve: pd.DataFrame, target: float, rate: float | None) -> float:
-    """Return the training seconds to a perplexity, between epochs by the logarithm of the perplexity."""
-    tokens = curve["train_tokens"].astype(float).cumsum().tolist()
-    values = np.log(curve["valid_perplexity"].astype(float)).tolist()
-    if rate is None or not rate > 0 or not math.isfinite(target) or target <= 0:
+def _seconds_to(tokens: Sequence[float], losses: Sequence[float], goal: float, rate: float) -> float:
+    """Return the training seconds to a loss, between epochs in proportion; NaN where it was not reached."""
+    if not rate > 0 or not math.isfinite(goal):
         return math.nan
-    goal = math.log(target) + 1e-12
-    if values[0] <= goal:
-        return float(tokens[0] / rate)
-    for (t0, v0), (t1, v1) in pairwise(zip(tokens, values, strict=True)):
+    if losses[0] <= goal:
+        return tokens[0] / rate
+    for (t0, v0), (t1, v1) in pairwise(zip(tokens, losses, strict=True)):
         if v1 <= goal < v0:
-            return float((t0 + (t1 - t0) * (v0 - goal) / (v0 - v1)) / rate)
+            return (t0 + (t1 - t0) * (v0 - goal) / (v0 - v1)) / rate
     return math.nan
 
 

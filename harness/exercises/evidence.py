@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from harness.report.comparison import is_baseline
+from harness.report.comparison import TEXT, is_baseline
 from harness.report.frames import SETTINGS, Run
 from harness.statistics import Interval, median_interval
 
@@ -40,6 +40,15 @@ def pairs(trials: pd.DataFrame, column: str, first: str, second: str, free: Sequ
     return parts[0].merge(parts[1], on=keys, suffixes=("_first", "_second"))
 
 
+def on_one_text(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return the pairs on the text that has the most of them: perplexities of two texts have no common mean."""
+    if pairs.empty:
+        return pairs
+    numbers = pairs.groupby(list(TEXT), sort=False, dropna=False)["seed"].transform("size")
+    first = pairs.loc[numbers.idxmax(), list(TEXT)]
+    return pairs[(pairs[list(TEXT)] == first).all(axis=1)]
+
+
 class Speeds:
     """What the timing phase measured, found again for any two trials."""
 
@@ -67,11 +76,6 @@ class Speeds:
             return median_interval([])
         ratios = (self._rates[names[0]] / self._rates[names[1]]).dropna()
         return median_interval(ratios[np.isfinite(ratios)].to_numpy())
-
-
-def epochs_by_trial(run: Run) -> dict[str, pd.DataFrame]:
-    """Return each trial's epochs."""
-    return {str(trial_id): part for trial_id, part in run.epochs.groupby("trial_id", sort=False)}
 
 
 def word_interval(interval: Interval, digits: int = 3, unit: str = "") -> str:

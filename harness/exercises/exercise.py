@@ -40,7 +40,7 @@ BUDGETS = {
     for budget in (
         Budget(
             name="quick", num_hiddens=64, train_tokens=100_000, epochs=4, seeds=(0, 1, 2), small_tokens=20_000,
-            curve_sizes=(10_000, 30_000, 100_000, 300_000, None), curve_tokens=1_200_000, timing="quick",
+            curve_sizes=(10_000, 30_000, 100_000, 300_000, None), curve_tokens=900_000, timing="quick",
         ),
         Budget(
             name="standard", num_hiddens=128, train_tokens=300_000, epochs=8, seeds=(0, 1, 2, 3, 4),

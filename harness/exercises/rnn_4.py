@@ -239,6 +239,9 @@ def _brackets(run: Run) -> Problem | None:
         what, groups = "the closing one", _bracket_curves(run, "closing")
     if not groups:
         return None
+    # Of the text with the most brackets, the model that does best: what it forgets, the others forget too.
+    most = max(groups, key=lambda part: part["n"].sum()).iloc[0]["corpus"]
+    groups = [part for part in groups if part.iloc[0]["corpus"] == most]
     best = max(groups, key=lambda part: part["value"].mean()).sort_values("at")
     near, far = (Interval(row["value"], row["low"], row["high"]) for row in (best.iloc[0], best.iloc[-1]))
     drop = _difference(near, far)

@@ -83,6 +83,19 @@ def test_the_same_number_of_parameters_is_a_comparison_of_its_own(tmp_path):
     assert "77% of LSTM's parameters" in answer.answer
 
 
+def test_pairs_on_another_text_are_not_averaged_in(tmp_path):
+    others = [trial(cell, corpus="brackets", corpus_digest="other") for cell in ("gru", "lstm")]
+
+    def record(ledger):
+        run_of(6.0, 7.0)(ledger)
+        for each in others:
+            finish(ledger, each, (3.0, 2.0 if each.cell == "lstm" else 90.0))
+
+    answer = ask("deep-rnn-2", tmp_path / "run", [*others, *grid()], record)
+    assert answer.evidence["n"].iloc[0] == 6
+    assert answer.verdict.startswith("GRU has the lower perplexity")
+
+
 def test_one_cell_alone_answers_nothing(tmp_path):
     trials = [trial("gru")]
     answer = ask("deep-rnn-2", tmp_path / "run", trials, lambda ledger: finish(ledger, trials[0], (9, 8)))
