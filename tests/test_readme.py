@@ -19,7 +19,15 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_every_option_it_names_exists():
     helps = "".join(
         CliRunner().invoke(main, [*command, "--help"]).output
-        for command in (["run"], ["sample"], ["report"], ["compare"], ["plugins"], ["env", "create"], ["corpora", "add"])
+        for command in (
+            ["run"],
+            ["sample"],
+            ["report"],
+            ["compare"],
+            ["plugins"],
+            ["env", "create"],
+            ["corpora", "add"],
+        )
     )
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {"--benchmark-only"}
     assert len(named) > 15
