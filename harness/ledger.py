@@ -25,7 +25,7 @@ ENDED = (*FINISHED, "failed", "timeout", "skipped")
 
 _CERTIFICATE = {field.name for field in fields(Certificate)}
 SCHEMA_VERSION = 1
-_ROWS_AT_A_TIME = 20_000
+_ROWS_AT_A_TIME = 2_000
 _SCHEMA = """
 BEGIN IMMEDIATE;                        -- all tables or none, wherever a kill strikes
 CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;

@@ -15,7 +15,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What makes a spreadsheet take a text for a formula."""
 
 
-_CHUNK_ROWS = 20_000
+_CHUNK_ROWS = 5_000
 """Rows of a table that are turned into text at a time: a large one is never in memory twice."""
 _NUMBER = "%.12g"
 """Of a figure twelve digits are written, which is quicker by far than all seventeen; the ledger has them all."""
@@ -64,12 +64,13 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
 
 def _cells(column: pd.Series) -> tuple[str, list[Any]]:
     """Return how the column's cells are formatted, and what is."""
+    values = column.tolist()
     if _holds_text(column):
         # Few values, many rows: each value is looked at once.
-        texts = {value: _quoted(_defused(str(value))) for value in column.dropna().unique()}
-        return "%s", [texts.get(value, "") for value in column.tolist()]
+        texts = {each: "" if pd.isna(each) else _quoted(_defused(str(each))) for each in dict.fromkeys(values)}
+        return "%s", list(map(texts.__getitem__, values))
     form = _NUMBER if pd.api.types.is_float_dtype(column) else "%s"
-    values, unknown = column.tolist(), column.isna()
+    unknown = column.isna()
     if unknown.any():
         return "%s", ["" if lost else form % value for value, lost in zip(values, unknown.tolist(), strict=True)]
     return form, values

@@ -156,9 +156,11 @@ def _array(name: str, values: Sequence[Any], places: dict[str, int]) -> np.ndarr
     """Return a column's cells as numbers; of a trial its place, of a phase which it is."""
     if name == "trial_id":
         # While a run goes on, a trial may have been planned since the plan was read.
-        return np.array([places.setdefault(value, len(places)) for value in values], dtype=np.int64)
+        for value in set(values) - places.keys():
+            places[value] = len(places)
+        return np.array(list(map(places.__getitem__, values)), dtype=np.int64)
     if name == "phase":
-        return np.array([_PHASES.index(value) for value in values], dtype=np.int64)
+        return np.array([value == _PHASES[1] for value in values], dtype=np.int64)
     # A loss that was not a number comes back as None, which float64 takes for NaN.
     return np.array(values, dtype=np.int64 if name in _WHOLE_CELLS else np.float64)
 
