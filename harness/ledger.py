@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from harness.errors import RunFolderError
 from harness.parity import Certificate
@@ -25,6 +25,7 @@ ENDED = (*FINISHED, "failed", "timeout", "skipped")
 
 _CERTIFICATE = {field.name for field in fields(Certificate)}
 SCHEMA_VERSION = 1
+_ROWS_AT_A_TIME = 2_000
 _SCHEMA = """
 BEGIN IMMEDIATE;                        -- all tables or none, wherever a kill strikes
 CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -308,6 +309,19 @@ class LedgerReader:
             }
             for row in rows
         ]
+
+    def columns(self, table: Literal["epochs", "timings"]) -> Iterator[dict[str, Sequence[Any]]]:
+        """Yield the table's columns, some rows at a time and in no order: a dict a row would fill the memory.
+
+        The first chunk has no rows, so that an empty table has its columns too.
+        """
+        cursor = self._db.cursor()
+        cursor.row_factory = None
+        cursor.execute(f"SELECT * FROM {table}")
+        names = [column[0] for column in cursor.description]
+        yield dict.fromkeys(names, ())
+        while rows := cursor.fetchmany(_ROWS_AT_A_TIME):
+            yield dict(zip(names, zip(*rows, strict=True), strict=True))
 
     def epochs(self) -> list[dict[str, Any]]:
         """Return one dict an epoch, by trial and epoch."""

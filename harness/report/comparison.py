@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -37,12 +38,12 @@ class Comparison:
     factors: tuple[str, ...]
     """The columns in which its trials differ; the cell and the depth always."""
 
-    @property
+    @cached_property
     def trained(self) -> pd.DataFrame:
         """The trials of cells, in plan order."""
         return self.trials[~is_baseline(self.trials)]
 
-    @property
+    @cached_property
     def baselines(self) -> pd.DataFrame:
         """The finished baselines that are ranked, best first."""
         return self.ranked[is_baseline(self.ranked)]
@@ -58,7 +59,7 @@ class Comparison:
         known = self.trials["entropy_rate"].dropna()
         return float(known.iloc[0]) if len(known) else np.nan
 
-    @property
+    @cached_property
     def ranked(self) -> pd.DataFrame:
         """The ranked trials, best first."""
         return self.trials[self.trials["rank"].notna()].sort_values("valid_perplexity", kind="stable")

@@ -2,7 +2,10 @@
 
 import contextlib
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TextIO
 
 import pandas as pd
 
@@ -12,15 +15,29 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What makes a spreadsheet take a text for a formula."""
 
 
+_CHUNK_ROWS = 5_000
+"""Rows of a table that are turned into text at a time: a large one is never in memory twice."""
+_NUMBER = "%.12g"
+"""Of a figure twelve digits are written, which is quicker by far than all seventeen; the ledger has them all."""
+_QUOTED = re.compile(r'[,"\r\n]')
+
+
 def write_text(path: Path, text: str) -> None:
     """Write the file beside its place, then put it there: a reader never sees half of it.
 
     Raises: RunFolderError where the folder cannot be written.
     """
+    with _staged(path) as file:
+        file.write(text)
+
+
+@contextlib.contextmanager
+def _staged(path: Path) -> Iterator[TextIO]:
     staging = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         # A lone surrogate from a worker's output has no UTF-8; it stays readable as \udc80.
-        staging.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+        with staging.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            yield file
         staging.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -31,20 +48,42 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """Write the frame with its text cells defused; what is not known is an empty cell."""
-    text = frame.assign(**{str(name): _defused(frame[name]) for name in frame.columns if _holds_text(frame[name])})
-    # With this line end, RFC 4180's, cells that hold a lone CR or LF are quoted and cannot begin a row.
-    write_text(path, text.to_csv(index=False, lineterminator="\r\n"))
+    """Write the frame with its text cells defused; what is not known is an empty cell.
+
+    Rows end as RFC 4180 has it, and cells that hold a lone CR or LF are quoted, so that none begins a row. A row is
+    formatted by one call: pandas and csv take five times as long for a figure.
+    """
+    with _staged(path) as file:
+        file.write(",".join(_quoted(str(name)) for name in frame.columns) + "\r\n")
+        for start in range(0, len(frame), _CHUNK_ROWS):
+            chunk = frame.iloc[start : start + _CHUNK_ROWS]
+            columns = [_cells(chunk[name]) for name in chunk.columns]
+            row = ",".join(form for form, _ in columns) + "\r\n"
+            file.write("".join([row % cells for cells in zip(*(cells for _, cells in columns), strict=True)]))
+
+
+def _cells(column: pd.Series) -> tuple[str, list[Any]]:
+    """Return how the column's cells are formatted, and what is."""
+    values = column.tolist()
+    if _holds_text(column):
+        # Few values, many rows: each value is looked at once.
+        texts = {each: "" if pd.isna(each) else _quoted(_defused(str(each))) for each in dict.fromkeys(values)}
+        return "%s", list(map(texts.__getitem__, values))
+    form = _NUMBER if pd.api.types.is_float_dtype(column) else "%s"
+    unknown = column.isna()
+    if unknown.any():
+        return "%s", ["" if lost else form % value for value, lost in zip(values, unknown.tolist(), strict=True)]
+    return form, values
 
 
 def _holds_text(column: pd.Series) -> bool:
     return bool(pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column))
 
 
-def _defused(column: pd.Series) -> pd.Series:
-    """Put an apostrophe before texts that a spreadsheet would run as a formula."""
-    # Few values, many rows: each value is looked at once.
-    texts = {value: str(value) for value in column.dropna().unique()}
-    return column.map(
-        {value: f"'{text}" if text.startswith(_FORMULA_STARTS) else text for value, text in texts.items()}
-    )
+def _defused(text: str) -> str:
+    """Put an apostrophe before a text that a spreadsheet would run as a formula."""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text

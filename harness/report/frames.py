@@ -3,7 +3,7 @@
 import json
 import math
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -104,15 +104,14 @@ def read_run(folder: Path) -> Run:
         with LedgerReader(path) as reader:
             # Trials before epochs: while a run goes on, a trial read as done then has all its epochs.
             planned = reader.trials()
-            epochs = _frame_epochs(reader.epochs())
-            timings = _frame_timings(reader.timings())
+            order = {record["trial_id"]: position for position, record in enumerate(planned)}
+            epochs = _frame_epochs(_frame(reader.columns("epochs"), order, ("epoch",)))
+            timings = _frame_timings(_frame(reader.columns("timings"), order, ("phase", "round", "block")))
             evaluations = frame_evaluations(reader.evaluations())
-            probes = _frame_probes(reader.probes())
+            probes = _frame_probes(reader.probes(), order)
     except sqlite3.Error as error:
         raise RunFolderError(f"The ledger {path} cannot be read ({error}): run the same command again.") from None
     manifest = read_manifest(folder)
-    order = {record["trial_id"]: position for position, record in enumerate(planned)}
-    epochs, timings, probes = (_in_order(frame, order) for frame in (epochs, timings, probes))
     evaluations = evaluations[evaluations["trial_id"].isin(list(order))]
     trials = _frame_trials(planned, epochs, timings, manifest, evaluations)
     return Run(
@@ -135,11 +134,6 @@ def _texts(planned: Sequence[dict[str, Any]], fact: str, statuses: Sequence[str]
     return {trial_id: text for trial_id, text in texts if isinstance(text, str) and text}
 
 
-def _in_order(frame: pd.DataFrame, order: dict[str, int]) -> pd.DataFrame:
-    positions = frame["trial_id"].map(order)
-    return frame.loc[positions.sort_values(kind="stable").index].reset_index(drop=True)
-
-
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return one dict a row, of Python values."""
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
@@ -148,11 +142,45 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 # --- epochs and timed blocks ------------------------------------------------------------------------------
 
 
-def _frame_epochs(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame.from_records(records, columns=None if records else list(_EPOCH_COLUMNS))
-    # A loss that was not a number comes back as None, which would make a column of objects.
-    measured = [name for name in frame.columns if name not in ("trial_id", "epoch")]
-    frame[measured] = frame[measured].astype(np.float64)
+_WHOLE_CELLS = ("epoch", "round", "block", "tokens")
+
+
+def _frame(chunks: Iterable[dict[str, Sequence[Any]]], order: dict[str, int], then: Sequence[str]) -> pd.DataFrame:
+    """Join a table's chunks in plan order, and by these columns within a trial."""
+    parts: dict[str, list[np.ndarray]] = {}
+    places = dict(order)
+    for chunk in chunks:
+        for name, values in chunk.items():
+            parts.setdefault(name, []).append(_array(name, values, places))
+    columns = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    rows = np.lexsort([columns[name] for name in (*reversed(then), "trial_id")])
+    # One string a trial or phase, not one a row.
+    names = {"trial_id": list(places), "phase": _PHASES}
+    return pd.DataFrame(
+        {
+            name: np.array(names[name], dtype=object)[values[rows]] if name in names else values[rows]
+            for name, values in columns.items()
+        }
+    )
+
+
+_PHASES = ("timing", "training")
+
+
+def _array(name: str, values: Sequence[Any], places: dict[str, int]) -> np.ndarray:
+    """Return a column's cells as numbers; of a trial its place, of a phase which it is."""
+    if name == "trial_id":
+        # While a run goes on, a trial may have been planned since the plan was read.
+        for value in set(values) - places.keys():
+            places[value] = len(places)
+        return np.array(list(map(places.__getitem__, values)), dtype=np.int64)
+    if name == "phase":
+        return np.array([value == _PHASES[1] for value in values], dtype=np.int64)
+    # A loss that was not a number comes back as None, which float64 takes for NaN.
+    return np.array(values, dtype=np.int64 if name in _WHOLE_CELLS else np.float64)
+
+
+def _frame_epochs(frame: pd.DataFrame) -> pd.DataFrame:
     with np.errstate(over="ignore"):
         for part in ("train", "valid"):
             frame[f"{part}_perplexity"] = np.exp(frame[f"{part}_loss"])
@@ -163,18 +191,20 @@ def _frame_epochs(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _iso_time(seconds: pd.Series) -> pd.Series:
-    return pd.to_datetime(seconds, unit="s", utc=True).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    whole = np.floor(seconds.to_numpy(np.float64)).astype("datetime64[s]")
+    return pd.Series(np.strings.add(np.datetime_as_string(whole, unit="s"), "Z"), index=seconds.index, dtype=object)
 
 
-def _frame_timings(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame.from_records(records, columns=None if records else list(_TIMING_COLUMNS))
+def _frame_timings(frame: pd.DataFrame) -> pd.DataFrame:
     seconds = frame["seconds"].astype(np.float64)
     frame["tokens_per_s"] = frame["tokens"].astype(np.float64) / seconds.where(seconds > 0)
     return frame[list(_TIMING_COLUMNS)]
 
 
-def _frame_probes(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame.from_records(records, columns=list(PROBE_COLUMNS))
+def _frame_probes(records: Sequence[dict[str, Any]], order: Mapping[str, int]) -> pd.DataFrame:
+    known = [record for record in records if record["trial_id"] in order]
+    known.sort(key=lambda record: order[record["trial_id"]])
+    frame = pd.DataFrame.from_records(known, columns=list(PROBE_COLUMNS))
     measured = ["at", "value", "deviation", "n"]
     frame[measured] = frame[measured].astype(np.float64)
     return frame

@@ -1,12 +1,14 @@
 """Renders the run as one self-contained HTML page: tables, figures, and how to read them."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,13 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
+from harness.errors import RunFolderError
+from harness.folders import default_cache_dir
 from harness.report import answers, findings, wording
 from harness.report.comparison import Comparison, certified, compare, is_baseline
 from harness.report.drawing import CONFIG, Rows, Spec
 from harness.report.figures import draw
+from harness.report.files import write_text
 from harness.report.floor import SURE
 from harness.report.frames import Run, records
 from harness.report.matrix import Matrix, matrices
@@ -196,8 +201,16 @@ def _finalize(value: object) -> object:
 
 @cache
 def vega_script() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed as one script."""
-    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    """Return Vega, Vega-Lite and Vega-Embed as one script; bundling takes seconds, so it is kept for the next page."""
+    kept = default_cache_dir() / "vega" / f"{metadata.version('vl-convert-python')}.js"
+    with contextlib.suppress(OSError, ValueError):
+        return kept.read_text(encoding="utf-8")
+    script = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    # A cache that cannot be written costs seconds the next time, and no more.
+    with contextlib.suppress(OSError, RunFolderError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_text(kept, script)
+    return script
 
 
 def _template_text(name: str) -> str:

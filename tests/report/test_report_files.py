@@ -61,3 +61,12 @@ def test_a_failed_write_leaves_the_former_file(tmp_path, monkeypatch):
 
 def fail_for_want_of_space(*_):
     raise OSError(28, "No space left on device")
+
+
+def test_a_figure_has_twelve_digits_and_its_row_is_whole_in_every_chunk(tmp_path, monkeypatch):
+    monkeypatch.setattr("harness.report.files._CHUNK_ROWS", 2)
+    frame = pd.DataFrame({"a": [1 / 3, float("inf"), float("nan")], "b": ["x,y", None, 'say "z"'], "c": [1, 2, 3]})
+    write_csv(tmp_path / "a.csv", frame)
+    assert cells(tmp_path / "a.csv") == [
+        ["a", "b", "c"], ["0.333333333333", "x,y", "1"], ["inf", "", "2"], ["", 'say "z"', "3"],
+    ]  # fmt: skip

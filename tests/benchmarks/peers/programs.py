@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness_books.time_machine import TIME_MACHINE
-
-from harness.corpus.cache import default_cache_dir
 from harness.corpus.documents import CorpusRequest
 from harness.environments import interpreter_for
 from harness.environments.links import linked_packages
 from harness.errors import EnvironmentMissing
 from harness.executors import worker_environment
+from harness.folders import default_cache_dir
 from harness.registry import Registry
+from harness_books import catalogue
+from harness_books.books import pinned
 from harness_books.pinned import read_pinned
 
 HERE = Path(__file__).parent
@@ -81,7 +81,8 @@ def d2l_home() -> dict[str, Any]:
     for folder in (home / "data", home / "run"):
         folder.mkdir(exist_ok=True)
     request = CorpusRequest(mirror=corpora_dir(), downloads=default_cache_dir() / "downloads", show_progress=False)
-    (home / "data" / TIME_MACHINE.file_name).write_bytes(read_pinned(TIME_MACHINE, request))
+    (book,) = catalogue.read().books_of("time-machine")
+    (home / "data" / "timemachine.txt").write_bytes(read_pinned(pinned(book), request))
     return {"d2l_home": str(home), "book_dir": str(home / "run")}
 
 
