@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from harness.report.drawing import log_ticks, perplexity_axis, whole_ticks
+from harness.report.page import vega_script
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,15 @@ def test_an_axis_ignores_what_is_not_finite_and_stops_at_its_ceiling():
 def test_a_single_value_has_an_axis():
     low, high = perplexity_axis("valid", [[5.0]]).to_dict()["scale"]["domain"]
     assert low < 5 < high
+
+
+def test_the_drawings_script_is_bundled_once_and_read_afterwards(tmp_path, monkeypatch):
+    bundled = []
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("vl_convert.javascript_bundle", lambda snippet: bundled.append(snippet) or "/* bundle */")
+    for _ in range(2):
+        assert vega_script.__wrapped__() == "/* bundle */"
+    assert len(bundled) == 1
+    (tmp_path / "vega").rename(tmp_path / "gone")
+    (tmp_path / "vega").touch()  # a cache that cannot be written costs time, and no more
+    assert vega_script.__wrapped__() == "/* bundle */"
