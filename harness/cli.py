@@ -46,6 +46,8 @@ _SECONDS = _Text("seconds", selections.number, low=0.0, open_low=True)
 _INIT = _Text("init", selections.init)
 _FACTOR = _Text("factor", selections.number, low=0.0, open_low=True)
 _SHARE = _Text("share", selections.number, low=0.0, high=1.0, open_low=True)
+_FILE = _Text("file", selections.file)
+_PERCENTAGE = _Text("share", selections.percentage)
 _TEMPERATURE = _Text("number", selections.number, low=0.0, open_low=False)
 _OPTIMIZERS = ("sgd", "adam", "rmsprop")
 
@@ -314,6 +316,34 @@ def report(folder: Path) -> None:
     from rich.console import Console
 
     _write_report(folder, Console())
+
+
+@main.command()
+@click.argument("before", metavar="A", type=_FOLDER)
+@click.argument("after", metavar="B", type=_FOLDER)
+@click.option("--csv", "table", type=_FILE, default=None, help="Write all rows to this file.")
+@click.option("--html", "page", type=_FILE, default=None, help="Write one self-contained page to this file.")
+@click.option(
+    "--fail-on",
+    type=_PERCENTAGE,
+    default=None,
+    help="Exit 1 where speed or perplexity is worse by more than this beyond noise, or a trial fails that did not. "
+    "[never]",
+)
+def compare(before: Path, after: Path, table: Path | None, page: Path | None, fail_on: float | None) -> None:
+    """Compare the runs in the folders A and B: what got faster, better or worse beyond noise."""
+    from rich.console import Console
+
+    from harness import comparing
+
+    found = comparing.compare_folders(before, after)
+    comparing.print_differences(found, Console(width=None if sys.stdout.isatty() else 200))
+    if table is not None:
+        comparing.write_table(found, table)
+    if page is not None:
+        comparing.write_page(found, page)
+    if fail_on is not None:
+        raise SystemExit(comparing.exit_code(found, fail_on))
 
 
 @main.command()

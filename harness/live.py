@@ -117,7 +117,7 @@ class LiveView:
         self._clock = clock
         self._tally = _Tally(costs=costs, since=clock())
         self._running: dict[str, _Running] = {}
-        """By trial id, in the order of the slots, so that a row stays where it is."""
+        """By trial id."""
         self._last_line = -math.inf
         self._bar = Progress(
             TextColumn("[bold]trials"),
@@ -154,7 +154,6 @@ class LiveView:
     def launched(self, trial: Trial, slot: Slot) -> None:
         """Show the trial among the running."""
         self._running[trial.trial_id] = _Running(trial, slot.name, self._clock())
-        self._running = dict(sorted(self._running.items(), key=lambda item: _slot_order(item[1].slot)))
 
     def heard(self, trial: Trial, event: Event) -> None:
         """Update the trial's line."""
@@ -202,15 +201,17 @@ class LiveView:
         self._console.print(line, soft_wrap=True, highlight=False)
 
     def _eta(self) -> str:
-        seconds = self._tally.eta_seconds(self._running.values(), self._clock())
+        # A copy: the view is drawn in a thread of its own while trials come and go.
+        seconds = self._tally.eta_seconds(tuple(self._running.values()), self._clock())
         return "" if seconds is None else f"about {duration(seconds)} left"
 
     def _render(self) -> RenderableType:
         waiting = len(self._tally.costs) - self._tally.statuses.total() - len(self._running)
         self._bar.update(self._task, eta=f"{len(self._running)} running, {waiting} waiting  {self._eta()}".rstrip())
         # The heading, the bar, and the line of those that do not fit are not trials.
-        shown = list(self._running.values())[: max(1, self._console.height - 4)]
-        hidden = len(self._running) - len(shown)
+        entries = sorted(self._running.values(), key=lambda entry: _slot_order(entry.slot))  # a row stays where it is
+        shown = entries[: max(1, self._console.height - 4)]
+        hidden = len(entries) - len(shown)
         more = [f"… and {hidden} more"] if hidden else []
         # The margin takes the ^C that a terminal echoes: in the last column it would begin a line and shift the view.
         return Group(self._table(shown), *more, Constrain(self._bar, max(20, self._console.width - 5)))
@@ -247,10 +248,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86400:,.0f} days"
 
 
-def _slot_order(name: str) -> tuple[bool, int]:
-    """GPUs first, each kind by its number."""
-    kind, _, number = name.partition(":")
-    return kind != "gpu", int(number)
+def _slot_order(name: str) -> tuple[bool, int, int]:
+    """GPUs first, each kind by its number; 'gpu:0/1' is the second worker on a GPU."""
+    kind, _, numbers = name.partition(":")
+    number, _, part = numbers.partition("/")
+    return kind != "gpu", int(number), int(part or 0)
 
 
 def _number(value: float) -> str:

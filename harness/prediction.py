@@ -1,5 +1,6 @@
 """Predicts what trials cost before they run, from their arithmetic and this machine's speed at it."""
 
+import heapq
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,9 +33,9 @@ class Prediction:
 
     def wall_seconds(self, num_slots: int) -> float:
         """Return the length of the run when the longest trials go first."""
-        loads = [0.0] * max(1, num_slots)
+        loads = [0.0] * max(1, num_slots)  # a heap: the least is first
         for seconds in sorted(self.trial_seconds, reverse=True):
-            loads[loads.index(min(loads))] += seconds
+            heapq.heapreplace(loads, loads[0] + seconds)
         return max(loads)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -123,16 +124,16 @@ class Runner:
             )
         return error
 
-    async def _run(self, waiting: list[Trial]) -> None:
+    async def _run(self, waiting: Sequence[Trial]) -> None:
         async with asyncio.TaskGroup() as group:
-            slots = self._useful_slots(waiting)
+            # A queue for each kind of slot: a search of one list for each slot would grow with their product.
+            queues: dict[str, deque[Trial]] = {}
+            for trial in waiting:
+                queues.setdefault(slot_kind(trial, self.slots, self.registry), deque()).append(trial)
+            slots = [slot for slot in self.slots if slot.kind in queues]
             self._concurrency = min(len(slots), len(waiting))
-            tasks = [group.create_task(self._work(slot, waiting)) for slot in slots]
+            tasks = [group.create_task(self._work(slot, queues[slot.kind])) for slot in slots]
             self._stop_on_signals(tasks)
-
-    def _useful_slots(self, waiting: Sequence[Trial]) -> list[Slot]:
-        kinds = {slot_kind(trial, self.slots, self.registry) for trial in waiting}
-        return [slot for slot in self.slots if slot.kind in kinds]
 
     def _stop_on_signals(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         def stop() -> None:
@@ -148,15 +149,10 @@ class Runner:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop)
 
-    async def _work(self, slot: Slot, waiting: list[Trial]) -> None:
+    async def _work(self, slot: Slot, waiting: deque[Trial]) -> None:
         """Take trials for this slot until none is left."""
-        while True:
-            fitting = (trial for trial in waiting if slot_kind(trial, self.slots, self.registry) == slot.kind)
-            trial = next(fitting, None)
-            if trial is None:
-                return
-            waiting.remove(trial)
-            await self._run_trial(trial, slot)
+        while waiting:
+            await self._run_trial(waiting.popleft(), slot)
 
     async def _run_trial(self, trial: Trial, slot: Slot) -> None:
         job = self._job(trial, slot)

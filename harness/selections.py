@@ -16,6 +16,7 @@ LARGEST_COUNT = 10**9
 LARGEST_SEED = 2**53 - 1
 """The largest whole number that tables and JSON readers carry exactly."""
 _COUNT = re.compile(r"(\d+(?:\.\d+)?)([kM]?)")
+_PERCENTAGE = re.compile(r"(\d+(?:\.\d+)?) ?%")
 _SETTING = re.compile(r"[A-Za-z_]\w*=")
 _FACTORS = {"": 1, "k": 1_000, "M": 1_000_000}
 
@@ -93,6 +94,14 @@ def number(text: str, option: str, *, low: float, high: float = float("inf"), op
     return values[0]
 
 
+def percentage(text: str, option: str) -> float:
+    """Read a share in per cent, '5%' as 0.05. Raises: UsageError."""
+    match = _PERCENTAGE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"{option} {text!r} cannot be read: give per cent, as in 5% or 0.5%.")
+    return float(match[1]) / 100
+
+
 def seeds(text: str, option: str) -> tuple[int, ...]:
     """Read seeds: one number N is the N seeds 0 … N-1, a list is those seeds. Raises: UsageError."""
 
@@ -143,6 +152,14 @@ def folder(text: str, option: str) -> Path:
     if not text.strip():
         raise UsageError(f"{option} {text!r} names no folder: give its path.")
     return Path(text)
+
+
+def file(text: str, option: str) -> Path:
+    """Read the path of a file that will be written. Raises: UsageError."""
+    path = Path(text)
+    if not text.strip() or path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"{option} {text!r} names no file that can be written: give one in a folder that exists.")
+    return path
 
 
 def _parts(text: str, option: str) -> list[str]:

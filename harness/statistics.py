@@ -10,6 +10,9 @@ import numpy.typing as npt
 from scipy import stats
 
 CONFIDENCE = 0.95
+_FEWEST_FOR_MEDIANS = 6
+"""Below it even the extremes do not bound a median with 95 %."""
+_RESAMPLES = 4999
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,6 +45,39 @@ def mean_interval(sample: npt.ArrayLike, confidence: float = CONFIDENCE) -> Inte
     deviation = float(values.std(ddof=1)) if values.size > 1 else np.nan
     margin = float(mean_margin(np.array([deviation]), np.array([values.size]), confidence)[0])
     return Interval(mean, mean - margin, mean + margin)
+
+
+@dataclass(frozen=True)
+class MedianRatio:
+    """The ratio of two samples' medians, and how far it can be told from one."""
+
+    interval: Interval
+    p_value: float
+    """Of the Mann-Whitney test that neither sample tends to be larger; NaN where the interval is."""
+
+
+def median_ratio(first: npt.ArrayLike, second: npt.ArrayLike, confidence: float = CONFIDENCE) -> MedianRatio:
+    """Return median(second) / median(first) with its bootstrap interval; each needs 6 positive observations for it."""
+    a, b = (np.asarray(sample, dtype=np.float64) for sample in (first, second))
+    if not a.size or not b.size:
+        return MedianRatio(Interval(np.nan, np.nan, np.nan), np.nan)
+    ratio = float(np.median(b) / np.median(a))
+    if min(a.size, b.size) < _FEWEST_FOR_MEDIANS:
+        return MedianRatio(Interval(ratio, np.nan, np.nan), np.nan)
+    if np.ptp(a) == np.ptp(b) == 0:
+        return MedianRatio(Interval(ratio, ratio, ratio), 1.0 if ratio == 1 else 0.0)
+    # Drawn by resampling with a generator of its own, so that the same two samples always have the same interval.
+    drawn = stats.bootstrap(
+        (a, b), _ratio_of_medians, confidence_level=confidence, n_resamples=_RESAMPLES, method="percentile",
+        vectorized=True, random_state=np.random.default_rng(0),
+    )  # fmt: skip
+    bounds = drawn.confidence_interval
+    p_value = float(stats.mannwhitneyu(a, b).pvalue)
+    return MedianRatio(Interval(ratio, float(bounds.low), float(bounds.high)), p_value)
+
+
+def _ratio_of_medians(a: Floats, b: Floats, axis: int = -1) -> Floats:
+    return np.asarray(np.median(b, axis=axis) / np.median(a, axis=axis), dtype=np.float64)
 
 
 def median_ranks(

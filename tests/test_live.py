@@ -8,6 +8,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fcntl import ioctl
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,13 @@ def test_rows_stay_in_the_order_of_their_slots(trials: list[Trial]) -> None:
     view.ended(trials[3], "ok", "")
     view.launched(trials[4], CPU[0])
     assert [line.split()[1] for line in shown(view)[1:5]] == ["gpu:0", "cpu:0", "cpu:2", "cpu:10"]
+
+
+def test_workers_that_share_a_gpu_stand_in_order(trials: list[Trial]) -> None:
+    view = view_of(trials)
+    for trial, name in zip(trials, ["gpu:1/0", "cpu:0", "gpu:0/1", "gpu:0/0"], strict=False):
+        view.launched(trial, replace(GPU, name=name))
+    assert [line.split()[1] for line in shown(view)[1:5]] == ["gpu:0/0", "gpu:0/1", "gpu:1/0", "cpu:0"]
 
 
 def test_more_rows_than_the_terminal_has_are_counted(trials: list[Trial]) -> None:

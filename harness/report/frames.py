@@ -188,12 +188,16 @@ def throughput(timings: pd.DataFrame, timed_by: pd.Series) -> pd.DataFrame:
     """
     alone = timings[(timings["phase"] == "timing") & timings["tokens_per_s"].notna()]
     shared = _medians(alone).reindex(timed_by.dropna()).set_axis(timed_by.dropna().index)
-    blocks = timings[(timings["phase"] == "training") & timings["tokens_per_s"].notna()]
-    by_trial = blocks.groupby("trial_id", sort=False)["tokens_per_s"]
-    blocks = blocks[(by_trial.cumcount() > 0) | (by_trial.transform("size") == 1)]
-    trained = _medians(blocks)
+    trained = _medians(steady_blocks(timings))
     timed = shared.dropna(subset=["tokens_per_s"])
     return pd.concat([timed, trained.drop(timed.index, errors="ignore")])
+
+
+def steady_blocks(timings: pd.DataFrame) -> pd.DataFrame:
+    """Return the blocks of training but for each trial's first, which counts only where it is alone."""
+    blocks = timings[(timings["phase"] == "training") & timings["tokens_per_s"].notna()]
+    by_trial = blocks.groupby("trial_id", sort=False)["tokens_per_s"]
+    return blocks[(by_trial.cumcount() > 0) | (by_trial.transform("size") == 1)]
 
 
 def _medians(blocks: pd.DataFrame) -> pd.DataFrame:

@@ -154,6 +154,22 @@ def _readable_time(iso: str) -> str:
         return iso
 
 
+def render_tables(template: str, **values: Any) -> str:
+    """Render another page of tables, without figures, in this page's style; its tables sort and filter too."""
+    scripts, style = [Markup(_template_text("page.js"))], Markup(_template_text("style.css"))
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            **values,
+            style=style,
+            scripts=scripts,
+            drawings=_embedded_json(_drawings([], [])),
+            policy=_policy(scripts, [style]),
+        )
+    )
+
+
 # --- the page's parts -------------------------------------------------------------------------------------
 
 
