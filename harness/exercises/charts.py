@@ -65,6 +65,8 @@ def draw(
         return NOTHING
     key = Key(series)
     base = alt.Chart(alt.NamedData(name)).encode(x=_channel(alt.X, "x", x), color=key.colour())
+    if x.nominal and len(series) > 1:
+        base = base.encode(xOffset=alt.XOffset("series:N", sort=key.names))  # so that intervals do not hide each other
     values = _channel(alt.Y, "y", y)
     bounded = base.transform_filter("isValid(datum.low) && isValid(datum.high)")
     tooltip = [alt.Tooltip("series:N")]
@@ -95,7 +97,9 @@ def _channel(kind: type, column: str, axis: Axis) -> alt.X | alt.Y:
         return kind(f"{column}:N", sort=None, axis=alt.Axis(title=axis.title, labelAngle=0))
     scale = alt.Scale(type="log", nice=False) if axis.log else alt.Scale(zero=axis.zero)
     title = axis.title if kind is alt.X else None
-    return kind(f"{column}:Q", scale=scale, axis=alt.Axis(title=title, tickCount=6, format="~g"))
+    # Over many decades decimals would be rows of zeros; anywhere else powers are harder to read.
+    powers = axis.log and kind is alt.Y
+    return kind(f"{column}:Q", scale=scale, axis=alt.Axis(title=title, tickCount=6, format="~e" if powers else ",~r"))
 
 
 def _level(level: float, values: alt.Y) -> alt.Chart:

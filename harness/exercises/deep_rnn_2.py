@@ -245,7 +245,7 @@ def _draw(table: pd.DataFrame) -> charts.Drawn:
         [
             (
                 "GRU − LSTM",
-                float(row["layers"]),
+                row["layers"],
                 row["perplexity_difference"],
                 row["perplexity_difference_low"],
                 row["perplexity_difference_high"],
@@ -258,7 +258,7 @@ def _draw(table: pd.DataFrame) -> charts.Drawn:
         points,
         name="exercise-deep-rnn-2",
         title="GRU against LSTM",
-        x=charts.Axis(title="layers"),
+        x=charts.Axis(title="layers", nominal=True),
         y=charts.Axis(title="Difference of validation perplexity", zero=True),
         caption="GRU's validation perplexity minus LSTM's, by depth; below the dotted line GRU is better. Bars are "
         f"95 % t intervals over seeds, where there are several (n = {n} pairs).",
