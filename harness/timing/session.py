@@ -17,7 +17,6 @@ import psutil
 from harness.devices import Slot
 from harness.errors import EnvironmentMissing, WorkerError
 from harness.executors import Asked, Command, asked_worker
-from harness.statistics import median_interval
 from harness.worker.events import Block, Event, Failed, Ready
 from harness.worker.trial import Trial
 
@@ -68,6 +67,8 @@ class Timed:
 
     def half_width(self) -> float:
         """Return the relative half-width of the median rate's interval; infinite while there is none."""
+        from harness.statistics import median_interval  # with SciPy, which a run that times nothing does without
+
         interval = median_interval([tokens / seconds for _, tokens, seconds in self.blocks])
         width = (interval.high - interval.low) / (2 * interval.estimate) if len(self.blocks) >= MIN_ROUNDS else math.inf
         return width if math.isfinite(width) else math.inf
