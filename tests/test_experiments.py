@@ -249,5 +249,5 @@ def test_windows_train_alike_on_every_backend_that_is_here(
     assert all(row["parity_certified"] == "True" for row in rows)
     for init in ("uniform", "normal:0.01"):
         alike = [float(row["valid_perplexity"]) for row in rows if row["init"] == init]
-        assert len(alike) == 2
-        assert alike[0] == pytest.approx(alike[1], rel=1e-4)
+        assert len(alike) >= 2
+        assert max(alike) == pytest.approx(min(alike), rel=1e-4)

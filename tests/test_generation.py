@@ -173,7 +173,7 @@ def test_words_are_generated_with_spaces_between(train: Train, here: Path) -> No
         Console(quiet=True),
     )
     with prepared.folder.opened():
-        run.execute(prepared, Limits(), 0, ["harness"], Console(quiet=True))
+        run.execute(prepared, Limits(), run.Measures(parity_steps=0, timing="off"), ["harness"], Console(quiet=True))
     trial = generation.find_trial(prepared.folder, "rnn")
     text = generation.generate(
         prepared.registry,
