@@ -19,10 +19,11 @@ MEASURED = """
 import resource, sys, time
 from pathlib import Path
 from harness.report import page, write_report
+from harness.worker.measures import peak_rss_bytes
 page.vega_script = lambda: "/* Vega */"
 page = write_report(Path(sys.argv[1]))
 usage = resource.getrusage(resource.RUSAGE_SELF)
-print(usage.ru_utime, usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024**2), page.stat().st_size)
+print(usage.ru_utime, peak_rss_bytes() / 1024**2, page.stat().st_size)
 """
 
 

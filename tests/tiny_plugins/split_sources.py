@@ -15,9 +15,9 @@ def honest(request):
 
 def leaked(request):
     (whole,) = honest(request)
-    # The last tenth of a document validates; as a document of its own, nine tenths of it train.
-    last = dataclasses.replace(whole, text=whole.text[-3000:])
-    return [whole, last]
+    # The tenth before the last validates; as the first part of another document it trains too.
+    again = dataclasses.replace(whole, text=whole.text[24_000:27_000] + whole.text[:6_000])
+    return [whole, again]
 
 
 @hookimpl
