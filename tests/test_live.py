@@ -351,7 +351,8 @@ def test_without_a_terminal_the_command_prints_plain_lines(
     assert done.returncode == 0
     assert "\x1b" not in done.stdout
     first, ok, counts, report = done.stdout.splitlines()
-    assert re.fullmatch(r"   epoch 1/2 of rnn-1-numpy-(native|fused)-\w{10}  loss .* k tokens/s(  about .* left)?", first.rstrip())
+    epoch = r"   epoch 1/2 of rnn-1-numpy-(native|fused)-\w{10}  loss .* k tokens/s(  about .* left)?"
+    assert re.fullmatch(epoch, first.rstrip())
     assert re.fullmatch(r"      ok rnn-1-numpy-(native|fused)-\w{10}  valid perplexity \d+\.\d{3}", ok)
     assert re.fullmatch(r"1 of 1 trials in \d+ s: 1 ok", counts)
     assert report == "Report: out/index.html"
