@@ -10,6 +10,7 @@ import click
 
 from harness import __version__, cli_experiments, selections
 from harness.cli_corpora import corpora
+from harness.cli_environments import env
 from harness.cli_options import FOLDER as _FOLDER
 from harness.cli_options import Text as _Text
 from harness.cli_options import corpora_dir as _corpora_dir
@@ -254,7 +255,7 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, **opt
     type=click.Choice(["quick", "standard", "full"]),
     default="quick",
     show_default=True,
-    help="How much is trained: on two cores up to 10 minutes, an hour, or a day.",
+    help="How much is trained; --dry-run predicts how long that takes here.",
 )
 @click.option("--out", type=_FOLDER, default=None, help="The run's folder. [reports/exercises_…]")
 @click.option("--devices", default="auto", show_default=True, help="auto, cpu, or GPU numbers as in 0,1.")
@@ -374,91 +375,8 @@ def sample(run_folder: Path, trial: str, plugins_dir: Path | None, **request: An
 
 
 main.add_command(corpora)
+main.add_command(env)
 main.add_command(cli_experiments.presets)
-
-
-@main.group()
-def env() -> None:
-    """Build, check and remove the isolated environments of backends."""
-
-
-_backend_names = click.argument("backends", metavar="[BACKEND]...", nargs=-1)
-
-
-@env.command("list")
-@_plugins_dir
-def env_list(plugins_dir: Path | None) -> None:
-    """List each backend's interpreter, or the command that makes one."""
-    from rich.console import Console
-
-    from harness import inventory, registry
-
-    Console(width=None if sys.stdout.isatty() else 240).print(inventory.environments(registry.load(plugins_dir)))
-
-
-@env.command("create")
-@_backend_names
-@_plugins_dir
-def env_create(backends: tuple[str, ...], plugins_dir: Path | None) -> None:
-    """Build the environments of BACKENDs, or of all that have no interpreter here."""
-    from rich.console import Console
-
-    from harness import registry
-    from harness.environments import building, interpreter_for
-    from harness.environments.progress import installing
-
-    console = Console()
-    found = registry.load(plugins_dir)
-    for name in backends or _without_interpreter(found):
-        with installing(console, name) as say:
-            building.create(found.backend(name), found, say)
-        console.print(f"{name}: {interpreter_for(found.backend(name)).python}", highlight=False, soft_wrap=True)
-
-
-@env.command("check")
-@_backend_names
-@_plugins_dir
-def env_check(backends: tuple[str, ...], plugins_dir: Path | None) -> None:
-    """Import each BACKEND's framework and run a small model; exit 1 where one is not well."""
-    from harness import registry
-    from harness.environments import health, interpreter_for
-
-    found = registry.load(plugins_dir)
-    chosen = backends or tuple(name for name in found.backends if name not in _without_interpreter(found))
-    sick = False
-    for name in chosen:
-        backend = found.backend(name)
-        problem = health.problem(backend, interpreter_for(backend), found)
-        click.echo(f"{name}: {problem or 'well'}")
-        sick = sick or bool(problem)
-    raise SystemExit(1 if sick else 0)
-
-
-@env.command("remove")
-@click.argument("backends", metavar="BACKEND...", nargs=-1, required=True)
-@_plugins_dir
-def env_remove(backends: tuple[str, ...], plugins_dir: Path | None) -> None:
-    """Delete the built environments of BACKENDs."""
-    from harness import registry
-    from harness.environments import building
-
-    found = registry.load(plugins_dir)
-    for name in backends:
-        removed = building.remove(found.backend(name), click.echo)
-        click.echo(f"{name}: {'removed' if removed else 'there was none'}")
-
-
-def _without_interpreter(found: Any) -> list[str]:
-    from harness.environments import interpreter_for
-    from harness.errors import EnvironmentMissing
-
-    missing = []
-    for name, backend in found.backends.items():
-        try:
-            interpreter_for(backend)
-        except EnvironmentMissing:
-            missing.append(name)
-    return missing
 
 
 def _take(options: dict[str, Any], *names: str) -> dict[str, Any]:

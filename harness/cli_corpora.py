@@ -20,12 +20,13 @@ def corpora_list(corpora_dir: Path | None, plugins_dir: Path | None) -> None:
     """List the texts known by name, and which are here."""
     from rich.console import Console
 
-    from harness import corpora as texts
     from harness import registry
+    from harness.corpus import inventory as texts
+    from harness.corpus import sources
 
     # Without a terminal one row is one line, for grep.
     console = Console(width=None if sys.stdout.isatty() else 10_000)
-    request = texts.request(corpora_dir, show_progress=False)
+    request = sources.request(corpora_dir, show_progress=False)
     console.print(texts.table(registry.load(plugins_dir).corpora.values(), request))
 
 
@@ -35,10 +36,11 @@ def corpora_list(corpora_dir: Path | None, plugins_dir: Path | None) -> None:
 @plugins_dir
 def corpora_show(name: str, corpora_dir: Path | None, plugins_dir: Path | None) -> None:
     """Describe one text: sizes, authors, vocabulary, entropy, licence and source."""
-    from harness import corpora as texts
     from harness import registry
+    from harness.corpus import inventory as texts
+    from harness.corpus import sources
 
-    request = texts.request(corpora_dir, show_progress=False)
+    request = sources.request(corpora_dir, show_progress=False)
     for line in texts.describe(name, registry.load(plugins_dir).corpora, request):
         click.echo(line)
 
@@ -49,10 +51,11 @@ def corpora_show(name: str, corpora_dir: Path | None, plugins_dir: Path | None) 
 @plugins_dir
 def corpora_fetch(names: tuple[str, ...], corpora_dir: Path | None, plugins_dir: Path | None) -> None:
     """Download texts and check every byte; a download that broke off goes on where it ended."""
-    from harness import corpora as texts
     from harness import registry
+    from harness.corpus import inventory as texts
+    from harness.corpus import sources
 
-    request = texts.request(corpora_dir, show_progress=sys.stderr.isatty())
+    request = sources.request(corpora_dir, show_progress=sys.stderr.isatty())
     known = registry.load(plugins_dir).corpora
     for name in names:
         texts.require_known(name, known)

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness.corpus.tokenised import TokenisedCorpus
 from harness.descriptors import SCRATCH, Backend, Baseline
@@ -271,13 +272,7 @@ def _trial(
         cell=cell,
         backend=backend,
         implementation=implementation,
-        corpus=corpus.name,
-        authors=corpus.authors,
-        text=corpus.text,
-        tokens=corpus.tokens,
-        train_tokens=corpus.train_tokens,
-        corpus_digest=corpus.digest,
-        vocab_size=corpus.vocab_size,
+        **_of_text(corpus),
         num_layers=num_layers,
         num_hiddens=num_hiddens,
         num_steps=num_steps,
@@ -293,7 +288,6 @@ def _trial(
         lr_decay=selection.lr_decay,
         lr_decay_after=selection.lr_decay_after,
         rmsprop_decay=selection.rmsprop_decay,
-        mix=corpus.mix,
     )
 
 
@@ -303,13 +297,7 @@ def _baseline_trial(baseline: Baseline, corpus: TokenisedCorpus) -> Trial:
         cell=baseline.name,
         backend=NO_BACKEND,
         implementation=BASELINE,
-        corpus=corpus.name,
-        authors=corpus.authors,
-        text=corpus.text,
-        tokens=corpus.tokens,
-        train_tokens=corpus.train_tokens,
-        corpus_digest=corpus.digest,
-        vocab_size=corpus.vocab_size,
+        **_of_text(corpus),
         num_layers=0,
         num_hiddens=0,
         num_steps=0,
@@ -321,8 +309,21 @@ def _baseline_trial(baseline: Baseline, corpus: TokenisedCorpus) -> Trial:
         dropout=0.0,
         num_epochs=1,
         seed=0,
-        mix=corpus.mix,
     )
+
+
+def _of_text(corpus: TokenisedCorpus) -> dict[str, Any]:
+    """Return the fields of a trial that its text decides."""
+    return {
+        "corpus": corpus.name,
+        "authors": corpus.authors,
+        "text": corpus.text,
+        "tokens": corpus.tokens,
+        "train_tokens": corpus.train_tokens,
+        "corpus_digest": corpus.digest,
+        "vocab_size": corpus.vocab_size,
+        "mix": corpus.mix,
+    }
 
 
 def _file_name(text: str) -> str:

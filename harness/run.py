@@ -10,11 +10,10 @@ from rich.console import Console
 
 from harness import plan as planning
 from harness import run_folder
-from harness.corpora import request as corpora_request
+from harness.corpus import sources
 from harness.corpus.authors import ALL
 from harness.corpus.duplicates import PASSAGE_TOKENS
 from harness.corpus.entropy import known_entropy
-from harness.corpus.sources import read_texts
 from harness.corpus.split import HELD_OUT, Budget, LogRange, Mix, Split
 from harness.corpus.tokenisation import tokenise
 from harness.corpus.tokenised import TokenisedCorpus, check_long_enough
@@ -125,13 +124,13 @@ def prepare(
 
 def read_corpora(texts: TextSelection, registry: Registry, console: Console) -> list[TokenisedCorpus]:
     """Return every selected corpus for every choice of authors and every budget. Raises: CorpusError."""
-    request = corpora_request(texts.corpora_dir, show_progress=console.is_terminal)
+    request = sources.request(texts.corpora_dir, show_progress=console.is_terminal)
     cache = default_cache_dir()
     corpora: list[TokenisedCorpus] = []
     for selection in texts.corpora:
         if selection not in registry.corpora and not Path(selection).exists():
             registry.reject_broken(selection.partition(":")[0])
-        read = read_texts(selection, registry.corpora, request)
+        read = sources.read_texts(selection, registry.corpora, request)
         tokenised = tokenise(
             read.documents,
             read.name,

@@ -53,6 +53,16 @@ def test_each_kind_is_timed_once_in_the_same_rounds_and_every_trial_of_it_has_th
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("brief")
+def test_a_narrow_last_minibatch_counts_what_it_has(prepare, execute):
+    trained = execute(prepare("rnn,numpy", partition="windows", batch_sizes=(100,), epochs=1), timing="quick")
+    (trial,) = read_run(trained.folder).trials.to_dict("records")
+    assert (trial["train_tokens"] - 5) % 100  # windows that are left for a narrower minibatch
+    (rows,) = blocks_of(trained.folder).values()
+    assert any(row["tokens"] % (100 * 5) for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("brief")
 def test_utilization_is_the_arithmetic_done_over_what_the_device_can_do(prepare, execute):
     trained = execute(prepare("rnn,numpy"), timing="quick")
     (row,) = read_run(trained.folder).trials.to_dict("records")

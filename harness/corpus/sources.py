@@ -11,6 +11,7 @@ from harness.corpus.documents import CorpusRequest, Document
 from harness.corpus.local import read_path
 from harness.descriptors import Corpus
 from harness.errors import CorpusError, HarnessError, did_you_mean
+from harness.folders import default_cache_dir
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,16 @@ class Texts:
     name: str
     """The corpus, with its books where some were chosen: one name for one choice, however it was typed."""
     documents: list[Document]
+
+
+def request(corpora_dir: Path | None, *, show_progress: bool) -> CorpusRequest:
+    """Return what loaders may use. Raises: CorpusError where ``corpora_dir`` is no folder."""
+    if corpora_dir is not None and not corpora_dir.is_dir():
+        raise CorpusError(
+            f"There is no folder {corpora_dir}: --corpora-dir (HARNESS_CORPORA_DIR) takes a folder of texts, "
+            "or leave it out to download what is needed."
+        )
+    return CorpusRequest(mirror=corpora_dir, downloads=default_cache_dir() / "downloads", show_progress=show_progress)
 
 
 def read_texts(selection: str, corpora: Mapping[str, Corpus], request: CorpusRequest) -> Texts:

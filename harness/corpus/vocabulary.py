@@ -70,17 +70,6 @@ class Vocabulary:
         return table
 
 
-def build_vocabulary(parts: Iterable[Tokens], *, alphabetical: bool = False) -> Vocabulary:
-    """Return '<unk>' and then the parts' tokens by falling frequency, ties in order of first appearance.
-
-    Or all of them, '<unk>' too, in the order of their code points.
-
-    Source: Dive into Deep Learning, `Vocab` of 0.17 (sec_text_preprocessing) and of 1.0 (sec_text-sequence).
-    """
-    coder = Coder()
-    return coder.rank([ids for part in parts for ids in coder.encode(part)], alphabetical=alphabetical)
-
-
 class _Numbers(dict[str, int]):
     """Numbers symbols as they are first asked for, from 1."""
 
@@ -112,7 +101,12 @@ class Coder:
         return [np.fromiter(map(self._numbers.__getitem__, tokens), np.uint32, count=len(tokens))]
 
     def rank(self, blocks: Iterable[Ids], *, alphabetical: bool = False) -> Vocabulary:
-        """Return the vocabulary of these blocks; see `build_vocabulary`."""
+        """Return '<unk>' and then the blocks' symbols by falling frequency, ties in order of first appearance.
+
+        Or all of them, '<unk>' too, in the order of their code points.
+
+        Source: Dive into Deep Learning, `Vocab` of 0.17 (sec_text_preprocessing) and of 1.0 (sec_text-sequence).
+        """
         counts = np.zeros(self.size, np.int64)
         order: list[int] = []
         for block in blocks:

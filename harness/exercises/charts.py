@@ -49,47 +49,64 @@ def draw(
     On a logarithmic axis what is not positive has no place: the caption says how many points that leaves out.
     """
     series = [str(value) for value in points["series"].drop_duplicates()][: len(COLOURS)]
-    shown = points[points["series"].isin(series)].copy()
-    shown["series"] = shown["series"].map(wording.visible)
-    kept = pd.Series(True, index=shown.index)
-    for axis, column in ((x, "x"), (y, "y")):
-        if axis.nominal:
-            shown[column] = shown[column].map(wording.visible)
-            continue
-        kept &= np.isfinite(shown[column].astype(float)) & ((shown[column].astype(float) > 0) | (not axis.log))
-    if y.log:
-        shown.loc[~(shown["low"].astype(float) > 0), "low"] = np.nan
-    left_out = int((~kept).sum())
-    shown = shown[kept]
+    candidates = _candidates(points, series, x, y)
+    shown = candidates[_has_place(candidates, x, y)]
     if shown.empty:
         return NOTHING
     key = Key(series)
-    base = alt.Chart(alt.NamedData(name)).encode(x=_channel(alt.X, "x", x), color=key.colour())
-    if x.nominal and len(series) > 1:
-        base = base.encode(xOffset=alt.XOffset("series:N", sort=key.names))  # so that intervals do not hide each other
-    values = _channel(alt.Y, "y", y)
-    bounded = base.transform_filter("isValid(datum.low) && isValid(datum.high)")
-    tooltip = [alt.Tooltip("series:N")]
-    tooltip += [alt.Tooltip("x:N") if x.nominal else alt.Tooltip("x:Q", format=".4~g")]
-    tooltip += [alt.Tooltip(f"{column}:Q", format=".4~g") for column in ("y", "low", "high")]
-    layers = [
-        *([_level(level, values)] if level is not None else []),
-        *([base.mark_line(strokeWidth=2).encode(y=values)] if lines else []),
-        bounded.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q"), y2="high:Q"),
-        base.mark_point(size=55, filled=True, opacity=1).encode(y=values, shape=key.shape(), tooltip=tooltip),
-    ]
+    chart = alt.layer(*_layers(shown, key, name, x, y, lines, level))
     sentences = [caption]
     if points["series"].nunique() > len(series):
         sentences.append(f"Only {len(series)} of {points['series'].nunique()} series are drawn.")
-    if left_out:
+    if left_out := len(candidates) - len(shown):
         sentences.append(f"{wording.plural(left_out, 'point')} of zero or unknown value cannot be drawn here.")
     figure = Figure(
         title=title,
-        panels=[Panel(title=y.title, description=_describe(shown, x, y), spec=specify(alt.layer(*layers)))],
+        panels=[Panel(title=y.title, description=_describe(shown, x, y), spec=specify(chart))],
         caption=" ".join(sentences),
         series=key.names,
     )
     return Drawn(figure=figure, datasets={name: rows(shown[["series", "x", "y", "low", "high"]])})
+
+
+def _candidates(points: pd.DataFrame, series: Sequence[str], x: Axis, y: Axis) -> pd.DataFrame:
+    """Return the points of these series as a reader sees their names; a bound without a place is none."""
+    found = points[points["series"].isin(series)].copy()
+    for column in ("series", *(column for axis, column in ((x, "x"), (y, "y")) if axis.nominal)):
+        found[column] = found[column].map(wording.visible)
+    if y.log:
+        found.loc[~(found["low"].astype(float) > 0), "low"] = np.nan
+    return found
+
+
+def _has_place(points: pd.DataFrame, x: Axis, y: Axis) -> pd.Series:
+    """Return which points have a place on both axes."""
+    placed = pd.Series(True, index=points.index)
+    for axis, column in ((x, "x"), (y, "y")):
+        if not axis.nominal:
+            values = points[column].astype(float)
+            placed &= np.isfinite(values) & ((values > 0) | (not axis.log))
+    return placed
+
+
+def _layers(
+    shown: pd.DataFrame, key: Key, dataset: str, x: Axis, y: Axis, lines: bool, level: float | None
+) -> list[alt.Chart]:
+    base = alt.Chart(alt.NamedData(dataset)).encode(x=_channel(alt.X, "x", x), color=key.colour())
+    if x.nominal and len(key.names) > 1:
+        base = base.encode(xOffset=alt.XOffset("series:N", sort=key.names))  # so that intervals do not hide each other
+    values = _channel(alt.Y, "y", y)
+    tooltip = [alt.Tooltip("series:N")]
+    tooltip += [alt.Tooltip("x:N") if x.nominal else alt.Tooltip("x:Q", format=".4~g")]
+    tooltip += [alt.Tooltip(f"{column}:Q", format=".4~g") for column in ("y", "low", "high")]
+    layers = [_level(level, values)] if level is not None else []
+    if lines:
+        layers.append(base.mark_line(strokeWidth=2).encode(y=values))
+    if shown[["low", "high"]].astype(float).notna().all(axis=1).any():
+        bounded = base.transform_filter("isValid(datum.low) && isValid(datum.high)")
+        layers.append(bounded.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q"), y2="high:Q"))
+    layers.append(base.mark_point(size=55, filled=True, opacity=1).encode(y=values, shape=key.shape(), tooltip=tooltip))
+    return layers
 
 
 def _channel(kind: type, column: str, axis: Axis) -> alt.X | alt.Y:

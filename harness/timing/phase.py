@@ -11,7 +11,7 @@ import psutil
 from harness.corpus.tokenised import TokenisedCorpus
 from harness.devices import Slot
 from harness.environments import interpreter_for
-from harness.errors import EnvironmentMissing, HarnessError, WorkerError
+from harness.errors import HarnessError, WorkerError
 from harness.executors import Command
 from harness.ledger import Ledger
 from harness.parity import REFERENCE_BACKEND
@@ -99,7 +99,7 @@ class TimingPhase:
     def _can_run(self, name: str) -> bool:
         try:
             interpreter_for(self.registry.backend(name))
-        except (HarnessError, EnvironmentMissing):
+        except HarnessError:
             return False
         return True
 

@@ -83,26 +83,7 @@ def fit_and_evaluate(job: Job, connection: Connection) -> None:
             environment=measures.telling_environment(),
         )
     )
-    since = time.perf_counter()
-    held_out = fitted.evaluate(valid, say)
-    connection.send(
-        EpochEnded(
-            epoch=1,
-            train_loss=fitted.training.loss,
-            train_accuracy=fitted.training.accuracy,
-            train_top5_accuracy=fitted.training.top5_accuracy,
-            valid_loss=held_out.loss,
-            valid_accuracy=held_out.accuracy,
-            valid_top5_accuracy=held_out.top5_accuracy,
-            valid_bits_per_char=held_out.loss / math.log(2) / job.valid_chars_per_token,
-            grad_norm=math.nan,
-            train_tokens=len(train),
-            train_seconds=train_seconds,
-            valid_seconds=time.perf_counter() - since,
-            # Fitting is no sequence of steps: its tokens per second mean nothing beside a network's.
-            blocks=(),
-        )
-    )
+    connection.send(_epoch(job, fitted, valid, len(train), train_seconds, say))
     for part in job.held_out:
         tokens = read_part(part)
         figures = fitted.evaluate(tokens, say)
@@ -114,4 +95,28 @@ def fit_and_evaluate(job: Job, connection: Connection) -> None:
             peak_device_bytes=None,
             sample=generate(fitted, symbols, trial.tokens, job.sample) if isinstance(fitted, Predictor) else "",
         )
+    )
+
+
+def _epoch(
+    job: Job, fitted: Fitted, valid: Tokens, num_train_tokens: int, train_seconds: float, say: Say
+) -> EpochEnded:
+    """Evaluate on the validation part and return the one epoch's record."""
+    since = time.perf_counter()
+    held_out = fitted.evaluate(valid, say)
+    return EpochEnded(
+        epoch=1,
+        train_loss=fitted.training.loss,
+        train_accuracy=fitted.training.accuracy,
+        train_top5_accuracy=fitted.training.top5_accuracy,
+        valid_loss=held_out.loss,
+        valid_accuracy=held_out.accuracy,
+        valid_top5_accuracy=held_out.top5_accuracy,
+        valid_bits_per_char=held_out.loss / math.log(2) / job.valid_chars_per_token,
+        grad_norm=math.nan,
+        train_tokens=num_train_tokens,
+        train_seconds=train_seconds,
+        valid_seconds=time.perf_counter() - since,
+        # Fitting is no sequence of steps: its tokens per second mean nothing beside a network's.
+        blocks=(),
     )

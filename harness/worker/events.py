@@ -130,8 +130,6 @@ class Ready:
     """A timing worker is warm and waits to be asked for blocks."""
 
     name: ClassVar[str] = "ready"
-    amount: float
-    """What each of its blocks does: tokens, or floating-point operations."""
     flops_per_s: float
     """The framework's best rate of a large float32 product on the worker's device."""
     bytes_per_s: float
@@ -144,6 +142,7 @@ class Block:
 
     name: ClassVar[str] = "block"
     amount: float
+    """What was done: tokens trained, or floating-point operations."""
     seconds: float
 
 

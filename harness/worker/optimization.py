@@ -13,6 +13,8 @@ Clipping scales all gradients by min(1, grad_clip / ‖g‖), ‖g‖ the norm o
 (D2L `sec_rnn-scratch`). A backend's own optimizer may be used where it computes just this.
 """
 
+import math
+
 ADAM_BETA1 = 0.9
 ADAM_BETA2 = 0.999
 RMSPROP_ALPHA = 0.99
@@ -28,3 +30,13 @@ STEP = "optimizer.step"
 def moment_name(moment: str, parameter: str) -> str:
     """Return the checkpoint's name of one parameter's moment."""
     return f"optimizer.{moment}.{parameter}"
+
+
+def step_sizes(optimizer: str, learning_rate: float, step: int) -> tuple[float, float]:
+    """Return what update number ``step`` (from 1) multiplies the change and √v by: Adam's bias corrections, else 1.
+
+    To be computed in double precision, outside a compiled step: 1 − β₂ᵗ loses half its digits in float32.
+    """
+    if optimizer == "adam":
+        return learning_rate / (1 - ADAM_BETA1**step), 1 / math.sqrt(1 - ADAM_BETA2**step)
+    return learning_rate, 1.0

@@ -37,16 +37,15 @@ def time_training(
     """Warm the model up, then train one block of steps whenever asked, and report it: its amounts are tokens."""
     steps = _Steps(model, trial, train_tokens)
     since = time.perf_counter()
-    first_step_seconds = steps.seconds_of(1)
-    step_seconds = steps.seconds_of(2) / 2
-    while time.perf_counter() - since < WARM_UP_SECONDS + first_step_seconds:
+    first_step = steps.take(1)
+    step_seconds = steps.take(2).seconds / 2
+    while time.perf_counter() - since < WARM_UP_SECONDS + first_step.seconds:
         count = max(1, math.ceil(0.5 * block_seconds / step_seconds))
-        step_seconds = steps.seconds_of(count) / count
+        step_seconds = steps.take(count).seconds / count
     count = max(1, math.ceil(block_seconds / step_seconds))
-    tokens = float(count * trial.batch_size * trial.num_steps)
-    report(Ready(amount=tokens, flops_per_s=flops_per_s(backend), bytes_per_s=0.0))
+    report(Ready(flops_per_s=flops_per_s(backend), bytes_per_s=0.0))
     for _ in asked:
-        report(Block(amount=tokens, seconds=steps.seconds_of(count)))
+        report(steps.take(count))
 
 
 class _Steps:
@@ -60,16 +59,17 @@ class _Steps:
         model.begin_epoch(1)
         self._minibatches = self._forever()
 
-    def seconds_of(self, count: int) -> float:
-        """Train so many steps, read the last loss, and only then the clock."""
+    def take(self, count: int) -> Block:
+        """Train so many steps, read their losses, and only then the clock."""
         since = time.perf_counter()
-        handles = []
+        handles, tokens = [], 0
         for _ in range(count):
             X, Y = next(self._minibatches)
             handle, self._state = self._model.train_step(X, Y, self._state)
             handles.append(handle)
+            tokens += X.size  # an epoch's last minibatch may be narrower
         self._model.read(handles)
-        return time.perf_counter() - since
+        return Block(amount=float(tokens), seconds=time.perf_counter() - since)
 
     def _forever(self) -> Iterator[tuple[Ids, Ids]]:
         trial = self._trial
@@ -79,7 +79,7 @@ class _Steps:
             )
             for X, Y in minibatches:
                 if not minibatches.carries_state:
-                    self._state = self._model.initial_state(trial.batch_size)
+                    self._state = self._model.initial_state(X.shape[1])
                 yield X, Y
 
 
@@ -88,7 +88,7 @@ def watch_device(backend: Backend, asked: Iterable[str], report: Report) -> None
 
     Its amounts are floating-point operations; a drop in their rate shows a disturbance the trials felt too.
     """
-    report(Ready(amount=_PRODUCT_FLOPS, flops_per_s=flops_per_s(backend), bytes_per_s=_bytes_per_s()))
+    report(Ready(flops_per_s=flops_per_s(backend), bytes_per_s=_bytes_per_s()))
     for _ in asked:
         report(Block(amount=_PRODUCT_FLOPS, seconds=backend.product_seconds(PRODUCT_SIZE)))
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from harness.worker.backends import Handle, Ids, State
 from harness.worker.cells import Params, Shapes
 from harness.worker.network import Architecture
-from harness.worker.optimization import MOMENTS, STEP, moment_name
+from harness.worker.optimization import MOMENTS, STEP, moment_name, step_sizes
 from harness.worker.weights import Weights
 from harness_jax import optimizers
 from harness_jax.optimizers import Arrays, Moments
@@ -89,7 +89,7 @@ class JaxModel:
             architecture.rmsprop_decay,
             self._params,
             self._moments,
-            optimizers.step_sizes(architecture.optimizer, self._learning_rate, self._step),
+            step_sizes(architecture.optimizer, self._learning_rate, self._step),
             architecture.grad_clip or math.inf,
             _ids(X),
             _ids(Y),

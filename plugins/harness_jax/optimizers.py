@@ -1,7 +1,5 @@
 """The updates of `harness.worker.optimization` on dictionaries of JAX arrays, for use inside a compiled step."""
 
-import math
-
 import jax.numpy as jnp
 from jax import Array
 
@@ -10,16 +8,6 @@ from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON
 Arrays = dict[str, Array]
 Moments = dict[str, Arrays]
 """The optimizer's arrays by moment, then by parameter."""
-
-
-def step_sizes(name: str, learning_rate: float, step: int) -> tuple[float, float]:
-    """Return what the update number ``step`` (from 1) multiplies the update and √v by.
-
-    Computed in double precision outside the compiled step: 1 − β₂ᵗ loses half its digits in float32.
-    """
-    if name == "adam":
-        return learning_rate / (1 - ADAM_BETA1**step), 1 / math.sqrt(1 - ADAM_BETA2**step)
-    return learning_rate, 1.0
 
 
 def update(

@@ -25,7 +25,9 @@ def library(real: str) -> ctypes.CDLL:
 
     Raises: NoCompilerError.
     """
-    compiler = _compiler()
+    compiler = find_compiler()
+    if compiler is None:
+        raise NoCompilerError("there is no C compiler (cc, gcc or clang)")
     target = _target(compiler)
     flags = (*_FLAGS, *target, f"-DREAL={real}")
     folder = _folder()
@@ -52,13 +54,11 @@ def _compile(compiler: str, flags: tuple[str, ...], path: Path) -> None:
         Path(name).unlink(missing_ok=True)
 
 
-def _compiler() -> str:
+def find_compiler() -> str | None:
+    """Return the C compiler CC names, or the first that is found; None where there is none."""
     named = os.environ.get("CC", "")
-    for candidate in (named, *_COMPILERS) if named else _COMPILERS:
-        found = shutil.which(candidate)
-        if found:
-            return found
-    raise NoCompilerError("there is no C compiler (cc, gcc or clang)")
+    candidates = (named, *_COMPILERS) if named else _COMPILERS
+    return next((found for candidate in candidates if (found := shutil.which(candidate))), None)
 
 
 def _target(compiler: str) -> tuple[str, ...]:

@@ -459,8 +459,3 @@ void rmsprop(int64_t count, real *w, const real *g, real *v, double scale, doubl
         store(w + j, load(w + j, n) - r * gradient / (root_of(square) + e), n);
     }
 }
-
-/* The product by itself, again and again: for measurements. */
-void repeated_product(int64_t repetitions, int64_t m, int64_t k, int64_t n, const real *A, const real *packed, real *C) {
-    while (repetitions--) product(m, k, n, A, packed, C);
-}

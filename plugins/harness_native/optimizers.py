@@ -3,7 +3,7 @@
 import numpy as np
 
 from harness.worker.network import Architecture
-from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS
+from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS, step_sizes
 from harness_native.kernels import Kernels
 from harness_numpy import optimizers
 from harness_numpy.optimizers import Optimizer, Vector
@@ -36,7 +36,7 @@ class Adam(SGD):
     def update(self, parameters: Vector, gradients: Vector, scale: float) -> None:
         """Take one step."""
         self.step += 1
-        rate, correction = optimizers.bias_corrected(self.learning_rate, self.step)
+        rate, correction = step_sizes("adam", self.learning_rate, self.step)
         arrays = parameters, gradients, self.moments["m"], self.moments["v"]
         factors = float(scale), rate, correction, ADAM_BETA1, ADAM_BETA2, EPSILON
         self._kernels.call("adam", len(parameters), *arrays, *factors)

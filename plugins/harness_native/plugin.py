@@ -1,16 +1,15 @@
 """Announces the compiled layers, where there is a compiler to make them."""
 
-import os
-import shutil
 from collections.abc import Sequence
 
 from harness.hookspecs import Implementation, hookimpl
+from harness_native.compiling import find_compiler
 
 
 @hookimpl
 def harness_implementations() -> Sequence[Implementation]:
     """Return the compiled layers of the NumPy backend; none without a C compiler."""
-    if not any(shutil.which(compiler) for compiler in (os.environ.get("CC", ""), "cc", "gcc", "clang") if compiler):
+    if find_compiler() is None:
         return []
     return [
         Implementation(

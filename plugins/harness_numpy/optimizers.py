@@ -1,6 +1,5 @@
 """The optimizers of `harness.worker.optimization` on one flat vector, in place and in blocks that stay in cache."""
 
-import math
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -8,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.worker.network import Architecture
-from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS
+from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS, step_sizes
 
 Vector = NDArray[np.floating[Any]]
 
@@ -59,7 +58,7 @@ class Adam(SGD):
     def update(self, parameters: Vector, gradients: Vector, scale: float) -> None:
         """Take one step."""
         self.step += 1
-        rate, correction = bias_corrected(self.learning_rate, self.step)
+        rate, correction = step_sizes("adam", self.learning_rate, self.step)
         scratch = np.empty(min(_BLOCK, len(parameters)), parameters.dtype)
         for block in _blocks(parameters):
             g, m, v = gradients[block], self.moments["m"][block], self.moments["v"][block]
@@ -100,11 +99,6 @@ class RMSprop(SGD):
             np.divide(g, s, out=s)
             s *= self.learning_rate
             parameters[block] -= s
-
-
-def bias_corrected(learning_rate: float, step: int) -> tuple[float, float]:
-    """Return Adam's learning rate over its first moment's bias correction, and the factor of √v."""
-    return learning_rate / (1 - ADAM_BETA1**step), 1 / math.sqrt(1 - ADAM_BETA2**step)
 
 
 def _blocks(vector: Vector) -> Iterator[slice]:

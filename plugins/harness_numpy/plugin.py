@@ -14,6 +14,7 @@ def harness_backends() -> Sequence[Backend]:
             title="NumPy",
             requirements=("numpy>=1.26", "autograd>=1.7", "safetensors>=0.4.3"),
             target="harness_numpy.backend:NumpyBackend",
+            environment=("CC",),
             preference=30,  # its compiled layers lead on a CPU; a GPU goes before
         )
     ]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.worker.backends import Handle, Ids, State
 from harness.worker.network import Architecture
-from harness.worker.optimization import MOMENTS, STEP, moment_name
+from harness.worker.optimization import MOMENTS, STEP, moment_name, step_sizes
 from harness.worker.weights import Weights
 from harness_tensorflow import optimizers
 from harness_tensorflow.ops import Tensor
@@ -93,7 +93,7 @@ class TensorflowModel:
         """Backpropagate, clip, update in one compiled function."""
         self._step += 1
         self._step_of_epoch += 1
-        sizes = optimizers.step_sizes(self._architecture.optimizer, self._learning_rate, self._step)
+        sizes = step_sizes(self._architecture.optimizer, self._learning_rate, self._step)
         seed = np.array([self._epoch_seed, self._step_of_epoch])
         figures, state = self._train(X, Y, state, np.array(sizes, self._architecture.dtype), seed)
         return figures, state

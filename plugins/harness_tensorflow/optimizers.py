@@ -1,6 +1,5 @@
 """The updates of `harness.worker.optimization` on TensorFlow variables, for use inside a compiled step."""
 
-import math
 from typing import Any
 
 import tensorflow as tf
@@ -11,16 +10,6 @@ from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON
 Tensor = Any
 Moments = dict[str, tf.Variable]
 """One parameter's moments by name."""
-
-
-def step_sizes(name: str, learning_rate: float, step: int) -> tuple[float, float]:
-    """Return what the update number ``step`` (from 1) multiplies the update and √v by.
-
-    Computed in double precision outside the compiled step: 1 − β₂ᵗ loses half its digits in float32.
-    """
-    if name == "adam":
-        return learning_rate / (1 - ADAM_BETA1**step), 1 / math.sqrt(1 - ADAM_BETA2**step)
-    return learning_rate, 1.0
 
 
 def update(

@@ -18,7 +18,7 @@ from harness.corpus.split import LogRange, Split
 from harness.corpus.text import TEXTS, split_tokens
 from harness.corpus.tokenisation import tokenise
 from harness.corpus.tokenised import TokenisedCorpus
-from harness.corpus.vocabulary import build_vocabulary
+from harness.corpus.vocabulary import Coder
 from harness.errors import CorpusError
 
 MakeDocument = Callable[..., Document]
@@ -288,8 +288,9 @@ def test_the_time_machine_has_the_book_s_figures(time_machine: Path) -> None:
     (novel,) = read_path(time_machine)
     characters, words = (split_tokens(novel.text, "d2l", tokens) for tokens in ("char", "word"))
     assert len(characters) == 170_580
-    assert len(build_vocabulary([characters])) == 28
-    assert len(build_vocabulary([words])) == 4_580
+    for tokens, size in ((characters, 28), (words, 4_580)):
+        coder = Coder()
+        assert len(coder.rank(coder.encode(tokens))) == size
 
 
 @pytest.mark.parametrize("tokens", ["char", "word"])
@@ -322,23 +323,6 @@ def test_d2l_1_0_s_text_and_vocabulary_are_the_book_s(tmp_path: Path, time_machi
     train, valid = np.load(corpus.train_path), np.load(corpus.valid_path)
     assert [symbols[i] for i in train] == list(expected[:10_032])
     assert [symbols[i] for i in valid] == list(expected[10_000:15_032])
-
-
-def test_a_vocabulary_of_the_whole_text_knows_what_only_the_validation_part_has(
-    tmp_path: Path, document: MakeDocument
-) -> None:
-    text = "ab" * 45 + "az" + "b" * 9
-    vocabularies = {
-        vocabulary: read_symbols(
-            tokenise([document(text)], "tiny", "d2l", "char", [None], tmp_path, vocabulary=vocabulary)[0]
-        )
-        for vocabulary in ("train", "frequency", "alphabetical")
-    }
-    assert vocabularies["train"] == ["<unk>", "a", "b"]
-    assert vocabularies["frequency"] == ["<unk>", "b", "a", "z"]
-    assert vocabularies["alphabetical"] == ["<unk>", "a", "b", "z"]
-    with pytest.raises(CorpusError, match="Did you mean 'frequency'"):
-        tokenise([document(text)], "tiny", "d2l", "char", [None], tmp_path, vocabulary="frequencies")
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,16 @@
 import random
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from harness.corpus.vocabulary import UNKNOWN, build_vocabulary
+from harness.corpus.vocabulary import UNKNOWN, Coder, Vocabulary
+
+
+def build_vocabulary(parts: Sequence[str | list[str]], *, alphabetical: bool = False) -> Vocabulary:
+    coder = Coder()
+    return coder.rank([ids for part in parts for ids in coder.encode(part)], alphabetical=alphabetical)
 
 
 def d2l_symbols(tokens: list[str]) -> list[str]:

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from harness.corpus.empirical import entropies
+from harness.corpus.conditional_entropy import entropies
 
 
 def counted(texts: list[str], order: int) -> float:

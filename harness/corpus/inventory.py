@@ -7,27 +7,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.corpus.authors import authors_of
+from harness.corpus.conditional_entropy import entropies
 from harness.corpus.documents import CorpusRequest, Document
-from harness.corpus.empirical import entropies
 from harness.corpus.sources import read_documents
 from harness.corpus.text import split_tokens
 from harness.descriptors import Corpus
 from harness.errors import CorpusError, did_you_mean
-from harness.folders import default_cache_dir
 
 HIGHEST_ORDER = 4
 _LISTED_AUTHORS = 3
 _PREPARATIONS = {"raw": "as it stands (--text raw)", "d2l": "letters and spaces (--text d2l)"}
-
-
-def request(corpora_dir: Path | None, *, show_progress: bool) -> CorpusRequest:
-    """Return what loaders may use. Raises: CorpusError where ``corpora_dir`` is no folder."""
-    if corpora_dir is not None and not corpora_dir.is_dir():
-        raise CorpusError(
-            f"There is no folder {corpora_dir}: --corpora-dir (HARNESS_CORPORA_DIR) takes a folder of texts, "
-            "or leave it out to download what is needed."
-        )
-    return CorpusRequest(mirror=corpora_dir, downloads=default_cache_dir() / "downloads", show_progress=show_progress)
 
 
 def table(corpora: Iterable[Corpus], request: CorpusRequest) -> Table:
