@@ -70,9 +70,13 @@ class _Running:
         """The share of the trial done since it was launched."""
         return self.fraction - self.resumed
 
+    def has_pace(self, now: float) -> bool:
+        """Return whether it has trained for long enough to tell its pace: the first minibatches are slow."""
+        return self.worked > 0 and now - self.since >= _ETA_SECONDS
+
     def seconds_left(self, now: float) -> float:
         """Return what its own pace so far leaves to do; 0 where there is none yet."""
-        return (now - self.since) * (1 - self.fraction) / self.worked if self.worked > 0 else 0.0
+        return (now - self.since) * (1 - self.fraction) / self.worked if self.has_pace(now) else 0.0
 
 
 @dataclass
@@ -102,7 +106,8 @@ class _Tally:
         worked = self.worked_cost + sum(cost * entry.worked for cost, entry in entries)
         left = self.left_cost - sum(cost * entry.fraction for cost, entry in entries)
         elapsed = now - self.since
-        if worked <= 0 or elapsed < _ETA_SECONDS:
+        told = self.worked_cost > 0 or any(entry.has_pace(now) for _, entry in entries)
+        if not told or elapsed < _ETA_SECONDS:
             return None
         return max(elapsed * max(left, 0.0) / worked, *(entry.seconds_left(now) for _, entry in entries), 0.0)
 

@@ -210,6 +210,25 @@ def test_the_rest_is_never_less_than_the_slowest_trial_s_own(trials: list[Trial]
     assert view._eta() == "about 4 min left"
 
 
+def test_a_first_minibatch_foretells_nothing(trials: list[Trial], clock: Clock) -> None:
+    view = view_of(trials[:2], clock)
+    view.launched(trials[0], CPU[0])
+    clock.now = 5.0
+    view.heard(trials[0], started())
+    clock.now = 5.1
+    view.heard(trials[0], progress(0.0002))
+    assert view._eta() == ""
+    clock.now = 10.0
+    view.heard(trials[0], progress(0.5))
+    assert view._eta() == "about 30 s left"
+    view.heard(trials[0], progress(1.0))
+    view.ended(trials[0], "ok", "")
+    view.launched(trials[1], CPU[0])
+    view.heard(trials[1], started())
+    view.heard(trials[1], progress(0.0002))
+    assert view._eta() == "about 10 s left"
+
+
 def test_what_an_earlier_run_did_does_not_count_as_pace(trials: list[Trial], clock: Clock) -> None:
     view = view_of(trials[:1], clock)
     view.launched(trials[0], CPU[0])
