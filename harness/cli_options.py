@@ -1,5 +1,6 @@
-"""What several command groups share: how options are read, and the options they have in common."""
+"""What several commands share: how options are read, options they have in common, and the report at their end."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -37,3 +38,12 @@ corpora_dir = click.option(
     show_envvar=True,
     help="A folder that may hold the corpora already.",
 )
+devices = click.option("--devices", default="auto", show_default=True, help="auto, cpu, or GPU numbers as in 0,1.")
+
+
+def write_report(folder: Path, console: Any) -> None:
+    """Write the report of the run in a folder, and say where it is."""
+    from harness.exercises import write_report
+
+    page = write_report(folder)
+    console.print(f"Report: {page}", markup=False, highlight=False, soft_wrap=True)
