@@ -45,3 +45,6 @@ def test_peers_are_timed_side_by_side_on_the_same_model(tmp_path):
     assert "harness env create mxnet" in table.loc["mxnet", "note"]
     assert "mxnet is left out" in done.stderr
     assert "Inside the clock of torch" in (tmp_path / "table" / "peers.md").read_text()
+    (row,) = pd.read_csv(tmp_path / "table" / "summary.csv").to_dict("records")
+    assert (row["shape"], row["cell"], row["fastest_framework"]) == ("8,4,5,2", "gru", "torch")
+    assert row["times_fastest"].startswith(f"{table.loc['torch', 'native_times_peer']:.2f} (")

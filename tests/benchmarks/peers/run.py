@@ -34,6 +34,11 @@ SAME_LOSS = 1e-3
 """Relative; the same model on the same minibatch differs by far less in any framework."""
 
 
+_NO_FRAMEWORK = ("native", "fused", "d2l")
+_SUMMARISED = (
+    "shape is hiddens, batch, steps, layers. times_fastest and times_d2l are medians of the ratios within each round, "
+    "with 95 % intervals; fastest_framework is the framework whose own layers had the highest median rate."
+)
 SHAPES = (
     Shape(256, 32, 35, 2),
     Shape(64, 32, 35, 2),
@@ -170,22 +175,45 @@ def _doubt(rates: Rates, ours: Rates | None) -> str:
 
 
 def _write(frame: pd.DataFrame, peers: Sequence[Peer], out: Path) -> None:
-    best = frame[~frame["peer"].isin(["native", "fused", "d2l"])]
-    best = best.loc[best.groupby([*Shape.__dataclass_fields__, "cell"])["tokens_per_s"].idxmax().dropna()]
-    lead = [
-        f"{row.cell} at {row.num_hiddens}, {row.batch_size}, {row.num_steps}, {row.num_layers}: native is "
-        f"{row.native_times_peer:.2f} × {row.peer}, the best framework layer "
-        f"({row.native_times_peer_low:.2f} to {row.native_times_peer_high:.2f})"
-        for row in best.itertuples()
-    ]
     notes = [
-        *lead,
         "Rates are medians over the rounds with 95 % intervals; native_times_peer is the median of the ratios within "
         "each round; share_of_peak is the useful arithmetic (6 × weights used a token) over the sentinel's rate.",
         "One thread each; a block's clock ends when its last loss has been read, so the device is done.",
         *(f"Inside the clock of {peer.name}: {peer.clock}." for peer in (*peers, SENTINEL)),
     ]
     tables.write(frame, out, "peers", "Training steps on the Time Machine, side by side", notes)
+    title = "Our compiled layers against the best framework's layer and D2L's loop"
+    tables.write(summary(frame), out, "summary", title, [_SUMMARISED])
+
+
+def summary(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a shape and cell: ours, its share of the peak, and its ratio to the fastest framework and D2L."""
+    rows = []
+    for (*sizes, cell), part in frame.groupby([*Shape.__dataclass_fields__, "cell"], sort=False):
+        by_peer = part.set_index("peer")
+        if OURS not in by_peer.index:
+            continue
+        rates = by_peer["tokens_per_s"].drop([peer for peer in _NO_FRAMEWORK if peer in by_peer.index]).dropna()
+        best = str(rates.idxmax()) if len(rates) else ""
+        rows.append(
+            {
+                "shape": ",".join(map(str, sizes)),
+                "cell": cell,
+                "native_tokens_per_s": by_peer.at[OURS, "tokens_per_s"],
+                "share_of_peak": by_peer.at[OURS, "share_of_peak"],
+                "fastest_framework": best,
+                "times_fastest": _told(by_peer, best),
+                "times_d2l": _told(by_peer, "d2l"),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _told(by_peer: pd.DataFrame, peer: str) -> str:
+    if peer not in by_peer.index or pd.isna(by_peer.at[peer, "native_times_peer"]):
+        return ""
+    estimate, low, high = (by_peer.at[peer, f"native_times_peer{end}"] for end in ("", "_low", "_high"))
+    return f"{estimate:.2f} ({low:.2f} to {high:.2f})"
 
 
 if __name__ == "__main__":
