@@ -20,6 +20,7 @@ from harness import registry, run
 from harness.ledger import LedgerReader
 from harness.plan import Selection
 from harness.runner import Limits
+from harness_native import compiling
 
 TINY_PLUGINS = Path(__file__).parent / "tiny_plugins"
 COMMAND = Path(sysconfig.get_path("scripts"), "harness")
@@ -71,11 +72,29 @@ def _no_plugin_file_stays_imported() -> Iterator[None]:
             del sys.modules[name]
 
 
+@pytest.fixture(scope="session")
+def kernels() -> Path | None:
+    """The folder of the compiled kernels, made before any test's workers want them; None without a compiler."""
+    try:
+        compiling.library("float")
+        return compiling.kernels_dir()
+    except compiling.NoCompilerError:
+        return None
+
+
+def make_cache(folder: Path, kernels: Path | None) -> Path:
+    """Make a cache of a test's own, but for the kernels: to compile them would be most of a small run's time."""
+    folder.mkdir()
+    if kernels is not None:
+        (folder / "kernels").symlink_to(kernels)
+    return folder
+
+
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernels: Path | None) -> Path:
     """An empty working folder with a cache of its own and a small text.txt, and no GPU."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(make_cache(tmp_path / "cache", kernels)))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     (tmp_path / "text.txt").write_text(pseudo_words(300))
     return tmp_path
@@ -192,11 +211,11 @@ def execute() -> Callable[..., Trained]:
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def finished_run(tmp_path_factory: pytest.TempPathFactory, kernels: Path | None) -> Trained:
     """A run of two trials that tests may read, not change."""
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HARNESS_CACHE_DIR", str(folder / "cache"))
+        patch.setenv("HARNESS_CACHE_DIR", str(make_cache(folder / "cache", kernels)))
         (folder / "text.txt").write_text(pseudo_words(300))
         return execute_run(prepare_run("rnn,gru,numpy", out=str(folder / "out"), corpora=(str(folder / "text.txt"),)))
 
