@@ -158,12 +158,12 @@ class Runner:
 
     async def _refer_ahead(self, waiting: deque[Trial]) -> None:
         """Make the references of trials that wait for a GPU, in their order: made in its slot each keeps it idle."""
-        cpu = next(slot for slot in self.slots if slot.kind == "cpu")
+        gpu = next(slot for slot in self.slots if slot.kind == "gpu")  # the reference takes its threads, not the GPU
         ahead = tuple(waiting)
         for position, trial in enumerate(ahead):
             await asyncio.sleep(0)  # where all are made already, the workers' events have their turn
             if position >= len(ahead) - len(waiting):  # else it has its slot, and sees to its reference itself
-                await self._references.reference_for(self._job(trial, cpu), cpu)
+                await self._references.reference_for(self._job(trial, gpu), gpu)
 
     async def _run_trial(self, trial: Trial, slot: Slot) -> None:
         job = self._job(trial, slot)
