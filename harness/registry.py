@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn, TypeVar, get_origin, get_type_hints
@@ -167,14 +168,18 @@ def load(plugins_dir: Path | None = None) -> Registry:
 
 
 def _installed() -> Iterator[tuple[Origin, Callable[[], ModuleType]]]:
+    # Each look at a distribution's metadata reads and parses all of it, its whole README too.
+    name_and_version = cache(_name_and_version)
     for entry_point in sorted(importlib.metadata.entry_points(group=hookspecs.PROJECT)):
-        distribution = entry_point.dist
-        origin = Origin(
-            plugin=entry_point.name,
-            distribution=distribution.name if distribution else "unknown",
-            version=distribution.version if distribution else "",
-        )
-        yield origin, entry_point.load
+        name, version = name_and_version(entry_point.dist)
+        yield Origin(plugin=entry_point.name, distribution=name, version=version), entry_point.load
+
+
+def _name_and_version(distribution: importlib.metadata.Distribution | None) -> tuple[str, str]:
+    if distribution is None:
+        return "unknown", ""
+    metadata = distribution.metadata
+    return metadata["Name"], metadata["Version"]
 
 
 def _single_files(folder: Path | None) -> Iterator[tuple[Origin, Callable[[], ModuleType]]]:

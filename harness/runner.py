@@ -133,6 +133,8 @@ class Runner:
             slots = [slot for slot in self.slots if slot.kind in queues]
             self._concurrency = min(len(slots), len(waiting))
             tasks = [group.create_task(self._work(slot, queues[slot.kind])) for slot in slots]
+            if self.parity_steps and "gpu" in queues:
+                tasks.append(group.create_task(self._refer_ahead(queues["gpu"])))
             self._stop_on_signals(tasks)
 
     def _stop_on_signals(self, tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -153,6 +155,15 @@ class Runner:
         """Take trials for this slot until none is left."""
         while waiting:
             await self._run_trial(waiting.popleft(), slot)
+
+    async def _refer_ahead(self, waiting: deque[Trial]) -> None:
+        """Make the references of trials that wait for a GPU, in their order: made in its slot each keeps it idle."""
+        gpu = next(slot for slot in self.slots if slot.kind == "gpu")  # the reference takes its threads, not the GPU
+        ahead = tuple(waiting)
+        for position, trial in enumerate(ahead):
+            await asyncio.sleep(0)  # where all are made already, the workers' events have their turn
+            if position >= len(ahead) - len(waiting):  # else it has its slot, and sees to its reference itself
+                await self._references.reference_for(self._job(trial, gpu), gpu)
 
     async def _run_trial(self, trial: Trial, slot: Slot) -> None:
         job = self._job(trial, slot)

@@ -14,9 +14,10 @@ from typing import Any
 
 import psutil
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
-from harness import registry, run
+from harness import cli, registry, run
 from harness.ledger import LedgerReader
 from harness.plan import Selection
 from harness.runner import Limits
@@ -54,6 +55,12 @@ class Trained:
         return found
 
 
+def pytest_configure() -> None:
+    """Give tests that run side by side one thread each: their products are small, and threads would fight for cores."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_timing_unless_asked() -> Iterator[None]:
     """Half a minute of timing after every small run would be most of the suite's time."""
@@ -71,11 +78,27 @@ def _no_plugin_file_stays_imported() -> Iterator[None]:
             del sys.modules[name]
 
 
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache for what is long in the making and the same for every test: compiled kernels, the figures' JavaScript."""
+    session = tmp_path_factory.getbasetemp()
+    return (session.parent if "PYTEST_XDIST_WORKER" in os.environ else session) / "shared"
+
+
+def make_cache(folder: Path, shared: Path) -> Path:
+    """Make a cache of a test's own but for what is shared."""
+    folder.mkdir()
+    for name in ("kernels", "vega"):
+        (shared / name).mkdir(parents=True, exist_ok=True)
+        (folder / name).symlink_to(shared / name)
+    return folder
+
+
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_cache: Path) -> Path:
     """An empty working folder with a cache of its own and a small text.txt, and no GPU."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(make_cache(tmp_path / "cache", shared_cache)))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     (tmp_path / "text.txt").write_text(pseudo_words(300))
     return tmp_path
@@ -101,9 +124,29 @@ def plugin_folder(tmp_path: Path) -> Callable[..., Path]:
     return copy
 
 
+def call_command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in this process, and return its exit code and output: a process of its own takes a second."""
+    done = CliRunner().invoke(cli.main, [str(each) for each in arguments], prog_name="harness", env=environment)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
+
+
 @pytest.fixture
-def harness(here: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the command to its end and return its exit code and output."""
+def in_process() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`call_command`."""
+    return call_command
+
+
+@pytest.fixture
+def harness(here: Path, in_process: Callable[..., Any]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`call_command` in an empty working folder with a cache of its own."""
+    return in_process
+
+
+@pytest.fixture
+def harness_process(here: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the installed command to its end, where the process itself is the point; else `harness` does."""
 
     def call(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -192,11 +235,11 @@ def execute() -> Callable[..., Trained]:
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def finished_run(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Trained:
     """A run of two trials that tests may read, not change."""
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HARNESS_CACHE_DIR", str(folder / "cache"))
+        patch.setenv("HARNESS_CACHE_DIR", str(make_cache(folder / "cache", shared_cache)))
         (folder / "text.txt").write_text(pseudo_words(300))
         return execute_run(prepare_run("rnn,gru,numpy", out=str(folder / "out"), corpora=(str(folder / "text.txt"),)))
 

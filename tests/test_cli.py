@@ -119,10 +119,10 @@ def test_bad_input_is_one_sentence_and_exit_2_and_writes_nothing(
 
 @pytest.mark.parametrize("options", [["--layers", "4-1"], ["--corpus", "binary.txt"], ["--plugins", "lstn"]])
 def test_bad_input_shows_no_traceback_in_the_real_command(
-    harness: Harness, small: tuple[str, ...], here: Path, options: list[str]
+    harness_process: Harness, small: tuple[str, ...], here: Path, options: list[str]
 ) -> None:
     make_corpora(here)
-    done = harness(*small, *options)
+    done = harness_process(*small, *options)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("Error: ")
     assert done.stderr.count("\n") == 1
@@ -175,18 +175,18 @@ def test_the_list_of_plugins_imports_no_framework() -> None:
     assert not {"torch", "jax", "tensorflow", "mxnet", "autograd", "pandas", "scipy", "altair"} & imported_by("plugins")
 
 
-def test_a_terminal_that_lacks_a_character_shows_another(harness: Harness, here: Path) -> None:
-    done = harness("plugins", PYTHONIOENCODING="ascii")
+def test_a_terminal_that_lacks_a_character_shows_another(harness_process: Harness, here: Path) -> None:
+    done = harness_process("plugins", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")
     assert "The Bront? sisters" in done.stdout
     (here / "café.txt").touch()
-    done = harness("run", "--corpus", "café.txt", PYTHONIOENCODING="ascii")
+    done = harness_process("run", "--corpus", "café.txt", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "Error: caf" in done.stderr
 
 
-def test_the_version_is_the_distribution_s(harness: Harness) -> None:
-    assert harness("--version").stdout == f"harness, version {__version__}\n"
+def test_the_version_is_the_distribution_s(harness_process: Harness) -> None:
+    assert harness_process("--version").stdout == f"harness, version {__version__}\n"
 
 
 def test_help_names_every_command_and_every_option_has_a_word(call: Callable[..., Result]) -> None:

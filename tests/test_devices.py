@@ -145,6 +145,19 @@ def test_each_gpu_takes_one_worker_and_cpu_backends_run_beside_them(
 
 
 @pytest.mark.usefixtures("three_gpus")
+def test_the_next_trial_s_reference_is_made_while_the_gpu_trains_this_one(
+    prepare: Callable[..., Any], execute: Callable[..., Any]
+) -> None:
+    trained = execute(
+        prepare("rnn,patient", "patient", devices="0", jobs=1, seeds=(0, 1), epochs=1),
+        parity_steps=2,
+        stall_timeout=60.0,
+    )
+    assert [(row["status"], row["reason"], row["slot"]) for row in trained.trials] == [("ok", "", "gpu:0")] * 2
+    assert all(row["parity_certified"] for row in trained.trials)
+
+
+@pytest.mark.usefixtures("three_gpus")
 def test_a_backend_that_uses_gpus_runs_on_the_cpu_where_asked(train: Callable[..., Any]) -> None:
     trained = train("rnn,telling-gpu", "telling", devices="cpu", jobs=1)
     (row,) = trained.trials

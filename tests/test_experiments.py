@@ -129,6 +129,7 @@ def write_experiment(here: Path, more: str = "") -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_manifest_runs_again_as_the_same_experiment(harness: Harness, here: Path) -> None:
     write_experiment(here)
     first = harness("run", "mine.toml", "--hiddens", "6", "--init", "normal:0.1", "--out", "first")
@@ -151,6 +152,7 @@ def test_a_manifest_runs_again_as_the_same_experiment(harness: Harness, here: Pa
     assert settings == {"rnn": ("0.5", "2", "normal:0.1", "7"), "gru": ("0.25", "3", "normal:0.1", "7")}
 
 
+@pytest.mark.slow
 def test_authors_mixes_and_ranges_of_budgets_are_part_of_an_experiment(harness: Harness, here: Path) -> None:
     for author in ("ann", "ben"):
         (here / "shelf" / author).mkdir(parents=True)

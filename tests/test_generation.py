@@ -147,13 +147,13 @@ def test_a_worker_that_breaks_while_generating_is_one_sentence(train: Train, dee
 
 @pytest.mark.slow
 def test_the_command_prints_the_text_and_nothing_else(
-    trained: Any, harness: Callable[..., subprocess.CompletedProcess[str]]
+    trained: Any, harness_process: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    done = harness("sample", trained.folder, "rnn", "--prefix", "ABC", "--num", 20, "--temperature", 0)
+    done = harness_process("sample", trained.folder, "rnn", "--prefix", "ABC", "--num", 20, "--temperature", 0)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == sample(trained, num_tokens=20, temperature=0.0) + "\n"
     for options in (["nothing"], ["rnn", "--prefix", "123"], ["rnn", "--temperature", "-1"], ["rnn", "--num", "0"]):
-        wrong = harness("sample", trained.folder, *options)
+        wrong = harness_process("sample", trained.folder, *options)
         assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (2, "", 1), options
 
 

@@ -311,9 +311,9 @@ def test_a_ledger_that_is_not_there_is_told_and_not_made(path: Path) -> None:
 
 
 def test_tables_are_made_all_or_none(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness import ledger as module
+    from harness.ledger import writer as module
 
-    monkeypatch.setattr(module, "_SCHEMA", module._SCHEMA.replace("COMMIT;", "INSERT INTO nowhere VALUES (1);"))
+    monkeypatch.setattr(module, "SCHEMA", module.SCHEMA.replace("COMMIT;", "INSERT INTO nowhere VALUES (1);"))
     with pytest.raises(RunFolderError, match=r"cannot be written \(no such table: nowhere\): free some space"):
         Ledger(path)
     monkeypatch.undo()

@@ -364,9 +364,9 @@ def test_the_cursor_comes_back_when_the_run_is_stopped_at_once(
 
 @pytest.mark.slow
 def test_without_a_terminal_the_command_prints_plain_lines(
-    harness: Callable[..., subprocess.CompletedProcess[str]], small: tuple[str, ...]
+    harness_process: Callable[..., subprocess.CompletedProcess[str]], small: tuple[str, ...]
 ) -> None:
-    done = harness(*small, "--plugins", "rnn,numpy", "--out", "out", LANG="C.UTF-8")
+    done = harness_process(*small, "--plugins", "rnn,numpy", "--out", "out", LANG="C.UTF-8")
     assert done.returncode == 0
     assert "\x1b" not in done.stdout
     first, ok, counts, report = done.stdout.splitlines()

@@ -31,6 +31,7 @@ def test_every_option_it_names_exists():
     assert {option for option in named if option not in helps} == set()
 
 
+@pytest.mark.slow
 def test_its_cell_is_a_plugin_that_trains_and_is_certified(tmp_path, harness):
     code = re.search(r"```python\n(# slow_rnn\.py.*?)```", README, re.DOTALL)
     (tmp_path / "slow_rnn.py").write_text(code[1])

@@ -262,10 +262,10 @@ def test_the_list_of_plugins_says_what_is_there_and_what_mends_the_rest(
 
 
 def test_a_broken_distribution_is_listed_with_the_command_that_mends_it(
-    harness: Harness, distribution: Callable[[str, str], None], tmp_path: Path
+    harness_process: Harness, distribution: Callable[[str, str], None], tmp_path: Path
 ) -> None:
     distribution("tensor-cells", "import no_such_framework\n")
-    listed = harness("plugins", PYTHONPATH=str(tmp_path / "site")).stdout
+    listed = harness_process("plugins", PYTHONPATH=str(tmp_path / "site")).stdout
     (row,) = [" ".join(line.split()) for line in listed.splitlines() if "tensor-cells" in line]
     assert row == (
         "broken tensor_cells tensor-cells 1.5 no: ModuleNotFoundError: No module named 'no_such_framework'; "

@@ -164,14 +164,14 @@ def test_a_dry_run_prints_plan_skips_and_duration_and_writes_nothing(
 
 @pytest.mark.slow
 def test_the_command_runs_the_grid_and_leaves_its_report_where_it_says(
-    harness: Harness, small: tuple[str, ...], here: Path
+    harness_process: Harness, small: tuple[str, ...], here: Path
 ) -> None:
-    done = harness(*small, "--plugins", "rnn,numpy", "--seeds", 2)
+    done = harness_process(*small, "--plugins", "rnn,numpy", "--seeds", 2)
     assert (done.returncode, done.stderr) == (0, "")
     page = Path(done.stdout.splitlines()[-1].removeprefix("Report: "))
     assert page.read_text().lower().startswith("<!doctype html>")
     assert (here / "reports" / "latest").resolve() == (here / page).parent
     left = {path.name for path in (here / "reports" / "latest").iterdir()}
     assert left >= {"index.html", "trials.csv", "epochs.csv", "run.sqlite", "manifest.json", "logs", "checkpoints"}
-    again = harness(*small, "--plugins", "rnn,numpy", "--seeds", 2)
+    again = harness_process(*small, "--plugins", "rnn,numpy", "--seeds", 2)
     assert again.stdout.splitlines()[0] == "2 of 2 trials: finished already, not trained again."

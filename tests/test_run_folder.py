@@ -121,10 +121,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_a_full_disk_is_one_sentence_and_loses_no_epoch_and_the_same_command_goes_on(
-    small_disk: Path, harness: Harness, small: tuple[str, ...], losses: Callable[[Path], dict[Any, Any]], train: Train
+    small_disk: Path,
+    harness_process: Harness,
+    small: tuple[str, ...],
+    losses: Callable[[Path], dict[Any, Any]],
+    train: Train,
 ) -> None:
     command = (*small, "--plugins", "rnn,numpy", "--epochs", 150, "--out", "disk/run", "--parity-steps", 0)
-    stopped = harness(*command)
+    stopped = harness_process(*command)
     assert stopped.returncode == 2
     assert stopped.stderr.startswith("Error: The ")
     assert "disk/run" in stopped.stderr
@@ -133,7 +137,7 @@ def test_a_full_disk_is_one_sentence_and_loses_no_epoch_and_the_same_command_goe
     kept = losses(small_disk / "run")
     assert kept
     subprocess.run(["mount", "-o", "remount,size=50M", small_disk], check=True)
-    assert harness(*command).returncode == 0
+    assert harness_process(*command).returncode == 0
     done = losses(small_disk / "run")
     assert len(done) == 150
     assert kept.items() <= done.items()

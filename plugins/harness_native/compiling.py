@@ -1,11 +1,14 @@
 """Compiles the kernels for this very processor, once, and keeps the library in the cache."""
 
+import contextlib
 import ctypes
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -30,13 +33,15 @@ def library(real: str) -> ctypes.CDLL:
         raise NoCompilerError("there is no C compiler (cc, gcc or clang)")
     target = _target(compiler)
     flags = (*_FLAGS, *target, f"-DREAL={real}")
-    folder = _folder()
+    folder = kernels_dir()
     # What the compiler predefines names its version and every instruction set of this processor.
     predefined = _output([compiler, *target, "-dM", "-E", "-x", "c", os.devnull])
     digest = hashlib.sha256("\0".join((SOURCE.read_text(encoding="utf-8"), predefined, *flags)).encode()).hexdigest()
     path = folder / f"{real}-{digest[:12]}.so"
     if not path.exists():
-        _compile(compiler, flags, path)
+        with _locked(folder):
+            if not path.exists():
+                _compile(compiler, flags, path)
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:
@@ -44,7 +49,7 @@ def library(real: str) -> ctypes.CDLL:
 
 
 def _compile(compiler: str, flags: tuple[str, ...], path: Path) -> None:
-    # Two workers may compile at once; each has a name of its own, and the last to finish is as good as the first.
+    # Under a name of its own until it is whole: a compiler may be killed, and not every file system takes locks.
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".so")
     os.close(handle)
     try:
@@ -52,6 +57,18 @@ def _compile(compiler: str, flags: tuple[str, ...], path: Path) -> None:
         Path(name).replace(path)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time compile: of workers that start side by side the others wait for the first one's."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def find_compiler() -> str | None:
@@ -72,8 +89,8 @@ def _target(compiler: str) -> tuple[str, ...]:
     return ()
 
 
-def _folder() -> Path:
-    """Return the folder for libraries. Raises: NoCompilerError."""
+def kernels_dir() -> Path:
+    """Return the folder for libraries, made where it is missing. Raises: NoCompilerError."""
     root = os.environ.get("HARNESS_CACHE_DIR") or str(Path(tempfile.gettempdir()) / f"rnn-harness-{os.getuid()}")
     folder = Path(root) / "kernels"
     try:

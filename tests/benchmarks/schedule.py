@@ -52,8 +52,9 @@ REFERENCE_SECONDS = 3.0
 
 _EXPLANATION = (
     "What the makespan has beyond the bound: the slots that are idle when the last trials run, the certificates' "
-    f"references ({REFERENCE_SECONDS:g} s each, one for each configuration and seed, while the slot waits), and the "
-    "parent, where its share of a core comes near 1. ledger_commits_per_s_possible is what the ledger took by itself."
+    f"references ({REFERENCE_SECONDS:g} s each, one for each configuration and seed, while the slot waits where it was "
+    "not made ahead), and the parent, where its share of a core comes near 1. ledger_commits_per_s_possible is what "
+    "the ledger took by itself."
 )
 
 

@@ -97,7 +97,6 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"mine": {"path": "x"}}', json.dumps({"mine": 5})])
 def test_a_damaged_catalogue_of_one_s_own_stops_nothing_else(harness: Harness, here: Path, content: str) -> None:
-    (here / "cache").mkdir()
     (here / "cache/corpora.json").write_text(content)
     assert "bronte" in harness("corpora", "list").stdout
     result = harness("corpora", "add", "text.txt", "--name", "other")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,12 +10,22 @@ from harness import registry
 from harness.devices import Gpu
 from harness.environments import store
 
+PLUGINS = Path(__file__).parent / "plugins"
 
-def test_a_run_says_which_command_builds_what_it_needs_and_builds_nothing(harness, cache):
+
+@pytest.fixture
+def harness(tmp_path, monkeypatch, in_process):
+    """Run the command in this process, in an empty folder with an empty cache."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
+    return lambda *arguments: in_process(*arguments, "--plugins-dir", PLUGINS)
+
+
+def test_a_run_says_which_command_builds_what_it_needs_and_builds_nothing(harness, tmp_path):
     result = harness("run", "--plugins", "rnn,old-numpy")
     assert result.returncode == 2
     assert "needs numpy==1.26.4, in an environment of its own: harness env create old-numpy" in result.stderr
-    assert not list(cache.glob("environments/old-numpy*"))
+    assert not list(tmp_path.glob("cache/environments/old-numpy*"))
 
 
 def test_the_list_names_each_backends_interpreter_or_the_command_that_makes_one(harness):
@@ -34,9 +45,9 @@ def test_listing_loads_no_framework():
     assert {"pandas", "torch", "autograd"} & set(loaded) == set()
 
 
-@pytest.mark.parametrize("command", ["create", "check", "remove"])
-def test_an_unknown_backend_gets_did_you_mean(harness, command):
-    result = harness("env", command, "old-numpi")
+@pytest.mark.parametrize("verb", ["create", "check", "remove"])
+def test_an_unknown_backend_gets_did_you_mean(harness, verb):
+    result = harness("env", verb, "old-numpi")
     assert result.returncode == 2
     assert "Did you mean 'old-numpy'" in result.stderr
 

@@ -3,10 +3,17 @@ import pytest
 from invented_answers import ask, finish
 from invented_runs import trial
 
+from harness import learning_curves
 from harness.worker.trial import BASELINE, NO_BACKEND
 
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 NOISE = (0.01, -0.015, 0.005)
+
+
+@pytest.fixture(autouse=True)
+def _fewer_resamples(monkeypatch):
+    """Each is a fit, and a fifth of them bounds the floor as well."""
+    monkeypatch.setattr(learning_curves, "_RESAMPLES", 60)
 
 
 def grid(seeds=(0, 1, 2), sizes=SIZES):

@@ -162,9 +162,13 @@ def test_a_compiler_that_fails_is_quoted(tmp_path, monkeypatch):
     compiling.library.cache_clear()
 
 
-def test_two_processes_that_compile_at_once_both_get_the_kernels(tmp_path):
-    environment = {**os.environ, "HARNESS_CACHE_DIR": str(tmp_path)}
+def test_of_processes_that_start_at_once_one_compiles_and_all_get_the_kernels(tmp_path):
+    compiler = tmp_path / "cc"
+    compiler.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/called\nexec {compiling.find_compiler()} "$@" -O0\n')
+    compiler.chmod(0o755)
+    environment = {**os.environ, "HARNESS_CACHE_DIR": str(tmp_path), "CC": str(compiler)}
     command = [sys.executable, "-c", "from harness_native.compiling import library; library('float'); print('well')"]
     started = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [process.communicate(timeout=60)[0] for process in started] == ["well\n", "well\n"]
     assert [path.suffix for path in (tmp_path / "kernels").iterdir()] == [".so"]
+    assert (tmp_path / "called").read_text().count("-shared") == 1
