@@ -12,7 +12,6 @@ import numpy as np
 
 from harness.worker import measures
 from harness.worker.backends import Backend, Model
-from harness.worker.baselines import TrainingText, fit_and_evaluate
 from harness.worker.cells import Equations
 from harness.worker.checkpoints import Checkpoint
 from harness.worker.connection import Connection
@@ -22,10 +21,8 @@ from harness.worker.job import Job
 from harness.worker.minibatches import Tokens
 from harness.worker.network import Architecture, canonical_shapes
 from harness.worker.parity import first_steps
-from harness.worker.probes import PROBES, Subject
 from harness.worker.sampling import generate
 from harness.worker.targets import resolve
-from harness.worker.timing import time_training, watch_device
 from harness.worker.training import DivergedError, train
 from harness.worker.trial import Trial
 from harness.worker.weights import Weights, initial_weights, num_params
@@ -141,7 +138,15 @@ def _refer(job: Job, connection: Connection) -> None:
     connection.send(first_steps(model, job.trial, _mapped(job.train_path), job.parity_steps))
 
 
+def _fit(job: Job, connection: Connection) -> None:
+    from harness.worker.baselines import fit_and_evaluate
+
+    fit_and_evaluate(job, connection)
+
+
 def _time(job: Job, connection: Connection) -> None:
+    from harness.worker.timing import time_training
+
     backend: Backend = resolve(job.backend_target)(job.device, job.num_threads)
     equations: Equations = resolve(job.equations)
     model = _build(job, backend, equations, architecture_of(job.trial))
@@ -151,11 +156,16 @@ def _time(job: Job, connection: Connection) -> None:
 
 
 def _watch(job: Job, connection: Connection) -> None:
+    from harness.worker.timing import watch_device
+
     watch_device(resolve(job.backend_target)(job.device, job.num_threads), sys.stdin, connection.send)
 
 
 def _probe(job: Job, connection: Connection) -> None:
     """Make the probes on a trained model, in float64 by the cell's own equations, or on a baseline fitted again."""
+    from harness.worker.baselines import TrainingText
+    from harness.worker.probes import PROBES, Subject
+
     symbols: list[str] = json.loads(Path(job.vocabulary_path).read_text(encoding="utf-8"))["symbols"]
     train = _mapped(job.train_path)
     stages: dict[str, Weights] = {}
@@ -176,11 +186,12 @@ def _probe(job: Job, connection: Connection) -> None:
         connection.send(Probed(probe=name, rows=tuple(PROBES[name](subject))))
 
 
+# Each work imports what it alone needs: a worker's start-up is a part of every trial.
 _WORK = {
     "train": _train,
     "sample": _sample,
     "reference": _refer,
-    "baseline": fit_and_evaluate,
+    "baseline": _fit,
     "time": _time,
     "watch": _watch,
     "probe": _probe,
