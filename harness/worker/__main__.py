@@ -5,14 +5,13 @@ import os
 import sys
 import time
 import traceback
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from harness.worker import measures
 from harness.worker.backends import Backend, Model
-from harness.worker.baselines import TrainingText, fit_and_evaluate
 from harness.worker.cells import Equations
 from harness.worker.checkpoints import Checkpoint
 from harness.worker.connection import Connection
@@ -22,10 +21,8 @@ from harness.worker.job import Job
 from harness.worker.minibatches import Tokens
 from harness.worker.network import Architecture, canonical_shapes
 from harness.worker.parity import first_steps
-from harness.worker.probes import PROBES, Subject
 from harness.worker.sampling import generate
 from harness.worker.targets import resolve
-from harness.worker.timing import time_training, watch_device
 from harness.worker.training import DivergedError, train
 from harness.worker.trial import Trial
 from harness.worker.weights import Weights, initial_weights, num_params
@@ -79,25 +76,22 @@ def _train(job: Job, connection: Connection) -> None:
     backend: Backend = resolve(job.backend_target)(job.device, job.num_threads)
     equations: Equations = resolve(job.equations)
     model = _build(job, backend, equations, architecture_of(trial))
-    weights = _initial_weights(trial, equations)
-    resumed = _resumable(job)
-    model.load(weights if resumed is None else resumed.weights)
-    if resumed is not None:
-        model.load_optimizer_state(resumed.optimizer_state)
+    begun = _begin(job, model, equations)
     connection.send(
         Started(
             versions=measures.interpreter_versions() | backend.versions(),
             device=backend.device_name,
             num_threads=job.num_threads,
-            num_params=num_params(weights),
+            num_params=begun.num_params,
             environment=measures.telling_environment(),
-            resumed_epochs=0 if resumed is None else resumed.epoch,
+            resumed_epochs=begun.epochs,
         )
     )
-    if trial.dropout > 0 and resumed is None and job.parity_steps:
+    if trial.dropout > 0 and not begun.epochs and job.parity_steps:
         without = _build(job, backend, equations, replace(architecture_of(trial), dropout=0.0))
-        without.load(weights)
+        without.load(_initial_weights(trial, equations))
         connection.send(first_steps(without, trial, _mapped(job.train_path), job.parity_steps))
+        del without
     saver = _Saver(job, model)
     first_step_seconds = train(
         model,
@@ -107,8 +101,8 @@ def _train(job: Job, connection: Connection) -> None:
         job.valid_chars_per_token,
         connection.send,
         report_seconds=job.report_seconds,
-        first_epoch=1 if resumed is None else resumed.epoch + 1,
-        first_step_seconds=0.0 if resumed is None else resumed.first_step_seconds,
+        first_epoch=begun.epochs + 1,
+        first_step_seconds=begun.first_step_seconds,
         parity_steps=0 if trial.dropout > 0 else job.parity_steps,
         after_epoch=saver.after_epoch,
     )
@@ -122,6 +116,28 @@ def _train(job: Job, connection: Connection) -> None:
             sample=generate(model, saver.vocabulary, trial.tokens, job.sample),
         )
     )
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """Where training goes on."""
+
+    num_params: int
+    epochs: int
+    """Done already."""
+    first_step_seconds: float
+
+
+def _begin(job: Job, model: Model, equations: Equations) -> _Begun:
+    """Load the last checkpoint or else the initial weights; neither stays in memory beside the model's own."""
+    resumed = _resumable(job)
+    if resumed is None:
+        weights = _initial_weights(job.trial, equations)
+        model.load(weights)
+        return _Begun(num_params(weights), epochs=0, first_step_seconds=0.0)
+    model.load(resumed.weights)
+    model.load_optimizer_state(resumed.optimizer_state)
+    return _Begun(num_params(resumed.weights), resumed.epoch, resumed.first_step_seconds)
 
 
 def _sample(job: Job, connection: Connection) -> None:
@@ -141,7 +157,15 @@ def _refer(job: Job, connection: Connection) -> None:
     connection.send(first_steps(model, job.trial, _mapped(job.train_path), job.parity_steps))
 
 
+def _fit(job: Job, connection: Connection) -> None:
+    from harness.worker.baselines import fit_and_evaluate
+
+    fit_and_evaluate(job, connection)
+
+
 def _time(job: Job, connection: Connection) -> None:
+    from harness.worker.timing import time_training
+
     backend: Backend = resolve(job.backend_target)(job.device, job.num_threads)
     equations: Equations = resolve(job.equations)
     model = _build(job, backend, equations, architecture_of(job.trial))
@@ -151,11 +175,16 @@ def _time(job: Job, connection: Connection) -> None:
 
 
 def _watch(job: Job, connection: Connection) -> None:
+    from harness.worker.timing import watch_device
+
     watch_device(resolve(job.backend_target)(job.device, job.num_threads), sys.stdin, connection.send)
 
 
 def _probe(job: Job, connection: Connection) -> None:
     """Make the probes on a trained model, in float64 by the cell's own equations, or on a baseline fitted again."""
+    from harness.worker.baselines import TrainingText
+    from harness.worker.probes import PROBES, Subject
+
     symbols: list[str] = json.loads(Path(job.vocabulary_path).read_text(encoding="utf-8"))["symbols"]
     train = _mapped(job.train_path)
     stages: dict[str, Weights] = {}
@@ -176,11 +205,12 @@ def _probe(job: Job, connection: Connection) -> None:
         connection.send(Probed(probe=name, rows=tuple(PROBES[name](subject))))
 
 
+# Each work imports what it alone needs: a worker's start-up is a part of every trial.
 _WORK = {
     "train": _train,
     "sample": _sample,
     "reference": _refer,
-    "baseline": fit_and_evaluate,
+    "baseline": _fit,
     "time": _time,
     "watch": _watch,
     "probe": _probe,

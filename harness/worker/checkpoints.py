@@ -25,7 +25,7 @@ class Checkpoint:
 
     def write(self, path: Path) -> None:
         """Write atomically: a kill leaves the former checkpoint or this one."""
-        from safetensors.numpy import save
+        from safetensors.numpy import save_file
 
         metadata = {
             "trial_id": self.trial_id,
@@ -37,7 +37,9 @@ class Checkpoint:
         tensors = {name: np.ascontiguousarray(array) for name, array in (self.weights | self.optimizer_state).items()}
         staging = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:
-            staging.write_bytes(save(tensors, metadata))
+            # Straight to the file: the bytes of it all would take seven times the weights' memory.
+            save_file(tensors, staging, metadata)
+            staging.chmod(0o666 & ~_umask())  # the library lets nobody but the owner read it
             staging.replace(path)
         finally:
             staging.unlink(missing_ok=True)
@@ -66,6 +68,13 @@ class Checkpoint:
             )
         except (SafetensorError, KeyError, json.JSONDecodeError) as error:
             raise ValueError(f"{path} is not a whole checkpoint: {error}") from None
+
+
+def _umask() -> int:
+    """Return the permissions new files lack; it can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:

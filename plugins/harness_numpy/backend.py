@@ -1,7 +1,6 @@
 """The NumPy backend inside a worker."""
 
 import time
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ from harness.worker.backends import Model
 from harness.worker.cells import Equations
 from harness.worker.network import Architecture, canonical_shapes
 from harness_numpy.model import NumpyModel
-from harness_numpy.scratch import ScratchNetwork
 
 
 class NumpyBackend:
@@ -21,16 +19,22 @@ class NumpyBackend:
             raise ValueError(f"the numpy backend runs on the CPU, not on {device!r}")
         self.device_name = "cpu"
         self.notes: dict[str, str] = {}
-        """What an implementation adds to the versions: the compiler of its kernels, say."""
+        """What an implementation adds to the versions: autograd's, or how its kernels came about."""
 
     def versions(self) -> dict[str, str]:
-        """Return autograd's version and the BLAS NumPy was built with."""
+        """Return the BLAS NumPy was built with, and what the implementation noted."""
         config: Any = np.show_config(mode="dicts")
         blas = config["Build Dependencies"]["blas"]
-        return {"autograd": version("autograd"), "blas": f"{blas['name']} {blas['version']}", **self.notes}
+        return {"blas": f"{blas['name']} {blas['version']}", **self.notes}
 
     def scratch(self, equations: Equations, architecture: Architecture) -> Model:
         """Build the model from the cell's equations."""
+        # Imported late: layers written by hand are done with before autograd has been loaded.
+        from importlib.metadata import version
+
+        from harness_numpy.scratch import ScratchNetwork
+
+        self.notes["autograd"] = version("autograd")
         return NumpyModel(
             ScratchNetwork(equations, architecture), canonical_shapes(equations, architecture), architecture
         )

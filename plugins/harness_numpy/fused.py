@@ -9,10 +9,10 @@ from harness.worker.backends import Ids, Model
 from harness.worker.cells import Equations
 from harness.worker.network import Architecture, canonical_shapes, layer_params
 from harness_numpy import optimizers
+from harness_numpy.arrays import dropout_mask
 from harness_numpy.backend import NumpyBackend
 from harness_numpy.layers import GRU, LSTM, RNN, Layer, State
 from harness_numpy.model import Array, Arrays, CreateOptimizer, Figures, NumpyModel, Objective, objective
-from harness_numpy.ops import dropout_mask
 
 
 class FusedNetwork:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from harness_numpy.ops import one_hot_product
+from harness_numpy.arrays import one_hot_product
 
 Array = NDArray[np.floating[Any]]
 Inputs = NDArray[Any]

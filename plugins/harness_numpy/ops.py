@@ -1,32 +1,20 @@
-"""The operations of cell equations on NumPy arrays under `autograd`, a well-kept autodiff library."""
+"""The operations of cell equations on NumPy arrays under `autograd`, a well-kept autodiff library.
+
+An operation that a cell repeats in each time step is one node of the tape, with its derivative beside it: built from
+autograd's own it would be several, and a small cell's time goes into nodes.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import autograd.numpy as anp
 import numpy as np
-from autograd.extend import defvjp, primitive
+from autograd.extend import SparseObject, defvjp, defvjp_argnum, primitive, vspace
 from numpy.typing import NDArray
 
+from harness_numpy.arrays import dropout_mask, one_hot_product
+
 Array = Any
-
-
-def one_hot_product(ids: NDArray[np.integer], rows: NDArray[np.floating], vocab_size: int) -> NDArray[np.floating]:
-    """Return rowsᵀ · one_hot(ids): the gradient of a look-up.
-
-    Shapes: ids (n,), rows (n, d), result (d, vocab_size).
-    """
-    if vocab_size <= 256:
-        one_hot = np.zeros((len(ids), vocab_size), rows.dtype)
-        one_hot[np.arange(len(ids)), ids] = 1
-        return rows.T @ one_hot
-    # A product with mostly zeros would cost more than sorting the rows by id and adding runs.
-    order = np.argsort(ids, kind="stable")
-    sorted_ids = ids[order]
-    starts = np.flatnonzero(np.r_[True, sorted_ids[1:] != sorted_ids[:-1]])
-    product = np.zeros((rows.shape[1], vocab_size), rows.dtype)
-    product[:, sorted_ids[starts]] = np.add.reduceat(rows[order], starts, axis=0).T
-    return product
 
 
 @primitive  # type: ignore[untyped-decorator]
@@ -41,19 +29,77 @@ defvjp(
 )
 
 
+@primitive  # type: ignore[untyped-decorator]
+def _linear(X: Array, W: Array, b: Array | None) -> Array:
+    # One product for all steps: np.dot takes the inner products of a sequence one by one.
+    product = (_rows(X) @ W.T).reshape(*X.shape[:-1], -1)
+    return product if b is None else product + b
+
+
+def _rows(array: Array) -> Array:
+    return array.reshape(-1, array.shape[-1])
+
+
+def _linear_gradients(argnum: int, _: Array, arguments: Any, __: Any) -> Callable[[Array], Array]:
+    X, W, _ = arguments
+    return (
+        lambda g: (_rows(g) @ W).reshape(X.shape),
+        lambda g: _rows(g).T @ _rows(X),
+        lambda g: _rows(g).sum(axis=0),
+    )[argnum]
+
+
+defvjp_argnum(_linear, _linear_gradients)
+
+
+@primitive  # type: ignore[untyped-decorator]
+def _sigmoid(x: Array) -> Array:
+    return 0.5 * np.tanh(0.5 * x) + 0.5
+
+
+defvjp(_sigmoid, lambda s, _: lambda g: g * (s * (1 - s)))
+
+
+@primitive  # type: ignore[untyped-decorator]
+def _part(x: Array, index: Any) -> Array:
+    return x[index]
+
+
+def _part_gradient(_: Array, x: Array, index: Any) -> Callable[[Array], SparseObject]:
+    space = vspace(x)
+
+    def gradient(g: Array) -> SparseObject:
+        def add(into: Array) -> Array:
+            # No element is named twice, so that a plain addition does, much faster than autograd's np.add.at.
+            into[index] += g
+            return into
+
+        return SparseObject(space, add)
+
+    return gradient
+
+
+defvjp(_part, _part_gradient, argnums=(0,))
+
+
+@primitive  # type: ignore[untyped-decorator]
+def _stack(*arrays: Array) -> Array:
+    return np.stack(arrays)
+
+
+defvjp_argnum(_stack, lambda argnum, *_: lambda g: g[argnum])
+
+
 class AutogradOps:
     """`harness.worker.ops.Ops` over autograd's NumPy."""
 
     exp = staticmethod(anp.exp)
     tanh = staticmethod(anp.tanh)
+    sigmoid = staticmethod(_sigmoid)  # the tanh form can't overflow
 
     def __init__(self, dtype: str) -> None:
         self._dtype = np.dtype(dtype)
         self.generator = np.random.default_rng(0)
-
-    def sigmoid(self, x: Array) -> Array:
-        """Return the logistic function; the tanh form can't overflow."""
-        return 0.5 * anp.tanh(0.5 * x) + 0.5
 
     def relu(self, x: Array) -> Array:
         """Return max(x, 0)."""
@@ -66,11 +112,13 @@ class AutogradOps:
     def split(self, x: Array, parts: int) -> Sequence[Array]:
         """Cut the last axis into equal parts."""
         size = x.shape[-1] // parts
-        return [x[..., i * size : (i + 1) * size] for i in range(parts)]
+        return [_part(x, (..., slice(i * size, (i + 1) * size))) for i in range(parts)]
 
     def linear(self, X: Array, W: Array, b: Array | None = None) -> Array:
         """Return X Wᵀ + b, a look-up where X holds ids."""
-        product = _look_up(W, X) if np.issubdtype(X.dtype, np.integer) else anp.dot(X, W.T)
+        if not np.issubdtype(X.dtype, np.integer):
+            return _linear(X, W, b)
+        product = _look_up(W, X)
         return product if b is None else product + b
 
     def zeros(self, shape: tuple[int, ...]) -> Array:
@@ -81,19 +129,10 @@ class AutogradOps:
         """Loop over the first axis."""
         outputs = []
         for t in range(inputs.shape[0]):
-            output, state = step(inputs[t], state)
+            output, state = step(_part(inputs, t), state)
             outputs.append(output)
-        return anp.stack(outputs), state
+        return _stack(*outputs), state
 
     def dropout(self, x: Array, rate: float) -> Array:
         """Apply an inverted dropout mask."""
         return x * dropout_mask(self.generator, x.shape, rate, self._dtype)
-
-
-def dropout_mask(
-    generator: np.random.Generator, shape: tuple[int, ...], rate: float, dtype: np.dtype[Any]
-) -> NDArray[np.floating]:
-    """Return zeros with probability ``rate`` and 1 / (1 - rate) elsewhere."""
-    kept = generator.random(shape, dtype=np.float32) >= rate
-    mask: NDArray[np.floating] = kept.astype(dtype) / dtype.type(1.0 - rate)
-    return mask

@@ -3,14 +3,17 @@
     python -m tests.benchmarks.cost --out reports/cost                  # README's command, twice, without --timing
 
 The command runs in a process with clocks around its parts, first with an empty cache, then again in a new folder.
-A part's core seconds are processor time in the parent, and a worker's life elsewhere: each worker has one thread and
-a core. The timing phase is left out: it is a measurement for its own sake, as long as its option says.
+A part's core seconds are processor time, user's and system's: the parent's by the clocks, a worker's (and of what it
+starts: a compiler) as it stood when each of its events was heard, to 10 ms, and its end by what all children took.
+Training and evaluation share an epoch's processor time as they share its seconds; what is more than those is between
+epochs. The timing phase is left out: it is a measurement for its own sake, as long as its option says.
 """
 
 import argparse
 import contextlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import sysconfig
@@ -25,18 +28,24 @@ from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
+import psutil
 
 from harness import cli, references, registry, report, run, runner
 from harness.executors import Command, Ending
 from harness.ledger import Ledger
-from harness.worker.events import EpochEnded, Event, Started
+from harness.worker.events import EpochEnded, Evaluated, Event, Finished, Started
 from tests.benchmarks import tables
 from tests.benchmarks.peers.asking import child
 from tests.benchmarks.peers.given import Shape, task_of
 from tests.benchmarks.peers.programs import PEERS
 
 COMMAND = Path(sysconfig.get_path("scripts"), "harness")
-TRAINING, EVALUATION = "training", "evaluation after every epoch"
+TRAINING, EVALUATION, TRANSFER = WORK = (
+    "training",
+    "evaluation after every epoch",
+    "evaluation on every author's held-out text",
+)
+"""What the run is for; all else is the harness's own cost."""
 _BARE_LOOPS = {"numpy": "native", "torch": "torch"}
 
 
@@ -63,33 +72,68 @@ class Clocks:
         self.seconds[part] += time.process_time() - since
 
     async def train(self, command: Command, on_event: Callable[[Event], None], **limits: Any) -> Ending:
-        """Run a training worker and divide its life into parts."""
-        marks = [time.perf_counter()]
-        epochs: list[EpochEnded] = []
+        """Run a training worker and divide its processor time into parts."""
+        life = _Life(self.seconds, command)
 
         def hear(event: Event) -> None:
-            if isinstance(event, Started | EpochEnded):
-                marks.append(time.perf_counter())
-            if isinstance(event, EpochEnded):
-                epochs.append(event)
+            life.heard(event)
             on_event(event)
 
-        ending = await _run_worker(command, hear, **limits)
-        marks.append(time.perf_counter())
-        training, evaluation = (sum(getattr(e, f"{name}_seconds") for e in epochs) for name in ("train", "valid"))
-        self.seconds[TRAINING] += training
-        self.seconds[EVALUATION] += evaluation
-        self.seconds["workers: start-up to the first step"] += marks[1] - marks[0]
-        self.seconds["workers: checkpoint, sample and exit"] += marks[-1] - marks[-2]
-        self.seconds["workers: between epochs"] += marks[-2] - marks[1] - training - evaluation
-        return ending
+        return await _run_worker(command, hear, **limits)
 
     async def refer(self, command: Command, on_event: Callable[[Event], None], **limits: Any) -> Ending:
         """Run a worker that makes a certificate's reference."""
-        since = time.perf_counter()
-        ending = await _run_worker(command, on_event, **limits)
-        self.seconds["certificates: float64 references"] += time.perf_counter() - since
-        return ending
+        life = _Life(self.seconds, command)
+
+        def hear(event: Event) -> None:
+            self.seconds["certificates: float64 references"] += life.lap()
+            on_event(event)
+
+        return await _run_worker(command, hear, **limits)
+
+
+@dataclass
+class _Life:
+    """A worker's processor time between its events."""
+
+    seconds: Counter[str]
+    command: Command
+    _process: psutil.Process | None = None
+    _last: float = 0.0
+    _evaluated: list[tuple[int, float]] = field(default_factory=list)
+    """Tokens and seconds of each held-out part; the last checkpoint's seconds are in the first part's."""
+
+    def lap(self) -> float:
+        """Return the core seconds since the last lap."""
+        if self._process is None:
+            job = str(self.command.job_path)
+            self._process = next(child for child in psutil.Process().children() if job in child.cmdline())
+        since, self._last = self._last, sum(self._process.cpu_times()[:4])  # its own and its children's
+        return self._last - since
+
+    def heard(self, event: Event) -> None:
+        """Count what has been done since the event before."""
+        if isinstance(event, Started):
+            self.seconds["workers: start-up to the first step"] += self.lap()
+        elif isinstance(event, EpochEnded):
+            spent, told = self.lap(), event.train_seconds + event.valid_seconds
+            between = max(0.0, spent - told)
+            self.seconds["workers: between epochs"] += between
+            self.seconds[TRAINING] += (spent - between) * event.train_seconds / told
+            self.seconds[EVALUATION] += (spent - between) * event.valid_seconds / told
+        elif isinstance(event, Evaluated):
+            self._evaluated.append((event.num_tokens, self.lap()))
+        elif isinstance(event, Finished):
+            self.seconds["workers: sample"] += self.lap()
+            self._count_evaluated()
+
+    def _count_evaluated(self) -> None:
+        """Take the first part to be read at the others' rate; the rest of its time went into the checkpoint."""
+        tokens, seconds = (sum(column) for column in zip(*self._evaluated, strict=True))
+        (first_tokens, first), others = self._evaluated[0], tokens - self._evaluated[0][0]
+        checkpoint = max(0.0, first - (seconds - first) * first_tokens / others) if others else 0.0
+        self.seconds["workers: last checkpoint"] += checkpoint
+        self.seconds[TRANSFER] += seconds - checkpoint
 
 
 _run_worker = runner.run_worker
@@ -143,7 +187,7 @@ def _cost_of(command: Sequence[str], folder: Path) -> Counter[str]:
     """Give the command and return the core seconds of its parts."""
     clocks = Clocks()
     clocks.seconds["start-up: interpreter, imports, plugins"] = _start_seconds()
-    since = time.process_time()
+    since, children_since = time.process_time(), _children_seconds()
     with (
         patch.object(run, "prepare", clocks.around("texts, plan and prediction", run.prepare)),
         patch.object(report, "write_report", clocks.around("report", report.write_report)),
@@ -154,6 +198,9 @@ def _cost_of(command: Sequence[str], folder: Path) -> Counter[str]:
     ):
         cli.main([*command, "--timing", "off", "--out", str(folder)], standalone_mode=False)
     whole = time.process_time() - since
+    heard = [name for name in clocks.seconds if name.startswith(("workers", "certificates")) or name in WORK]
+    ended = _children_seconds() - children_since - sum(clocks.seconds[name] for name in heard)
+    clocks.seconds["workers: exit"] = max(0.0, ended)
     own = ("texts, plan and prediction", "report", "ledger")
     clocks.seconds["parent: starting and hearing the workers"] = whole - sum(clocks.seconds[part] for part in own)
     return clocks.seconds
@@ -166,6 +213,12 @@ def _counted(clocks: Clocks, transaction: Callable[[Ledger], Any]) -> Callable[[
             yield
 
     return counted
+
+
+def _children_seconds() -> float:
+    """Return the processor time of every child that has ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _start_seconds() -> float:
@@ -189,7 +242,7 @@ def _shares(parts: dict[str, Counter[str]]) -> pd.DataFrame:
 def _notes(parts: dict[str, Counter[str]]) -> list[str]:
     notes = [
         f"{which} run: the harness's own cost, all but training and evaluation, is "
-        f"{1 - (seconds[TRAINING] + seconds[EVALUATION]) / seconds.total():.1%} of {seconds.total():.1f} core seconds; "
+        f"{1 - sum(seconds[name] for name in WORK) / seconds.total():.1%} of {seconds.total():.1f} core seconds; "
         f"training is {seconds[TRAINING] / seconds.total():.1%}."
         for which, seconds in parts.items()
     ]
@@ -220,6 +273,7 @@ def _bare_peak_bytes(row: dict[str, Any]) -> int:
     command, environment = peer.command(registry.load(None), num_threads=1)
     with tempfile.TemporaryDirectory() as name:
         task = task_of(shape, row["cell"], tokens, row["vocab_size"], Path(name) / "data.npz", 0.1) | peer.options
+        task["optimizer"] = row["optimizer"]  # whose moments are memory, too
         with child(command, environment, task, Path(name) / "log") as bare:
             bare.ask()
             return bare.peak_rss_bytes()

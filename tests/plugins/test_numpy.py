@@ -1,7 +1,11 @@
 """The NumPy backend's fused layers, by hand; its scratch models are the cells' own tests."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
+import autograd
+import autograd.numpy as anp
 import numpy as np
 import pytest
 
@@ -10,8 +14,9 @@ from harness.testing.contracts import assert_finite_differences
 from harness.testing.models import SMALL, loaded, minibatches, reference_model, train
 from harness.worker.targets import resolve
 from harness_numpy import optimizers
+from harness_numpy.arrays import one_hot_product
 from harness_numpy.backend import NumpyBackend
-from harness_numpy.ops import one_hot_product
+from harness_numpy.ops import AutogradOps
 
 FUSED = ("rnn", "gru", "lstm")
 
@@ -39,6 +44,44 @@ def test_the_look_ups_gradient_is_a_product_with_one_hot_rows(vocab_size):
     ids = generator.integers(0, vocab_size, 300)
     rows = generator.normal(size=(300, 7))
     assert np.allclose(one_hot_product(ids, rows, vocab_size), rows.T @ np.eye(vocab_size)[ids], atol=1e-12)
+
+
+XP = AutogradOps("float64")
+OPERATIONS = {
+    "sigmoid": (1, XP.sigmoid, lambda x: 1 / (1 + anp.exp(-x))),
+    "linear": (3, XP.linear, lambda x, W, b: anp.einsum("tbi,oi->tbo", x, W) + b),
+    "linear without bias": (2, XP.linear, lambda x, W: anp.einsum("tbi,oi->tbo", x, W)),
+    "split": (
+        1,
+        lambda x: anp.concatenate([2 * XP.split(x, 3)[0], XP.split(x, 3)[2] ** 2]),
+        lambda x: anp.concatenate([2 * x[..., :2], x[..., 4:] ** 2]),
+    ),
+    "scan": (
+        1,
+        lambda x: XP.scan(lambda row, state: (row * state, row + state), x, x[0])[0],
+        lambda x: anp.stack([x[t] * (x[0] + sum(x[s] for s in range(t))) for t in range(len(x))]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_s_derivatives_are_those_autograd_finds_for_its_formula(name):
+    count, operation, formula = OPERATIONS[name]
+    generator = np.random.default_rng(3)
+    arguments = [generator.normal(size=size) for size in ((5, 4, 6), (3, 6), (3,))][:count]
+    weights = generator.normal(size=formula(*arguments).shape)
+    for argument in range(count):
+        ours, theirs = (
+            autograd.grad(lambda *varied, each=each: anp.sum(weights * each(*varied)), argument)(*arguments)
+            for each in (operation, formula)
+        )
+        assert np.allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_layers_written_by_hand_load_no_autograd():
+    code = "import sys, harness_numpy.fused, harness_native.model; print('autograd' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "False"
 
 
 def test_another_device_than_the_cpu_is_refused():

@@ -1,5 +1,7 @@
 """Checkpoints: whole or absent, read back as written, and no pickle."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +26,33 @@ def test_a_checkpoint_reads_back_as_it_was_written(tmp_path):
     assert replace(read, weights={}, optimizer_state={}) == replace(CHECKPOINT, weights={}, optimizer_state={})
     assert read.optimizer_state == CHECKPOINT.optimizer_state
     assert [path.name for path in tmp_path.iterdir()] == ["c.safetensors"]
+
+
+def test_a_checkpoint_has_the_permissions_of_any_new_file(tmp_path):
+    CHECKPOINT.write(tmp_path / "c.safetensors")
+    (tmp_path / "other").touch()
+    assert (tmp_path / "c.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_writing_a_checkpoint_takes_little_memory_beside_the_weights(tmp_path):
+    # In a process of its own: what it once held, a process holds on to.
+    code = """if True:
+        import sys
+        from pathlib import Path
+        import numpy as np
+        from harness.worker.checkpoints import Checkpoint
+        from harness.worker.measures import peak_rss_bytes
+        def write(size):
+            weights = {f"W{k}": np.ones(size // 16, np.float32) for k in range(4)}
+            checkpoint = Checkpoint(trial_id="t", epoch=1, weights=weights, optimizer_state={}, vocabulary=[])
+            checkpoint.write(Path(sys.argv[1]))
+        write(16)
+        before = peak_rss_bytes()
+        write(1 << 25)
+        print((peak_rss_bytes() - before) / (1 << 25))
+    """
+    said = subprocess.run([sys.executable, "-c", code, tmp_path / "c"], capture_output=True, text=True, check=True)
+    assert float(said.stdout) < 1.5  # the weights themselves are 1
 
 
 def test_a_transposed_view_is_written_as_it_is_seen(tmp_path):

@@ -19,7 +19,10 @@ WARM_UP_SECONDS = 1.0
 
 
 def task():
-    """Return what the parent asks for: sizes, learning_rate, grad_clip, num_threads, block_seconds, data (.npz)."""
+    """Return what the parent asks for: sizes, learning_rate, grad_clip, num_threads, block_seconds, data (.npz).
+
+    Also an optimizer, which is 'sgd' wherever loops are compared.
+    """
     return SimpleNamespace(**json.loads(sys.argv[1]))
 
 

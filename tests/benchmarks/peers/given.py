@@ -44,6 +44,7 @@ def task_of(
         "cell": cell,
         "vocab_size": vocab_size,
         "flops_per_token": 6.0 * sum(rows * columns for rows, columns in _multiplied(shapes)),
+        "optimizer": "sgd",
         "learning_rate": 0.1,
         "grad_clip": 1.0,
         "num_threads": 1,

@@ -22,6 +22,7 @@ def main():
         num_hiddens=asked.num_hiddens,
         learning_rate=asked.learning_rate,
         grad_clip=asked.grad_clip,
+        optimizer=asked.optimizer,
     )
     equations = resolve(f"harness_{asked.cell}.cell")
     module = {"native": "harness_native.model", "fused": "harness_numpy.fused"}[asked.implementation]

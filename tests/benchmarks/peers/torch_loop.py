@@ -1,9 +1,10 @@
-"""PyTorch's plain loop: torch.nn.RNN, GRU or LSTM, a Linear layer, cross_entropy, clip_grad_norm_, SGD."""
+"""PyTorch's plain loop: torch.nn.RNN, GRU or LSTM, a Linear layer, cross_entropy, clip_grad_norm_, SGD or another."""
 
 import torch
 from answering import answer_steps, data_of, layer_of, task
 
 KINDS = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
+OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "rmsprop": torch.optim.RMSprop}
 
 
 def main():
@@ -14,7 +15,7 @@ def main():
     output = torch.nn.Linear(asked.num_hiddens, asked.vocab_size)
     load(layers, output, weights)
     parameters = [*layers.parameters(), *output.parameters()]
-    optimizer = torch.optim.SGD(parameters, lr=asked.learning_rate)
+    optimizer = OPTIMIZERS[asked.optimizer](parameters, lr=asked.learning_rate)
     state = None
 
     def step(X, Y):
