@@ -82,6 +82,6 @@ def check_long_enough(corpus: TokenisedCorpus, batch_size: int, num_steps: int, 
         if held_out.num_tokens < num_steps + 1:
             raise CorpusError(
                 f"Corpus {corpus.name!r}: the {_PARTS[held_out.part]} part of {held_out.author} has "
-                f"{held_out.num_tokens:,} tokens; "
-                f"--steps {num_steps} needs {num_steps + 1:,}. Lower it, or give this author more text."
+                f"{held_out.num_tokens:,} tokens; --steps {num_steps} needs {num_steps + 1:,}. Lower it, or give this "
+                "author more text."
             )
