@@ -180,7 +180,7 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, **opt
     The same command again continues where it stopped. EXPERIMENT is a file of these options, as 'harness presets
     show' prints one, or the manifest.json of an earlier run.
     """
-    from harness import registry, run
+    from harness import experiments, registry, run
     from harness.live import Terminal
     from harness.runner import Limits
 
@@ -191,7 +191,9 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, **opt
     chosen = ("corpora", "text", "tokens", "train_tokens", "corpora_dir", "authors", "mix", "split", "vocabulary")
     texts = run.TextSelection(**_take(options, *chosen))
     overrides = cli_experiments.current(ctx).overrides
-    prepared = run.prepare(registry.load(plugins_dir), _selection(ctx, options, overrides), texts, placement, console)
+    known = registry.load(plugins_dir)
+    experiments.check_names(overrides, known)
+    prepared = run.prepare(known, _selection(ctx, options, overrides), texts, placement, console)
     if dry_run:
         console.print(run.describe_plan(prepared), markup=False, highlight=False, soft_wrap=True)
         return

@@ -4,15 +4,21 @@ A preset is such a file that comes with the harness; the manifest of every run h
 """
 
 import json
+import math
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from harness.descriptors import SCRATCH
 from harness.errors import UsageError, did_you_mean
 from harness.plan import Override
+from harness.worker.trial import parse_init
+
+if TYPE_CHECKING:
+    from harness.registry import Registry
 
 FIGURES = ("valid_perplexity", "train_perplexity")
 _KEYS = ("title", "source", "figure", "run", "override")
@@ -20,9 +26,14 @@ _OVERRIDE_KEYS: dict[str, Callable[[Any], bool]] = {
     "cells": lambda value: _is_list(value, str),
     "layers": lambda value: _is_list(value, int),
     "implementation": lambda value: _is_list(value, str),
-    "lr": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0,
+    "lr": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf,
     "epochs": lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
-    "init": lambda value: isinstance(value, str),
+    "init": lambda value: isinstance(value, str) and _is_init(value),
+}
+_OVERRIDE_VALUES = {
+    "lr": "one number above 0",
+    "epochs": "one whole number above 0",
+    "init": "uniform, uniform:0.08 (its bound) or normal:0.01 (its deviation)",
 }
 
 
@@ -105,6 +116,19 @@ def read(path: Path) -> Experiment:
     return _parse(values, str(path))
 
 
+def check_names(overrides: Iterable[Override], registry: "Registry") -> None:
+    """Raise a UsageError for a cell or implementation nobody brings: its override would never apply."""
+    implementations = {SCRATCH, *(name for pair in registry.implementations.values() for name in pair)}
+    for override in overrides:
+        for kind, names, known in (
+            ("cell", override.cells, sorted(registry.cells)),
+            ("implementation", override.implementations, sorted(implementations)),
+        ):
+            for name in names:
+                if name not in known:
+                    raise UsageError(f"[[override]]: there is no {kind} {name!r}.{did_you_mean(name, known)}")
+
+
 def _parse(values: Any, name: str) -> Experiment:
     if not isinstance(values, dict) or not isinstance(values.get("run"), dict):
         raise UsageError(f"{name} has no table [run]: it holds the options of 'harness run', as in layers = [1, 2].")
@@ -128,7 +152,7 @@ def _override(values: dict[str, Any], name: str) -> Override:
     _reject_unknown(values, _OVERRIDE_KEYS, f"{name}, [[override]]")
     for key, value in values.items():
         if not _OVERRIDE_KEYS[key](value):
-            expected = "a list" if key in ("cells", "layers", "implementation") else "one such value"
+            expected = _OVERRIDE_VALUES.get(key, "a list")
             raise UsageError(f"{name}, [[override]]: {key} = {value!r} cannot be used; give {expected}.")
     rate = values.get("lr")
     return Override(
@@ -158,6 +182,14 @@ def _reject_unknown(values: Mapping[str, Any], known: Iterable[str], name: str) 
     for key in values:
         if key not in known:
             raise UsageError(f"{name} has a key {key!r} that means nothing.{did_you_mean(key, known)}")
+
+
+def _is_init(value: str) -> bool:
+    try:
+        parse_init(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_list(value: Any, kind: type) -> bool:

@@ -16,7 +16,7 @@ from harness.corpus.duplicates import PASSAGE_TOKENS
 from harness.corpus.entropy import known_entropy
 from harness.corpus.split import HELD_OUT, Budget, LogRange, Mix, Split
 from harness.corpus.tokenisation import tokenise
-from harness.corpus.tokenised import TokenisedCorpus, check_long_enough
+from harness.corpus.tokenised import TokenisedCorpus, check_long_enough, check_predictable
 from harness.devices import Gpu, Slot, find_gpus, slots
 from harness.environments import interpreter_for
 from harness.environments.locks import lock_of
@@ -107,6 +107,8 @@ def prepare(
     plan = planning.plan(selection, registry, corpora)
     if not plan.runnable:
         raise EnvironmentMissing(" ".join(plan.skips))
+    for corpus in corpora:
+        check_predictable(corpus)
     for corpus in corpora if any(not trial.is_baseline for trial in plan.runnable) else ():
         for batch_size in selection.batch_sizes:
             for num_steps in selection.steps:

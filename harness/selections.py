@@ -59,7 +59,12 @@ def token_budgets(text: str, option: str) -> tuple[Budget, ...]:
             raise ValueError(part)
         return LogRange(ends[0], ends[1], int(count))
 
-    return _each(text, option, read, "numbers of tokens, as in 10k,100k,all, or a range, as in 10k..all:5")
+    return _each(
+        text,
+        option,
+        read,
+        "numbers of tokens, as in 10k,100k,all, or two or more from a smaller to a larger one, as in 10k..all:5",
+    )
 
 
 def _token_budget(text: str) -> int | None:

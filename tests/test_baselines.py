@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness import generation, registry, run
-from harness.errors import PluginError, UsageError
+from harness.errors import CorpusError, PluginError, UsageError
 from harness.ledger import LedgerReader
 from harness.report import write_report
 from harness.run_folder import RunFolder
@@ -40,6 +40,13 @@ def test_no_baseline_runs_unasked(prepare: Prepare) -> None:
 def test_a_short_text_is_enough_for_a_baseline(prepare: Prepare, here: Path) -> None:
     (here / "short.txt").write_text("to be or not to be")
     assert prepare("ngram-2", corpora=("short.txt",), batch_sizes=(1000,)).plan.runnable
+
+
+def test_a_held_out_part_with_nothing_to_predict_from_is_refused(prepare: Prepare, here: Path) -> None:
+    # Of ten letters one validates: without a token before it its perplexity would be that of no token at all, 1.
+    (here / "short.txt").write_text("abcdefghij")
+    with pytest.raises(CorpusError, match=r"'short.txt': the validation part of short is a single token"):
+        prepare("ngram-2", corpora=("short.txt",))
 
 
 def test_a_misspelt_baseline_is_told_with_the_closest(prepare: Prepare) -> None:

@@ -199,6 +199,10 @@ def test_a_manifest_keeps_what_the_command_line_overruled(harness: Harness, here
         ('[run]\n[[override]]\ncells = "gru"', "cells = 'gru' cannot be used; give a list"),
         ("[run]\n[[override]]\nlearning_rate = 4", "has a key 'learning_rate' that means nothing."),
         ("[run]\n[[override]]\nlr = 0", "lr = 0 cannot be used"),
+        ("[run]\n[[override]]\nlr = inf", "lr = inf cannot be used; give one number above 0"),
+        ('[run]\n[[override]]\ninit = "xavier"', "init = 'xavier' cannot be used; give uniform, "),
+        ('[run]\n[[override]]\ncells = ["gruu"]', "there is no cell 'gruu'. Did you mean 'gru'"),
+        ('[run]\n[[override]]\nimplementation = ["scrach"]', "no implementation 'scrach'. Did you mean 'scratch'"),
         ("[run", "cannot be read"),
     ],
 )

@@ -72,7 +72,9 @@ def test_a_range_of_budgets_has_two_ends_and_a_number() -> None:
     "text", ["10k..all", "10k..all:1", "10k..1k:3", "all..10k:3", "..all:3", "10k..:3", "1k..2k:x"]
 )
 def test_a_range_of_budgets_that_cannot_be_is_told(text: str) -> None:
-    with pytest.raises(UsageError, match=rf"--train-tokens '{text}' cannot be used: give .* as in 10k\.\.all:5"):
+    with pytest.raises(
+        UsageError, match=rf"--train-tokens '{text}' cannot be used: .* a smaller to a larger one, as in 10k\.\.all:5"
+    ):
         selections.token_budgets(text, "--train-tokens")
 
 

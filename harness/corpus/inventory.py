@@ -9,6 +9,7 @@ from rich.table import Table
 from harness.corpus.authors import authors_of
 from harness.corpus.conditional_entropy import entropies
 from harness.corpus.documents import CorpusRequest, Document
+from harness.corpus.entropy import known_entropy
 from harness.corpus.sources import read_documents
 from harness.corpus.text import split_tokens
 from harness.descriptors import Corpus
@@ -112,6 +113,11 @@ def _characters(documents: Sequence[Document]) -> str:
 
 
 def _figures(documents: Sequence[Document]) -> Iterator[str]:
+    known = known_entropy(documents, "raw", "char")
+    if known is not None:
+        rate = f"{known.low:.4f}" if known.low == known.high else f"between {known.low:.4f} and {known.high:.4f}"
+        yield f"entropy rate of the source: {rate} bits per character ({known.method})"
+        yield ""
     for preparation, words in _PREPARATIONS.items():
         texts = ["".join(split_tokens(document.text, preparation, "char")) for document in documents]
         vocabulary = len(set().union(*texts))

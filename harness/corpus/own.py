@@ -6,6 +6,7 @@ It is a plugin as well, so own texts take the road of all others.
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -60,9 +61,11 @@ def load(request: CorpusRequest) -> list[Document]:
     path = Path(entry.path)
     documents = _documents(path, entry.author)
     if _hash(path) != entry.sha256:
+        anew = ["harness", "corpora", "add", str(path), "--name", request.corpus]
+        anew += ["--author", entry.author] if entry.author else []
         raise CorpusError(
             f"Corpus {request.corpus!r}: {path} was changed since it was added (sha256 differs); to use it as it is "
-            f"now: harness corpora remove {request.corpus} && harness corpora add {path} --name {request.corpus}."
+            f"now: harness corpora remove {request.corpus} && {shlex.join(anew)}"
         )
     return documents
 

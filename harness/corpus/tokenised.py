@@ -8,6 +8,8 @@ from harness.corpus.split import Mix
 from harness.errors import CorpusError
 from harness.worker.job import HeldOutPart
 
+_PARTS = {"valid": "validation", "test": "test"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class TokenisedCorpus:
@@ -47,6 +49,20 @@ class TokenisedCorpus:
     """Of the source of the text, where it is known: the floor under every model's bits per character."""
 
 
+def check_predictable(corpus: TokenisedCorpus) -> None:
+    """Check that every held-out part has a token to predict and one before it, which is all that a baseline needs.
+
+    Raises: CorpusError.
+    """
+    parts = [(part.author, part.part, part.num_tokens) for part in corpus.held_out]
+    for author, part, there in (*parts, (corpus.authors, "valid", corpus.valid_tokens)):
+        if there < 2:
+            raise CorpusError(
+                f"Corpus {corpus.name!r}: the {_PARTS[part]} part of {author} is a single token, with none before it "
+                "to predict it from; give this author more text."
+            )
+
+
 def check_long_enough(corpus: TokenisedCorpus, batch_size: int, num_steps: int, partition: str = "sequential") -> None:
     """Check that the parts that train and validate hold a whole minibatch, and every author's held-out part a window.
 
@@ -64,8 +80,8 @@ def check_long_enough(corpus: TokenisedCorpus, batch_size: int, num_steps: int, 
             )
     for held_out in corpus.held_out:
         if held_out.num_tokens < num_steps + 1:
-            name = {"valid": "validation", "test": "test"}[held_out.part]
             raise CorpusError(
-                f"Corpus {corpus.name!r}: the {name} part of {held_out.author} has {held_out.num_tokens:,} tokens; "
-                f"--steps {num_steps} needs {num_steps + 1:,}. Lower it, or give this author more text."
+                f"Corpus {corpus.name!r}: the {_PARTS[held_out.part]} part of {held_out.author} has "
+                f"{held_out.num_tokens:,} tokens; --steps {num_steps} needs {num_steps + 1:,}. Lower it, or give this "
+                "author more text."
             )

@@ -24,13 +24,22 @@ def test_a_text_is_described_by_authors_books_vocabulary_and_entropies(harness: 
     result = harness("corpora", "show", "federalist")
     assert result.returncode == 0, result.stderr
     assert "licence  public domain" in result.stdout
-    assert "John Jay: 50,936 characters in 5 texts" in result.stdout
+    assert "John Jay: 50,836 characters in 5 texts" in result.stdout
     assert "federalist-02" in result.stdout
     assert "27 different ones" in result.stdout
     entropies = [float(line.split(": ")[1].split()[0]) for line in result.stdout.splitlines() if "of order" in line]
     assert len(entropies) == 10
     assert entropies[:5] == sorted(entropies[:5], reverse=True)
     assert "too low" in result.stdout
+
+
+def test_a_source_is_described_with_its_entropy_rate(harness: Harness) -> None:
+    # Seven even choices in twelve letters; one of four kinds at every second bracket.
+    for source, rate in (("reber:chars=1000", "0.5833"), ("brackets:kinds=4,depth=1,chars=1000", "1.0000")):
+        assert (
+            f"entropy rate of the source: {rate} bits per character (exact" in harness("corpora", "show", source).stdout
+        )
+    assert "entropy rate" not in harness("corpora", "show", "federalist").stdout
 
 
 def test_a_text_that_is_not_here_is_described_as_far_as_it_can_be(harness: Harness) -> None:
@@ -54,6 +63,7 @@ def test_a_local_text_that_was_added_trains_by_its_name(harness: Harness, small:
     assert changed.returncode == 2
     assert "was changed since it was added" in changed.stderr
     assert "harness corpora remove mine && harness corpora add" in changed.stderr
+    assert "--name mine --author 'Ann Other'" in changed.stderr
 
     assert harness("corpora", "remove", "mine").returncode == 0
     assert "no corpus named 'mine'" in harness(*small[:-1], "mine", "--dry-run").stderr
