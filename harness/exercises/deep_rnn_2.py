@@ -200,12 +200,13 @@ def _verdict(row: Mapping[str, Any]) -> str:
 
 def _sentences(matched: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     whole = records(table)[0]
-    depths = wording.plural(matched["num_layers"].nunique(), "depth")
+    depths = matched["num_layers"].nunique()
+    each = f", each the mean over {depths} depths" if depths > 1 else " at one depth"
     said = [
         f"At equal hidden units: {_verdict(whole)}. GRU's validation perplexity minus LSTM's is "
         f"{evidence.word_interval(_read(whole, 'perplexity_difference'))}, its accuracy's difference "
         f"{evidence.word_bounds(_read(whole, 'accuracy_difference'), 4)} (n = {whole['n']} "
-        f"{'seed' if whole['n'] == 1 else 'seeds'}, each the mean over {depths}; {_trained(matched)})."
+        f"{'seed' if whole['n'] == 1 else 'seeds'}{each}; {_trained(matched)})."
     ]
     if whole["n"] < 2:
         said.append(f"That is {evidence.count_seeds(matched)}.")

@@ -14,7 +14,7 @@ from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts
 from harness.registry import Registry
 from harness.report.answers import Answer
 from harness.report.frames import Run, records
-from harness.report.wording import enumerate_names
+from harness.report.wording import enumerate_names, enumerate_numbers
 from harness.run import TextSelection
 from harness.statistics import CONFIDENCE, Interval, holm, mean_interval
 
@@ -177,14 +177,20 @@ def _sentences(transfer: pd.DataFrame, table: pd.DataFrame, combined: pd.DataFra
     if combined.empty:
         said = [f"Whether to combine authors is {UNDECIDED}: no model of several has as many tokens ({seeds})."]
     else:
+        ns = sorted(set(combined["n"]))
+        seeds = (
+            "one seed, which gives no interval"
+            if ns == [1]
+            else f"n = {enumerate_numbers(ns)} seeds an author; 95 % intervals, paired over seeds, the verdict after "
+            "Holm's correction over authors"
+        )
         told = [f"{evidence.word_bounds(_interval(row))} for {row['evaluated_on']}" for row in records(combined)]
         decided = "whether to combine is not decided" if verdict == UNDECIDED else verdict
         share = (combined["gain"].abs() / combined["bits_per_char"]).max()
         said = [
             f"With equally many training tokens, {decided}.",
             "The own model's bits per character minus the combined one's, on the author's held-out text, are "
-            f"{enumerate_names(told, MAX_TOLD)}: at most {share:.1%} of what a character needs ({seeds}; 95 % "
-            "intervals, paired over seeds, the verdict after Holm's correction over authors).",
+            f"{enumerate_names(told, MAX_TOLD)}: at most {share:.1%} of what a character needs ({seeds}).",
         ]
     foreign = table[table["kind"] == "foreign"]
     if len(foreign):
@@ -253,8 +259,8 @@ def _missing(transfer: pd.DataFrame, table: pd.DataFrame, combined: pd.DataFrame
     missing = []
     if combined.empty:
         missing.append("missing: a model of all authors together with as many tokens (--authors each,all --mix equal).")
-    if transfer["seed"].nunique() < 2:
-        missing.append("missing: more than one seed (--seeds 3): one gives no interval.")
+    if transfer["seed"].nunique() < 2 or (combined["n"] < 2).any():
+        missing.append("missing: more than one finished seed of each model (--seeds 3): one gives no interval.")
     if table["distance_bits"].isna().all():
         missing.append("missing: the distances between the authors' n-grams ('harness exercises deep-rnn-4').")
     return missing

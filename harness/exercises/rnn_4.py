@@ -103,7 +103,7 @@ _MISSING = (
 
 
 def _sentences(problems: Sequence[Problem]) -> list[str]:
-    said = [f"Of {len(problems)} problems looked for, {_verdict(problems)}."]
+    said = [f"Of {plural(len(problems), 'problem')} looked for, {_verdict(problems)}."]
     words = {problem.name: problem.words for problem in problems}
     for names in _SENTENCES:
         parts = [words[name] for name in names if name in words]
@@ -176,17 +176,17 @@ def _gap(run: Run) -> Problem | None:
     worst = max(range(len(gaps)), key=lambda place: gaps[place].interval.estimate)
     interval, n = gaps[worst].interval, gaps[worst].num_pairs
     shown = 1 if 1 in signs else -1 if set(signs) == {-1} else 0
-    told = f"in {signs.count(1)} of {plural(len(kinds), 'kind')} of model beyond chance, after Holm's correction"
-    if n == 1:
-        told = "one seed, which gives no interval"
+    beyond = f"in {signs.count(1)} of {plural(len(kinds), 'kind')} of model beyond chance, after Holm's correction"
+    told = {
+        1: f"in the last epoch held-out text costs more than training text {beyond}, most",
+        -1: "in the last epoch held-out text costs no more than training text in any kind of model, nearest to it",
+        0: "whether held-out text costs more than training text is not decided in any kind of model; most",
+    }[shown]
     return Problem(
         name="learning by heart", shown=shown, figure="largest held-out minus training loss, bits a token",
         value=interval, n=n,
-        words=f"learning by heart: in the last epoch held-out text costs more than training text ({told}), most in "
-        f"{_name(kinds[worst])}: {evidence.word_interval(interval)} bits a token more, n = {plural(n, 'seed')}"
-        if shown >= 0 else
-        f"learning by heart: in the last epoch held-out text costs no more than training text, at most "
-        f"{evidence.word_interval(interval)} bits a token ({_name(kinds[worst])}, n = {plural(n, 'seed')})",
+        words=f"learning by heart: {told} in {_name(kinds[worst])}, by {evidence.word_interval(interval)} bits a token "
+        f"(n = {plural(n, 'seed')})",
     )  # fmt: skip
 
 

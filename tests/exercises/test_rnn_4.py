@@ -75,7 +75,8 @@ def test_without_probes_it_tells_gap_and_spread_and_what_is_missing(tmp_path):
 def test_one_seed_leaves_the_gap_undecided_and_chance_missing(tmp_path):
     answer = ask("rnn-4", tmp_path / "run", TRIALS[:1], lambda ledger: finish(ledger, TRIALS[0], (9, 8)))
     assert answer.verdict == "not decided"
-    assert "one seed, which gives no interval" in answer.answer
+    assert "is not decided in any kind of model" in answer.answer
+    assert "no interval: too few observations) bits a token (n = 1 seed)" in answer.answer
     assert any("--seeds 3" in sentence for sentence in answer.missing)
 
 
