@@ -11,11 +11,13 @@ from harness.environments import interpreter_for
 from harness.errors import EnvironmentMissing
 from harness.exercises import charts, evidence
 from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
+from harness.parity import REFERENCE_BACKEND
 from harness.registry import Registry
+from harness.report import wording
 from harness.report.answers import Answer
 from harness.report.frames import Run, records
 from harness.report.wording import enumerate_names
-from harness.statistics import Interval, sign_beyond
+from harness.statistics import Interval, median_interval, sign_beyond
 
 exercise_id = "deep-rnn-1"
 question = "Write a two-layer RNN from scratch: does it learn the same as the framework's own layers, and how fast?"
@@ -24,17 +26,26 @@ _SHOWN = (
     "backend", "cell", "num_layers", "seed", "other", "trial_id_first", "trial_id_second", "valid_perplexity_first",
     "valid_perplexity_second",
 )  # fmt: skip
-MAX_TOLD = 12
-"""Speeds told in words; the evidence has all."""
+MAX_TOLD = 6
+"""Speeds told in one sentence; the evidence has all."""
+BESIDE_REFERENCE = f"scratch beside {REFERENCE_BACKEND}'s"
+"""What a backend without a layer of its own is held against."""
 SAME = 0.01
 """Nats a token by which loss curves may differ and still count as one: float32 sums round in another order."""
 
 
 def needs(budget: Budget, registry: Registry) -> Sequence[Need]:
     """Return every implementation of the RNN on every backend that can run here, one and two layers."""
-    backends = [name for name in registry.backends if _can_run(registry, name)]
-    chosen = selection(budget, "rnn", *backends, implementation="all", layers=(1, 2))
-    return [Need(selection=chosen, texts=texts(budget, train_tokens=(budget.small_tokens,)), timed=True)]
+    here = [name for name in registry.backends if _can_run(registry, name)]
+    layered = [name for name in here if len(registry.implementation_names("rnn", name)) > 1]
+    found = []
+    for names, timed in ((layered, True), ([name for name in here if name not in layered], False)):
+        if names:
+            # Where there is no layer to hold its speed against, scratch is only held against the reference's losses.
+            chosen = selection(budget, "rnn", *names, implementation="all", layers=(1, 2), epochs=budget.small_epochs)
+            shared = texts(budget, train_tokens=(budget.small_tokens,))
+            found.append(Need(selection=chosen, texts=shared, timed=timed))
+    return found
 
 
 def _can_run(registry: Registry, name: str) -> bool:
@@ -50,6 +61,7 @@ def answer(run: Run) -> Answer:
     trials = evidence.cells(evidence.finished(run))
     others = [name for name in trials["implementation"].unique() if name != SCRATCH]
     found = [evidence.pairs(trials, "implementation", SCRATCH, name).assign(other=name) for name in others]
+    found += _beside_the_reference(trials)
     matched = pd.concat(found) if found else pd.DataFrame()
     if matched.empty:
         return unanswered(
@@ -71,11 +83,25 @@ def answer(run: Run) -> Answer:
     )
 
 
+def _beside_the_reference(trials: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return pairs of scratch on backends that have nothing else with the reference backend's scratch."""
+    if trials.empty:
+        return []
+    only = trials.groupby("backend", sort=False)["implementation"].agg(set)
+    scratch = trials[trials["implementation"] == SCRATCH]
+    return [
+        evidence.pairs(scratch, "backend", REFERENCE_BACKEND, name).assign(backend=name, other=BESIDE_REFERENCE)
+        for name in only[only == {SCRATCH}].index
+        if name != REFERENCE_BACKEND
+    ]
+
+
 def _compare(
     speeds: evidence.Speeds, by_pair: Mapping[tuple[str, str], pd.Series], row: dict[str, object]
 ) -> dict[str, object]:
     pair = (str(row["trial_id_first"]), str(row["trial_id_second"]))
-    ratio = speeds.ratio(pair[1], pair[0])
+    # Two backends' speeds are another question than a layer's against scratch.
+    ratio = speeds.ratio(pair[1], pair[0]) if row["other"] != BESIDE_REFERENCE else median_interval([])
     gaps = by_pair.get(pair, pd.Series(dtype=np.float64))
     return {
         "backend": row["backend"],
@@ -132,37 +158,45 @@ def _verdict(table: pd.DataFrame) -> str:
 def _paragraph(table: pd.DataFrame) -> str:
     worst = table.loc[table["largest_loss_difference"].fillna(-1).idxmax()]
     largest = worst["largest_loss_difference"]
-    pairs = len(table)
-    said = [
-        f"{pairs} {'pair' if pairs == 1 else 'pairs'} of trials differ in the implementation alone, on "
-        f"{enumerate_names(table['backend'].unique())}."
-    ]
-    if math.isfinite(largest):
-        close = largest <= SAME
-        said.append(
-            f"The largest difference between two loss curves, training or validation, is {largest:.2g} nats a token "
-            f"({worst['cell']}, {worst['layers']} layers, {worst['backend']} {worst['against_scratch']}): "
-            + (
-                "from scratch and the framework's layer learn the same."
-                if close
-                else f"beyond the {SAME:g} that rounding explains, so these are not the same model any more."
+    if not math.isfinite(largest):
+        said = ["Whether both learn the same is not known: no epoch of two trials can be compared."]
+    else:
+        said = [
+            (
+                "From scratch and the framework's layer learn the same"
+                if largest <= SAME
+                else f"Not every layer learns the same as scratch, beyond the {SAME:g} nats that rounding explains"
             )
-        )
+            + f": in {wording.plural(len(table), 'pair')} of trials that differ in the implementation or the backend "
+            f"alone ({enumerate_names(table['backend'].unique())}) two loss curves of "
+            f"{wording.plural(int(table['epochs'].max()), 'epoch')} differ by at most {largest:.2g} nats a token "
+            f"({worst['backend']} {worst['against_scratch']}, {worst['cell']}, "
+            f"{wording.plural(worst['layers'], 'layer')}; {_seeds(table)})."
+        ]
     timed = table[np.isfinite(table["speed_ratio"].astype(float))]
     kinds = timed.drop_duplicates(["backend", "cell", "layers", "against_scratch"])
-    for row in records(kinds.head(MAX_TOLD)):
-        ratio = Interval(row["speed_ratio"], row["speed_ratio_low"], row["speed_ratio_high"])
-        word = {1: "faster", -1: "slower", 0: "not to be told apart in speed"}[_sign(row)]
-        said.append(
-            f"{row['backend']} {row['against_scratch']}, {row['cell']}, {row['layers']} "
-            f"{'layer' if row['layers'] == 1 else 'layers'}: {evidence.word_interval(ratio, 2)} times scratch's tokens "
-            f"a second, {word}."
-        )
-    if len(kinds) > MAX_TOLD:
-        said.append(f"The evidence has {len(kinds) - MAX_TOLD} more.")
-    if table["seed"].nunique() == 1:
-        said.append("One seed each, which gives no interval over seeds; both start from the same weights.")
+    words = {1: "faster than scratch", -1: "slower than scratch", 0: "not to be told from scratch in speed"}
+    for sign, word in words.items():
+        rows = [row for row in records(kinds) if _sign(row) == sign]
+        if rows:
+            told = enumerate_names([_word_speed(row) for row in rows], MAX_TOLD)
+            said.append(f"{word.capitalize()}, tokens a second over scratch's: {told}.")
+    if len(kinds):
+        unsure = "" if np.isfinite(kinds["speed_ratio_low"].astype(float)).all() else "; too few rounds for some"
+        said.append(f"In brackets is each ratio's own 95 % interval, over rounds that timed both{unsure}.")
     return " ".join(said)
+
+
+def _seeds(table: pd.DataFrame) -> str:
+    number = table["seed"].nunique()
+    return "one seed, both from the same weights" if number == 1 else f"{number} seeds, pairs from the same weights"
+
+
+def _word_speed(row: dict[str, object]) -> str:
+    ratio = Interval(*(float(row[f"speed_ratio{end}"]) for end in ("", "_low", "_high")))  # type: ignore[arg-type]
+    cell = "" if row["cell"] == "rnn" else f" {row['cell']}"
+    depth = wording.plural(int(row["layers"]), "layer")  # type: ignore[call-overload]
+    return f"{row['backend']} {row['against_scratch']}{cell}, {depth} {evidence.word_bounds(ratio, 2)}"
 
 
 def _missing(run: Run, table: pd.DataFrame) -> list[str]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from harness.registry import Registry
 from harness.report import wording
 from harness.report.answers import Answer
 from harness.report.frames import Run, records
-from harness.statistics import Interval, holm, mean_interval, median_interval, paired_difference, sign_beyond
+from harness.statistics import Interval, holm, mean_interval, median_interval, sign_beyond
 from harness.worker.network import Architecture, canonical_shapes
 from harness.worker.targets import resolve
 
@@ -70,18 +71,18 @@ def answer(run: Run) -> Answer:
     groups += [("equal parameters", "all", equal)] if len(equal) else []
     speeds = evidence.Speeds(run)
     table = pd.DataFrame([_compare(speeds, times, *group) for group in groups])
-    table["p_holm"] = holm(table["p"])
+    table[["p_holm", "accuracy_p_holm"]] = np.reshape(
+        holm(np.concatenate([table["p"], table["accuracy_p"]])), (2, -1)
+    ).T
     whole = records(table)[0]
-    perplexity = Interval(*(whole[f"perplexity_difference{end}"] for end in ("", "_low", "_high")))
-    speed = Interval(*(whole[f"speed_ratio{end}"] for end in ("", "_low", "_high")))
     drawn = _draw(table[table["at"] == "equal hidden units"])
     return Answer(
-        answer=" ".join(_sentences(matched, whole, perplexity, speed, table)),
-        verdict=_verdict(perplexity, speed),
+        answer=" ".join(_sentences(matched, table)),
+        verdict=_verdict(whole),
         evidence=table,
         figure=drawn.figure,
         datasets=drawn.datasets,
-        missing=tuple(_missing(matched, equal, speed)),
+        missing=tuple(_missing(matched, equal, _read(whole, "speed_ratio"))),
     )
 
 
@@ -98,17 +99,18 @@ def _equal_params(trials: pd.DataFrame) -> pd.DataFrame:
 def _compare(
     speeds: evidence.Speeds, times: Mapping[tuple[str, str], float], at: str, layers: str, matched: pd.DataFrame
 ) -> dict[str, object]:
-    perplexity = paired_difference(matched["valid_perplexity_first"], matched["valid_perplexity_second"])
-    accuracy = paired_difference(matched["valid_accuracy_first"], matched["valid_accuracy_second"])
+    perplexity = evidence.differences_by_seed(matched, "valid_perplexity_first", "valid_perplexity_second")
+    accuracy = evidence.differences_by_seed(matched, "valid_accuracy_first", "valid_accuracy_second")
     speed = _speed(speeds, matched)
-    pairs = zip(matched["trial_id_first"], matched["trial_id_second"], strict=True)
-    logs = mean_interval([times[pair] for pair in pairs if pair in times])
-    time = Interval(*(float(np.exp(value)) for value in (logs.estimate, logs.low, logs.high)))
+    pairs = list(zip(matched["trial_id_first"], matched["trial_id_second"], strict=True))
+    logs = matched.assign(time=[times.get(pair, math.nan) for pair in pairs]).groupby("seed", sort=False)["time"].mean()
+    log = mean_interval(logs.dropna())
+    time = Interval(*(float(np.exp(value)) for value in (log.estimate, log.low, log.high)))
     return {
         "at": at,
         "layers": layers,
         "n": perplexity.num_pairs,
-        "seeds": int(matched["seed"].nunique()),
+        "pairs": len(matched),
         "gru_perplexity": matched["valid_perplexity_first"].mean(),
         "lstm_perplexity": matched["valid_perplexity_second"].mean(),
         **_bounds("perplexity_difference", perplexity.interval),
@@ -116,6 +118,7 @@ def _compare(
         "wilcoxon_p": perplexity.wilcoxon_p_value,
         "effect_size": perplexity.effect_size,
         **_bounds("accuracy_difference", accuracy.interval),
+        "accuracy_p": accuracy.p_value,
         **_bounds("speed_ratio", speed),
         "params_ratio": (matched["num_params_first"] / matched["num_params_second"]).astype(float).mean(),
         **_bounds("time_ratio", time),
@@ -180,50 +183,61 @@ def _seconds_to(tokens: Sequence[float], losses: Sequence[float], goal: float, r
     return math.nan
 
 
-def _verdict(perplexity: Interval, speed: Interval) -> str:
+def _read(row: Mapping[str, Any], name: str) -> Interval:
+    return Interval(*(float(row[f"{name}{end}"]) for end in ("", "_low", "_high")))
+
+
+def _sign(row: Mapping[str, Any]) -> int:
+    """Return -1 where GRU's perplexity is lower, 1 where LSTM's is, 0 where it is not decided."""
+    return evidence.sign_corrected(_read(row, "perplexity_difference"), float(row["p_holm"]))
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
     better = {-1: "GRU has the lower perplexity", 1: "LSTM has the lower perplexity", 0: f"perplexity {UNDECIDED}"}
     faster = {1: "GRU trains faster", -1: "LSTM trains faster", 0: f"speed {UNDECIDED}"}
-    return f"{better[sign_beyond(perplexity, 0.0)]}; {faster[sign_beyond(speed, 1.0)]}"
+    return f"{better[_sign(row)]}; {faster[sign_beyond(_read(row, 'speed_ratio'), 1.0)]}"
 
 
-def _sentences(
-    matched: pd.DataFrame, whole: dict[str, object], perplexity: Interval, speed: Interval, table: pd.DataFrame
-) -> list[str]:
-    pairs, depths = wording.plural(len(matched), "pair"), wording.plural(matched["num_layers"].nunique(), "depth")
+def _sentences(matched: pd.DataFrame, table: pd.DataFrame) -> list[str]:
+    whole = records(table)[0]
+    depths = matched["num_layers"].nunique()
+    each = f", each the mean over {depths} depths" if depths > 1 else " at one depth"
     said = [
-        f"At equal hidden units, in {pairs} of trials that differ in the cell alone "
-        f"({evidence.count_seeds(matched)}, {depths}), GRU's validation "
-        f"perplexity minus LSTM's is {evidence.word_interval(perplexity)}"
+        f"At equal hidden units: {_verdict(whole)}. GRU's validation perplexity minus LSTM's is "
+        f"{evidence.word_interval(_read(whole, 'perplexity_difference'))}, its accuracy's difference "
+        f"{evidence.word_bounds(_read(whole, 'accuracy_difference'), 4)} (n = {whole['n']} "
+        f"{'seed' if whole['n'] == 1 else 'seeds'}{each}; {_trained(matched)})."
     ]
-    sign = sign_beyond(perplexity, 0.0)
-    said[0] += (
-        ", so the figures do not decide which predicts better."
-        if sign == 0
-        else f": {'GRU' if sign < 0 else 'LSTM'} predicts better by more than chance."
-    )
-    accuracy = Interval(*(float(whole[f"accuracy_difference{end}"]) for end in ("", "_low", "_high")))  # type: ignore[arg-type]
-    said.append(f"The accuracy differs by {evidence.word_interval(accuracy, 4)}.")
-    if math.isfinite(speed.estimate):
-        told = {1: "faster", -1: "slower", 0: "neither faster nor slower beyond the measurement's noise"}
+    if whole["n"] < 2:
+        said.append(f"That is {evidence.count_seeds(matched)}.")
+    said.append(f"{_costs(whole)}.")
+    equal = records(table[table["at"] == "equal parameters"])
+    for row in equal:
+        outcome = {-1: "GRU is ahead", 1: "LSTM is ahead", 0: "neither is ahead beyond chance"}[_sign(row)]
         said.append(
-            f"Timed alone in the same rounds, GRU trains {evidence.word_interval(speed, 2)} times as many tokens a "
-            f"second: {told[sign_beyond(speed, 1.0)]}."
-        )
-    said.append(f"It has {float(whole['params_ratio']):.0%} of LSTM's parameters.")  # type: ignore[arg-type]
-    time = Interval(*(float(whole[f"time_ratio{end}"]) for end in ("", "_low", "_high")))  # type: ignore[arg-type]
-    if math.isfinite(time.estimate):
-        said.append(
-            f"To the perplexity both of a pair have reached it takes {evidence.word_interval(time, 2)} times as long."
-        )
-    equal = table[table["at"] == "equal parameters"]
-    for row in records(equal):
-        interval = Interval(*(row[f"perplexity_difference{end}"] for end in ("", "_low", "_high")))
-        outcome = {-1: "GRU stays ahead", 1: "LSTM is ahead", 0: "neither is ahead beyond chance"}
-        said.append(
-            f"At equal parameters ({row['n']} pairs) the difference is {evidence.word_interval(interval)}: "
-            f"{outcome[sign_beyond(interval, 0.0)]}."
+            f"At equal parameters {outcome}: {evidence.word_bounds(_read(row, 'perplexity_difference'))} in "
+            f"perplexity, {evidence.word_bounds(_read(row, 'accuracy_difference'), 4)} in accuracy. {_costs(row)}."
         )
     return said
+
+
+def _trained(matched: pd.DataFrame) -> str:
+    """Say how long these models were trained, as that is what the comparison holds for."""
+    epochs, tokens = (sorted(matched[name].unique()) for name in ("num_epochs", "train_tokens"))
+    several = "" if len(epochs) == len(tokens) == 1 else "up to "
+    return f"after {several}{wording.plural(int(epochs[-1]), 'epoch')} of {wording.count(tokens[-1])} tokens"
+
+
+def _costs(row: Mapping[str, Any]) -> str:
+    """Word parameters, speed and the time to one perplexity, GRU's over LSTM's."""
+    parts = [f"GRU has {float(row['params_ratio']):.0%} of LSTM's parameters"]
+    speed, time = _read(row, "speed_ratio"), _read(row, "time_ratio")
+    if math.isfinite(speed.estimate):
+        told = {1: "faster", -1: "slower", 0: "not to be told apart"}[sign_beyond(speed, 1.0)]
+        parts.append(f"trains {evidence.word_bounds(speed, 2)} times as many tokens a second ({told})")
+    if math.isfinite(time.estimate):
+        parts.append(f"takes {evidence.word_bounds(time, 2)} times as long to the perplexity both reach")
+    return wording.enumerate_names(parts)
 
 
 def _missing(matched: pd.DataFrame, equal: pd.DataFrame, speed: Interval) -> list[str]:

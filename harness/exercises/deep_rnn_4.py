@@ -3,20 +3,20 @@
 import math
 from collections.abc import Sequence
 from dataclasses import fields
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from harness.exercises import authors, charts, evidence
 from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
 from harness.registry import Registry
 from harness.report.answers import Answer
 from harness.report.frames import Run, records
-from harness.report.wording import enumerate_names
+from harness.report.wording import enumerate_names, enumerate_numbers
 from harness.run import TextSelection
-from harness.statistics import Interval, holm, mean_interval, paired_difference, sign_beyond
+from harness.statistics import CONFIDENCE, Interval, holm, mean_interval
 
 exercise_id = "deep-rnn-4"
 question = "Should texts of different authors train one model? Why would that be good, and what could go wrong?"
@@ -28,6 +28,12 @@ _KEYS = (
 )  # fmt: skip
 SAME_BUDGET = 0.02
 """How far apart two training budgets may be, as a share, and still count as equal."""
+MAX_TOLD = 6
+"""Authors told in words; the evidence has all."""
+MIN_AUTHORS = 4
+"""Below it there are too few ways to relabel authors for a permutation test to tell anything."""
+EXACT_AUTHORS = 6
+"""Up to so many authors every relabelling is looked at; beyond, a thousand."""
 
 
 def needs(budget: Budget, registry: Registry) -> Sequence[Need]:  # noqa: ARG001
@@ -53,9 +59,9 @@ def answer(run: Run) -> Answer:
     table["distance_bits"] = [
         _distance(run, *pair) for pair in zip(table["trained_on"], table["evaluated_on"], strict=True)
     ]
-    combined = table[table["kind"] == "combined"].copy()
-    combined["p_holm"] = holm(combined["p"])
-    table["p_holm"] = combined["p_holm"].reindex(table.index)
+    table["p_holm"] = np.nan
+    table.loc[table["kind"] == "combined", "p_holm"] = holm(table.loc[table["kind"] == "combined", "p"])
+    combined = table[table["kind"] == "combined"]
     drawn = _draw(table)
     return Answer(
         answer=" ".join(_sentences(transfer, table, combined)),
@@ -97,7 +103,14 @@ def _against_own(transfer: pd.DataFrame) -> pd.DataFrame:
     if _budget(known):
         apart = (both["train_tokens"] / both["train_tokens_own"]).astype(float) - 1
         both = both[apart.abs() <= SAME_BUDGET]
-    return both
+    return _evenly_mixed(both)
+
+
+def _evenly_mixed(both: pd.DataFrame) -> pd.DataFrame:
+    """Return the figures without combined models of other mixtures, where one has as much of each author."""
+    if "mix" not in both.columns or not ((both["kind"] == "combined") & (both["mix"] == "equal")).any():
+        return both
+    return both[(both["kind"] != "combined") | (both["mix"] == "equal")]
 
 
 def _budget(frame: pd.DataFrame) -> list[str]:
@@ -105,8 +118,8 @@ def _budget(frame: pd.DataFrame) -> list[str]:
 
 
 def _gain(key: tuple[str, str], part: pd.DataFrame) -> dict[str, Any]:
-    difference = paired_difference(part["bits_per_char_own"], part["bits_per_char"])
-    bits = mean_interval(part["bits_per_char"].astype(float))
+    difference = evidence.differences_by_seed(part, "bits_per_char_own", "bits_per_char")
+    bits = mean_interval(part.groupby("seed", sort=False)["bits_per_char"].mean().astype(float))
     return {
         "trained_on": key[0],
         "evaluated_on": key[1],
@@ -138,7 +151,7 @@ def _by_sign(combined: pd.DataFrame) -> dict[int, list[str]]:
     """Return the authors by whether combining helps them, 1, harms them, −1, or is not decided."""
     found: dict[int, list[str]] = {1: [], -1: [], 0: []}
     for row in records(combined):
-        found[sign_beyond(_interval(row), 0.0)].append(row["evaluated_on"])
+        found[evidence.sign_corrected(_interval(row), row["p_holm"])].append(row["evaluated_on"])
     return found
 
 
@@ -159,58 +172,95 @@ def _verdict(combined: pd.DataFrame) -> str:
 
 
 def _sentences(transfer: pd.DataFrame, table: pd.DataFrame, combined: pd.DataFrame) -> list[str]:
-    said = [
-        f"Models of each author alone and of several together, equally many training tokens each "
-        f"({evidence.count_seeds(transfer)}), were asked for every author's held-out text."
-    ]
-    for row in records(combined):
-        word = {1: "gains", -1: "loses", 0: "neither gains nor loses beyond chance"}[sign_beyond(_interval(row), 0.0)]
-        said.append(
-            f"{row['evaluated_on']} {word}: the own model's bits per character minus the combined one's "
-            f"({row['trained_on']}) are {evidence.word_interval(_interval(row))}."
+    verdict = _verdict(combined)
+    seeds = evidence.count_seeds(transfer)
+    if combined.empty:
+        said = [f"Whether to combine authors is {UNDECIDED}: no model of several has as many tokens ({seeds})."]
+    else:
+        ns = sorted(set(combined["n"]))
+        seeds = (
+            "one seed, which gives no interval"
+            if ns == [1]
+            else f"n = {enumerate_numbers(ns)} seeds an author; 95 % intervals, paired over seeds, the verdict after "
+            "Holm's correction over authors"
         )
+        told = [f"{evidence.word_bounds(_interval(row))} for {row['evaluated_on']}" for row in records(combined)]
+        decided = "whether to combine is not decided" if verdict == UNDECIDED else verdict
+        share = (combined["gain"].abs() / combined["bits_per_char"]).max()
+        said = [
+            f"With equally many training tokens, {decided}.",
+            "The own model's bits per character minus the combined one's, on the author's held-out text, are "
+            f"{enumerate_names(told, MAX_TOLD)}: at most {share:.1%} of what a character needs ({seeds}).",
+        ]
     foreign = table[table["kind"] == "foreign"]
     if len(foreign):
         cost = -foreign["gain"]
-        said.append(f"A model of another author costs {cost.min():.3f} to {cost.max():.3f} bits per character.")
-    said += _distances(table, foreign)
-    signs = _by_sign(combined)
-    if signs[-1]:
         said.append(
-            "At an equal budget each author's own text is what combining takes away: that is what can go wrong, and it "
-            f"did for {enumerate_names(signs[-1])}."
+            f"Another author's model in place of the own one costs {cost.min():.3f} to {cost.max():.3f} bits per "
+            "character."
         )
-    if signs[1]:
-        said.append(f"What the authors share outweighs that for {enumerate_names(signs[1])}.")
-    if len(combined) and not signs[1] and not signs[-1]:
-        said.append("So these figures do not decide whether to combine.")
+    said += _distances(foreign, table)
+    if _by_sign(combined)[-1]:
+        said.append(
+            "What goes wrong: with the budget fixed, a combined model reads less of the author it is asked for. Adding "
+            "others to all of one's own text is another question, which deep-rnn-3 comes nearer to."
+        )
     return said
 
 
-def _distances(table: pd.DataFrame, foreign: pd.DataFrame) -> list[str]:
+def _distances(foreign: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     """Say how far apart the authors' trigrams are, and whether that goes with what a foreign model costs."""
-    known = foreign.dropna(subset=["distance_bits"])
+    known = foreign.dropna(subset=["distance_bits", "gain"])
     if known.empty:
         return []
     same = table[(table["kind"] == "own")]["distance_bits"].dropna()
-    said = f"The Jensen-Shannon divergence of their trigrams is {known['distance_bits'].min():.3f} to "
-    said += f"{known['distance_bits'].max():.3f} bits between authors"
-    said += f" and {same.mean():.3f} between two halves of one author's text" if len(same) else ""
-    if len(known) < 4 or known["distance_bits"].nunique() < 3:
-        return [f"{said}; too few pairs to hold it against the cost."]
-    found = stats.spearmanr(known["distance_bits"], -known["gain"])
-    word = "goes with" if found.pvalue < 0.05 else "is not shown to go with"
-    direction = "a higher" if found.statistic > 0 else "a lower"
-    return [f"{said}; a larger distance {word} {direction} cost (ρ = {found.statistic:.2f}, p = {found.pvalue:.2g}, "
-            f"n = {len(known)} pairs)."]  # fmt: skip
+    said = f"The authors' trigrams are {known['distance_bits'].min():.3f} to {known['distance_bits'].max():.3f} bits "
+    said += "apart (Jensen-Shannon"
+    said += f"; {same.mean():.3f} between halves of one author's text)" if len(same) else ")"
+    names = sorted({*known["trained_on"], *known["evaluated_on"]})
+    if len(names) < MIN_AUTHORS or known["distance_bits"].nunique() < 3:
+        return [f"{said}, too few authors to test whether distance goes with the cost."]
+    rank, p_value = mantel(known.assign(cost=-known["gain"]), "distance_bits", "cost")
+    word = "goes with" if p_value < 1 - CONFIDENCE else "is not shown to go with"
+    direction = "higher" if rank > 0 else "lower"
+    return [f"{said}; a larger distance {word} a {direction} cost (Spearman's ρ = {rank:.2f}, Mantel's permutation "
+            f"test p = {p_value:.2g}, n = {len(names)} authors)."]  # fmt: skip
+
+
+def mantel(pairs: pd.DataFrame, first: str, second: str) -> tuple[float, float]:
+    """Return Spearman's ρ of two columns over ordered pairs of authors, and its p value under relabelled authors.
+
+    Pairs share authors, so they are no independent observations: permuting the authors respects that.
+    Source: Mantel, The detection of disease clustering and a generalized regression approach, Cancer Res. 27, 1967.
+    """
+    names = sorted({*pairs["trained_on"], *pairs["evaluated_on"]})
+    places = {name: place for place, name in enumerate(names)}
+    rows, columns = (pairs[side].map(places).to_numpy() for side in ("trained_on", "evaluated_on"))
+    matrix = np.full((len(names), len(names)), np.nan)
+    matrix[rows, columns] = pairs[first].rank()
+    other = pairs[second].rank().to_numpy()
+
+    def correlation(order: Sequence[int]) -> float:
+        own = matrix[np.ix_(order, order)][rows, columns]
+        known = np.isfinite(own)
+        return float(np.corrcoef(own[known], other[known])[0, 1])
+
+    if len(names) <= EXACT_AUTHORS:
+        orders = list(permutations(range(len(names))))
+    else:
+        generator = np.random.default_rng(0)
+        orders = [tuple(range(len(names))), *(tuple(generator.permutation(len(names))) for _ in range(999))]
+    observed = correlation(orders[0])
+    as_far = [abs(correlation(order)) >= abs(observed) - 1e-12 for order in orders]
+    return observed, float(np.mean(as_far))
 
 
 def _missing(transfer: pd.DataFrame, table: pd.DataFrame, combined: pd.DataFrame) -> list[str]:
     missing = []
     if combined.empty:
         missing.append("missing: a model of all authors together with as many tokens (--authors each,all --mix equal).")
-    if transfer["seed"].nunique() < 2:
-        missing.append("missing: more than one seed (--seeds 3): one gives no interval.")
+    if transfer["seed"].nunique() < 2 or (combined["n"] < 2).any():
+        missing.append("missing: more than one finished seed of each model (--seeds 3): one gives no interval.")
     if table["distance_bits"].isna().all():
         missing.append("missing: the distances between the authors' n-grams ('harness exercises deep-rnn-4').")
     return missing
@@ -233,7 +283,7 @@ def _draw(table: pd.DataFrame) -> charts.Drawn:
         title="Own author, other authors, all together",
         x=charts.Axis(title="evaluated on", nominal=True),
         y=charts.Axis(title="Bits per character of held-out text"),
-        caption=f"Each author's held-out text under every model (n = {int(table['n'].sum())} figures); bars are 95 % t "
+        caption=f"Each author's held-out text under every model (n = {int(table['n'].max())} seeds); bars are 95 % t "
         "intervals over seeds, where there are several.",
         lines=False,
     )

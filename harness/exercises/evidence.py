@@ -8,7 +8,14 @@ import pandas as pd
 
 from harness.report.comparison import TEXT, is_baseline
 from harness.report.frames import SETTINGS, Run
-from harness.statistics import Interval, median_interval
+from harness.statistics import (
+    CONFIDENCE,
+    Interval,
+    PairedDifference,
+    median_interval,
+    paired_difference,
+    sign_beyond,
+)
 
 
 def finished(run: Run) -> pd.DataFrame:
@@ -49,6 +56,24 @@ def on_one_text(pairs: pd.DataFrame) -> pd.DataFrame:
     return pairs[(pairs[list(TEXT)] == first).all(axis=1)]
 
 
+def differences_by_seed(pairs: pd.DataFrame, first: str, second: str) -> PairedDifference:
+    """Compare two columns of pairs, seed by seed: what pairs of one seed differ by is averaged first.
+
+    Depths, backends and settings of one seed are no further draws of chance: backends that train the same model would
+    count it twice.
+    """
+    means = pairs.groupby("seed", sort=False)[[first, second]].mean()
+    return paired_difference(means[first].astype(float), means[second].astype(float))
+
+
+def sign_corrected(interval: Interval, p_adjusted: float, level: float = 0.0) -> int:
+    """Return the side of the level an interval lies on, 0 where the test corrected for its family does not agree.
+
+    A p value that is not known (differences without any spread) leaves it to the interval.
+    """
+    return 0 if p_adjusted >= 1 - CONFIDENCE else sign_beyond(interval, level)
+
+
 class Speeds:
     """What the timing phase measured, found again for any two trials."""
 
@@ -86,6 +111,13 @@ def word_interval(interval: Interval, digits: int = 3, unit: str = "") -> str:
     if not (math.isfinite(interval.low) and math.isfinite(interval.high)):
         return f"{estimate} (no interval: too few observations)"
     return f"{estimate} (95 % interval {interval.low:.{digits}f} to {interval.high:.{digits}f})"
+
+
+def word_bounds(interval: Interval, digits: int = 3) -> str:
+    """Word an estimate with its bounds alone, for the second and further of a sentence."""
+    if not (math.isfinite(interval.low) and math.isfinite(interval.high)):
+        return f"{interval.estimate:.{digits}f}" if math.isfinite(interval.estimate) else "not known"
+    return f"{interval.estimate:.{digits}f} ({interval.low:.{digits}f} to {interval.high:.{digits}f})"
 
 
 def count_seeds(trials: pd.DataFrame) -> str:

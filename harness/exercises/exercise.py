@@ -27,6 +27,8 @@ class Budget:
     seeds: tuple[int, ...]
     small_tokens: int
     """For comparisons that slow implementations take part in."""
+    small_epochs: int
+    """Epochs of these: each ends with the whole held-out text, which from scratch takes longer than the epoch."""
     curve_sizes: tuple[int | None, ...]
     """Training characters of the learning curve; None is all there are."""
     curve_tokens: int
@@ -40,16 +42,17 @@ BUDGETS = {
     for budget in (
         Budget(
             name="quick", num_hiddens=64, train_tokens=100_000, epochs=4, seeds=(0, 1, 2), small_tokens=20_000,
-            curve_sizes=(10_000, 30_000, 100_000, 300_000, None), curve_tokens=900_000, timing="quick",
+            small_epochs=2, curve_sizes=(10_000, 30_000, 100_000, 300_000, None), curve_tokens=900_000, timing="quick",
         ),
         Budget(
-            name="standard", num_hiddens=128, train_tokens=300_000, epochs=8, seeds=(0, 1, 2, 3, 4),
-            small_tokens=50_000, curve_sizes=(10_000, 30_000, 100_000, 300_000, None), curve_tokens=3_000_000,
-            timing="quick",
+            name="standard", num_hiddens=128, train_tokens=300_000, epochs=6, seeds=(0, 1, 2, 3, 4),
+            small_tokens=50_000, small_epochs=4, curve_sizes=(10_000, 30_000, 100_000, 300_000, None),
+            curve_tokens=2_500_000, timing="quick",
         ),
         Budget(
             name="full", num_hiddens=256, train_tokens=500_000, epochs=20, seeds=(0, 1, 2, 3, 4), small_tokens=100_000,
-            curve_sizes=(10_000, 20_000, 50_000, 100_000, 200_000, None), curve_tokens=20_000_000, timing="thorough",
+            small_epochs=10, curve_sizes=(10_000, 20_000, 50_000, 100_000, 200_000, None), curve_tokens=20_000_000,
+            timing="thorough",
         ),
     )
 }  # fmt: skip

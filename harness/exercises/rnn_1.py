@@ -10,6 +10,7 @@ from harness.exercises.exercise import Budget, Need, selection, texts, unanswere
 from harness.registry import Registry
 from harness.report import wording
 from harness.report.answers import Answer
+from harness.report.comparison import PREPROCESSING, UNITS
 from harness.report.frames import Run, records
 from harness.report.wording import enumerate_names
 from harness.worker.checkpoints import shapes_in
@@ -79,21 +80,23 @@ def _verdict(checked: pd.DataFrame, wrong: pd.DataFrame) -> str:
 
 
 def _paragraph(table: pd.DataFrame, checked: pd.DataFrame, wrong: pd.DataFrame) -> str:
+    merged = table.drop_duplicates(["corpus", "text", "tokens", "vocab_size"])
     sizes = [
-        f"{row['vocab_size']} for {row['corpus']} ({row['authors']}) as {row['text']} {row['tokens']}s"
-        for row in records(table)
+        f"{wording.count(row['vocab_size'])} for {row['corpus']} by {UNITS.get(row['tokens'], row['tokens'])} "
+        f"({PREPROCESSING.get(row['text'], row['text'])})"
+        for row in records(merged)
     ]
     said = [
-        "The output is one score for each token that may come next, so its dimension is the size of the vocabulary, "
-        f"'<unk>' included: {enumerate_names(sizes, 8)}."
+        "As many numbers as the vocabulary has tokens, '<unk>' included: one score for each token that may come next. "
+        f"That is {enumerate_names(sizes, 8)}."
     ]
     if len(wrong):
         off = [f"{row['output_dimensions']} where the vocabulary has {row['vocab_size']}" for row in records(wrong)]
         said.append(f"But trained models have output layers of {enumerate_names(off, 4)}.")
     elif len(checked):
         said.append(
-            f"The output layers of {wording.plural(int(checked['models_checked'].sum()), 'trained model')} whose "
-            "checkpoints are here have that many rows, whatever the number of hidden units, steps or layers."
+            f"The output layers of all {wording.plural(int(checked['models_checked'].sum()), 'trained model')} whose "
+            "checkpoints are here have that many rows."
         )
     return " ".join(said)
 

@@ -71,6 +71,7 @@ def _summary(curve: pd.DataFrame) -> dict[str, object]:
         "newest_token_kl": probed.at(curve, 0),
         "kl_8_back": probed.at(curve, 8),
         "kl_48_back": probed.at(curve, 48),
+        "kl_furthest": float(curve["value"].iloc[-1]),
         "furthest_probed": float(curve["at"].max()),
         "exactly_zero_from": zero_from,
         "resolved_up_to": float(resolved["at"].max()) if len(resolved) else float("nan"),
@@ -99,30 +100,52 @@ def _verdict(table: pd.DataFrame) -> str:
 def _paragraph(table: pd.DataFrame, curves: pd.DataFrame) -> str:
     recurrent, windowed = (table[table["seen_by"] == kind] for kind in ("state", "window"))
     said = [
-        "The prediction depends on the text through the state alone, and each state is computed from the one before, "
-        f"so nothing limits how far back it may look. Measured: one token is changed k steps back (n = "
-        f"{int(curves['n'].min())} contexts of held-out text), and the divergence of the prediction is taken."
+        "Because the state is computed from the state before it, and so from every token before: nothing limits how "
+        "far back the prediction may look. How far it does was measured by changing one token k steps back (n = "
+        f"{int(curves['n'].min())} contexts of held-out text, {_seeds(curves)}) and taking the prediction's divergence."
     ]
-    for row in records(recurrent):
-        reach = f"told from nothing at all as far as was probed ({row['furthest_probed']:g} steps)"
-        if not pd.isna(row["exactly_zero_from"]):
-            reach = f"exactly zero from {row['exactly_zero_from']:g} steps on"
-        elif not row["resolved_up_to"] >= row["furthest_probed"]:
-            reach = f"not to be told from float64's rounding beyond {row['resolved_up_to']:g} steps"
+    if len(recurrent):
+        near = recurrent["furthest_above_1_percent"]
+        span = f"{near.min():g}" if near.min() == near.max() else f"{near.min():g} to {near.max():g}"
+        told = [f"{row['model']} {row['newest_token_kl']:.2g}" for row in records(recurrent)]
         said.append(
-            f"{row['model']}: {row['newest_token_kl']:.2g} nats for the newest token; above 1 % of that up to "
-            f"{row['furthest_above_1_percent']:g} steps back; {reach} ({row['kl_48_back']:.1g} nats 48 back)."
+            f"The newest token changes it by {enumerate_names(told)} nats; more than 1 % of that is left up to {span} "
+            "steps back."
         )
-    ends = [f"{row['model']} from {row['exactly_zero_from']:g} steps" for row in records(windowed)]
+        said += _reaches(recurrent)
+    ends = [f"{row['model']} from {row['exactly_zero_from']:g}" for row in records(windowed)]
     ending = windowed["exactly_zero_from"].notna()
     if len(windowed) and ending.all():
-        said.append(f"Models with a fixed window are exactly zero beyond it: {enumerate_names(ends, 8)}.")
+        said.append(f"Models with a fixed window are exactly zero beyond it: {enumerate_names(ends, 8)} steps back on.")
     elif len(windowed):
         odd = enumerate_names(windowed.loc[~ending, "model"])
         said.append(f"But {odd}, which should see a fixed window, still depends on the furthest token probed.")
-    if len(recurrent) and (recurrent["resolved_up_to"] >= recurrent["furthest_probed"]).all():
-        said.append("That a state can carry a token does not mean it does much with it: most of the influence is near.")
     return " ".join(said)
+
+
+def _seeds(curves: pd.DataFrame) -> str:
+    number = curves["seed"].nunique()
+    return "one seed" if number == 1 else f"{number} seeds"
+
+
+def _reaches(recurrent: pd.DataFrame) -> list[str]:
+    """Say which states still change the prediction at the furthest token, and where the others end."""
+    reaching = recurrent["resolved_up_to"] >= recurrent["furthest_probed"]
+    said = []
+    if reaching.any():
+        told = [f"{row['model']} {row['kl_furthest']:.0e}" for row in records(recurrent[reaching])]
+        faint = (recurrent["kl_furthest"] < FAINT * recurrent["newest_token_kl"])[reaching].all()
+        said.append(
+            f"At {recurrent['furthest_probed'].max():g} steps it is still {enumerate_names(told)} nats, where rounding "
+            f"ends near {RESOLVED:.0e}"
+            + ("; a state can carry a token that far, and makes little of it." if faint else ".")
+        )
+    for row in records(recurrent[~reaching]):
+        if pd.isna(row["exactly_zero_from"]):
+            said.append(f"{row['model']} is not to be told from rounding beyond {row['resolved_up_to']:g} steps.")
+        else:
+            said.append(f"{row['model']} is exactly zero from {row['exactly_zero_from']:g} steps on.")
+    return said
 
 
 def _missing(table: pd.DataFrame) -> list[str]:

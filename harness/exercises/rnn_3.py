@@ -2,19 +2,20 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from harness.exercises import charts, probed
-from harness.exercises.evidence import settings_without
+from harness.exercises import charts, evidence, probed
 from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
 from harness.registry import Registry
+from harness.report import wording
 from harness.report.answers import Answer
 from harness.report.frames import Run, records
 from harness.report.wording import count, enumerate_names
-from harness.statistics import CONFIDENCE, Interval, sign_beyond
+from harness.statistics import CONFIDENCE, Interval, holm, sign_beyond
 
 exercise_id = "rnn-3"
 question = "What happens to the gradient when it is backpropagated through a long sequence?"
@@ -22,6 +23,10 @@ question = "What happens to the gradient when it is backpropagated through a lon
 _STAGES = {"log_norm_init": "before training", "log_norm_trained": "after training"}
 MIN_POINTS = 4
 """Distances a rate is fitted to at least."""
+BEND = 0.01
+"""Share by which the near and the far half's factors a step must differ for a curve to count as bent."""
+ALPHA = 1 - CONFIDENCE
+_UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
 def needs(budget: Budget, registry: Registry) -> Sequence[Need]:  # noqa: ARG001
@@ -41,7 +46,7 @@ def answer(run: Run) -> Answer:
     if curves.empty:
         return unanswered("missing: models whose gradients were probed ('harness exercises rnn-3').")
     groups = curves.groupby(["trial_id", "quantity"], sort=False)
-    table = pd.DataFrame([_fit(run, part) for _, part in groups])
+    table = _with_shapes(pd.DataFrame([_fit(run, part) for _, part in groups]))
     drawn = _draw(curves)
     return Answer(
         answer=_paragraph(run, table),
@@ -53,28 +58,47 @@ def answer(run: Run) -> Answer:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Line:
+    """A line through the logarithm of the norm by distance."""
+
+    slope: float
+    error: float
+    """Standard error of the slope, from the residuals."""
+    freedom: int
+
+    def rate(self) -> Interval:
+        """Return the factor a step with the fit's t interval."""
+        margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, self.freedom) * self.error)
+        return Interval(*(float(np.exp(self.slope + shift)) for shift in (0.0, -margin, margin)))
+
+
+def _line(part: pd.DataFrame) -> _Line | None:
+    if len(part) < MIN_POINTS:
+        return None
+    found = stats.linregress(part["at"].astype(float), part["value"].astype(float))
+    return _Line(slope=float(found.slope), error=float(found.stderr), freedom=len(part) - 2)
+
+
 def _fit(run: Run, curve: pd.DataFrame) -> dict[str, object]:
-    """Fit a line through the mean logarithm of the norm by distance: its slope is the logarithm of the rate."""
+    """Fit a line through the mean logarithm of the norm by distance, and one through each half of the distances."""
     curve = curve.sort_values("at")
     first = curve.iloc[0]
     # What underflows has lost its slope.
     kept = curve[curve["value"] > math.log(np.finfo(np.float64).tiny) + 1]
-    rate = Interval(math.nan, math.nan, math.nan)
-    if len(kept) >= MIN_POINTS:
-        line = stats.linregress(kept["at"], kept["value"])
-        margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(kept) - 2) * line.stderr)
-        rate = Interval(*(float(np.exp(line.slope + shift)) for shift in (0.0, -margin, margin)))
-    halving = math.log(0.5) / math.log(rate.estimate) if 0 < rate.estimate < 1 else math.nan
+    half = len(kept) // 2
+    whole, near, far = _line(kept), _line(kept.iloc[:half]), _line(kept.iloc[half:])
     stage = _STAGES[first["quantity"]]
     return {
         "model": first["model"],
         "layers": int(first["num_layers"]),
         "clip": float(first["grad_clip"]),
         "when": stage,
-        "factor_a_step": rate.estimate,
-        "factor_low": rate.low,
-        "factor_high": rate.high,
-        "halves_in_steps": halving,
+        **_bounds("factor", whole),
+        **_bounds("near_factor", near),
+        **_bounds("far_factor", far),
+        "far_from": float(kept["at"].iloc[half]) if near and far else math.nan,
+        "bend_p": _bend(near, far),
         "furthest_over_nearest": float(np.exp(curve["value"].iloc[-1] - curve["value"].iloc[0])),
         "steps": float(curve["at"].iloc[-1]),
         "clipped_share": _clipped(run, first["trial_id"], "init" if stage == "before training" else "trained"),
@@ -83,18 +107,49 @@ def _fit(run: Run, curve: pd.DataFrame) -> dict[str, object]:
     }
 
 
+def _bounds(name: str, line: _Line | None) -> dict[str, float]:
+    rate = line.rate() if line else _UNKNOWN
+    return {f"{name}_a_step": rate.estimate, f"{name}_low": rate.low, f"{name}_high": rate.high}
+
+
+def _bend(near: _Line | None, far: _Line | None) -> float:
+    """Return the p value of Welch's t test that both halves have one slope; NaN where there are no halves."""
+    if near is None or far is None:
+        return math.nan
+    errors = near.error**2, far.error**2
+    if not sum(errors):
+        return 1.0 if near.slope == far.slope else 0.0
+    freedom = sum(errors) ** 2 / sum(e**2 / line.freedom for e, line in zip(errors, (near, far), strict=True))
+    return float(2 * stats.t.sf(abs(far.slope - near.slope) / math.sqrt(sum(errors)), freedom))
+
+
+def _with_shapes(table: pd.DataFrame) -> pd.DataFrame:
+    """Say which curves are bent, all tests corrected together, and at which rate each goes on over a long sequence."""
+    adjusted = holm(table["bend_p"])
+    apart = (table["far_factor_a_step"] / table["near_factor_a_step"] - 1).abs()
+    bent = (adjusted < ALPHA) & (apart > BEND)
+    shapes = np.where(bent, "bent", np.where(np.isfinite(adjusted), "straight", "not known"))
+    found = table.assign(bend_p_holm=adjusted, shape=shapes).drop(columns="bend_p")
+    for end in ("a_step", "low", "high"):
+        found[f"long_{end}"] = found[f"far_factor_{end}"].where(bent, found[f"factor_{end}"])
+    rate = found["long_a_step"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        halving = math.log(0.5) / np.log(rate.to_numpy(dtype=np.float64))
+    return found.assign(halves_in_steps=np.where((rate > 0) & (rate < 1), halving, np.nan))
+
+
 def _clipped(run: Run, trial_id: str, stage: str) -> float:
     rows = run.probes[(run.probes["trial_id"] == trial_id) & (run.probes["quantity"] == f"clipped_{stage}")]
     return float(rows["value"].iloc[0]) if len(rows) else math.nan
 
 
-def _sign(row: dict[str, object]) -> int:
-    return sign_beyond(Interval(*(float(row[name]) for name in ("factor_a_step", "factor_low", "factor_high"))), 1.0)  # type: ignore[arg-type]
+def _rate(row: dict[str, object]) -> Interval:
+    """Return the factor a step over a long distance: of the far half where the curve is bent, else of the whole."""
+    return Interval(*(float(row[f"long_{end}"]) for end in ("a_step", "low", "high")))  # type: ignore[arg-type]
 
 
 def _verdict(table: pd.DataFrame) -> str:
-    known = table[np.isfinite(table["factor_a_step"].astype(float))]
-    signs = [_sign(row) for row in records(known)]
+    signs = [sign_beyond(_rate(row), 1.0) for row in records(table) if math.isfinite(_rate(row).estimate)]
     if not signs or not any(signs):
         return UNDECIDED
     if all(sign < 0 for sign in signs):
@@ -111,38 +166,63 @@ def _verdict(table: pd.DataFrame) -> str:
 
 
 def _paragraph(run: Run, table: pd.DataFrame) -> str:
+    known = table[np.isfinite(table["long_a_step"])]
+    verdict = _verdict(table) if len(known) else "how it changes is not known"
+    seeds = run.trials[run.trials["trial_id"].isin(table["trial_id"])]["seed"].nunique()
     said = [
-        "The gradient of one loss by the state k steps before is a product of k Jacobians, so its norm changes about "
-        f"geometrically with k. It was measured on held-out text (n = {int(table['n'].min())} contexts a point)."
+        f"{verdict[:1].upper()}{verdict[1:]}, going by the norm of one loss's gradient by the state k steps before it "
+        f"(held-out text, n = {int(table['n'].min())} contexts a point, {count(seeds)} "
+        f"{'seed' if seeds == 1 else 'seeds'})."
     ]
-    known = table[np.isfinite(table["factor_a_step"].astype(float))]
     if len(known) < len(table):
         said.append(
-            f"For {count(len(table) - len(known))} of {count(len(table))} the rate is not known: too few distances."
-        )
-    for when, part in known.groupby("when", sort=False):
-        parts = [
-            f"{row['model']} {row['factor_a_step']:.3f} ({row['factor_low']:.3f} to {row['factor_high']:.3f})"
-            for row in records(part.sort_values("factor_a_step", ascending=False))
-        ]
-        signs = [_sign(row) for row in records(part)]
-        told = "below one, so it vanishes" if set(signs) == {-1} else "above one, so it explodes"
-        told = told if abs(sum(signs)) == len(signs) else "not all on one side of one"
-        said.append(
-            f"{str(when).capitalize()} each step back multiplies it by {enumerate_names(parts, 9)}, with the 95 % "
-            f"intervals of the fit: {told}."
+            f"For {count(len(table) - len(known))} of {count(len(table))} curves the rate is not known: too few "
+            "distances."
         )
     trained = known[known["when"] == "after training"]
-    if len(trained) > 1:
-        slow, fast = (
-            trained.loc[pick] for pick in (trained["factor_a_step"].idxmax(), trained["factor_a_step"].idxmin())
-        )
-        said.append(
-            f"After training it lasts longest in {slow['model']} and falls fastest in {fast['model']}: over "
-            f"{slow['steps']:g} steps to {slow['furthest_over_nearest']:.1g} and "
-            f"{fast['furthest_over_nearest']:.1g} of what it is one step back."
-        )
-    return " ".join([*said, *_clipped_minibatches(table), *_without_clipping(run)])
+    stage = trained if len(trained) else known
+    return " ".join(
+        [*said, *_rates(stage), *_shapes(known, stage), *_clipped_minibatches(table), *_without_clipping(run)]
+    )
+
+
+def _rates(stage: pd.DataFrame) -> list[str]:
+    """Word the slowest and the fastest rate of one stage; the table has all."""
+    if stage.empty:
+        return []
+    ordered = records(stage.sort_values("long_a_step", ascending=False))
+    told = [_word_rate(row) for row in (ordered if len(ordered) < 3 else (ordered[0], ordered[-1]))]
+    between = "" if len(ordered) < 3 else ", the others between"
+    return [
+        f"{str(ordered[0]['when']).capitalize()} each further step back multiplies it by {enumerate_names(told)}"
+        f"{between} (95 % intervals of the fit, not over seeds)."
+    ]
+
+
+def _word_rate(row: dict[str, object]) -> str:
+    rate, halving = _rate(row), float(row["halves_in_steps"])  # type: ignore[arg-type]
+    half = f", halving in {halving:.1f} steps" if math.isfinite(halving) else ""
+    far = f" from {row['far_from']:g} steps on" if row["shape"] == "bent" else ""
+    return f"{rate.estimate:.3f} ({rate.low:.3f} to {rate.high:.3f}) in {row['model']}{far}{half}"
+
+
+def _shapes(known: pd.DataFrame, stage: pd.DataFrame) -> list[str]:
+    """Say whether one rate holds at every distance: a curve that bends is not geometric."""
+    tested = known[known["shape"] != "not known"]
+    if tested.empty:
+        return []
+    bent = tested[tested["shape"] == "bent"]
+    test = "Welch's t test of the near and the far half's slopes, Holm-corrected"
+    if bent.empty:
+        return [f"None of the {count(len(tested))} curves is shown to bend ({test}): one factor a step describes them."]
+    here = stage[stage["shape"] == "bent"] if (stage["shape"] == "bent").any() else bent
+    apart = np.log(here["far_factor_a_step"] / here["near_factor_a_step"]).abs()
+    row = here.loc[apart.idxmax()]
+    return [
+        f"{count(len(bent))} of {count(len(tested))} curves bend, so no single rate describes them ({test}): most "
+        f"{row['model']} {row['when']}, {row['near_factor_a_step']:.3f} a step near and {row['far_factor_a_step']:.3f} "
+        f"from {row['far_from']:g} steps on."
+    ]
 
 
 def _clipped_minibatches(table: pd.DataFrame) -> list[str]:
@@ -151,7 +231,7 @@ def _clipped_minibatches(table: pd.DataFrame) -> list[str]:
         return []
     shares = known["clipped_share"]
     if shares.max() == 0:
-        return ["Clipping cut none of the minibatches probed on these models: their gradients stayed below it."]
+        return ["Clipping cut none of the minibatches probed on these models."]
     return [f"Clipping cuts {shares.min():.0%} to {shares.max():.0%} of the minibatches probed, by model and stage."]
 
 
@@ -159,22 +239,23 @@ def _without_clipping(run: Run) -> list[str]:
     """Say what became of trials that went without clipping beside the same with it."""
     ended = run.trials[run.trials["status"].isin(["ok", "diverged"]) & (run.trials["num_layers"] > 0)]
     free, cut = ended[ended["grad_clip"] == 0], ended[ended["grad_clip"] > 0]
-    keys = [*settings_without("grad_clip"), "seed"]
+    keys = [*evidence.settings_without("grad_clip"), "seed"]
     both = free.merge(cut, on=keys, suffixes=("_free", "_cut"))
     if both.empty:
         return []
     ruined = {end: _ruined(both, end) for end in ("free", "cut")}
-    said = [
-        f"Of {count(len(both))} pairs of trials that differ in clipping alone, {count(ruined['free'].sum())} without "
-        f"it and {count(ruined['cut'].sum())} with it ended worse than guessing blindly."
-    ]
+    said = (
+        f"Of {count(len(both))} {'pair' if len(both) == 1 else 'pairs'} of trials that differ in clipping alone, "
+        f"{count(ruined['free'].sum())} without it and {count(ruined['cut'].sum())} with it ended worse than guessing "
+        "blindly"
+    )
     for row in records(both[ruined["free"] & ~ruined["cut"]].head(1)):
-        said.append(
-            f"So {row['cell']} with {row['num_layers']} layers under {row['optimizer']} at a learning rate of "
+        said += (
+            f" ({wording.plural(row['num_layers'], 'layer')} of {row['cell']}, {row['optimizer']} at "
             f"{row['learning_rate']:g}: perplexity {row['valid_perplexity_cut']:.3g} with clipping and "
-            f"{row['valid_perplexity_free']:.3g} without."
+            f"{row['valid_perplexity_free']:.3g} without)"
         )
-    return [*said, "Clipping bounds what explodes; it cannot bring back what vanishes."]
+    return [f"{said}."]
 
 
 def _ruined(both: pd.DataFrame, end: str) -> pd.Series:

@@ -12,15 +12,25 @@ from harness.exercises import charts, evidence, probed
 from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
 from harness.registry import Registry
 from harness.report.answers import Answer
+from harness.report.comparison import PREPROCESSING
 from harness.report.frames import SETTINGS, Run, records
-from harness.report.wording import enumerate_names
-from harness.statistics import CONFIDENCE, Interval, mean_interval, sign_beyond
+from harness.report.wording import count, enumerate_names, plural
+from harness.statistics import CONFIDENCE, Interval, holm, paired_difference, sign_beyond
 
 exercise_id = "rnn-4"
 question = "What problems come with a language model as this section describes it?"
 
 LINEAR = 1.0
 """The exponent of time by length above which twice the text takes more than twice as long."""
+SPREAD = 0.001
+"""Share of the perplexity by which seeds must differ for chance to count as shown."""
+_SENTENCES = (
+    ("learning by heart",),
+    ("repetition when cold", "invention when warm"),
+    ("unseen characters", "open brackets"),
+    ("time by length", "chance"),
+)
+"""Problems by the sentence that tells of them."""
 
 
 def needs(budget: Budget, registry: Registry) -> Sequence[Need]:
@@ -57,6 +67,7 @@ class Problem:
     value: Interval
     n: int
     words: str
+    """Part of a sentence."""
 
 
 def answer(run: Run) -> Answer:
@@ -71,7 +82,7 @@ def answer(run: Run) -> Answer:
         return unanswered(*missing)
     drawn = _draw(run)
     return Answer(
-        answer=" ".join(problem.words for problem in problems),
+        answer=" ".join(_sentences(problems)),
         verdict=_verdict(problems),
         evidence=_table(problems),
         figure=drawn.figure,
@@ -89,6 +100,17 @@ _MISSING = (
     "missing: time by the length of the sequence, probed.",
     "missing: the same trial under several seeds (--seeds 3).",
 )
+
+
+def _sentences(problems: Sequence[Problem]) -> list[str]:
+    said = [f"Of {plural(len(problems), 'problem')} looked for, {_verdict(problems)}."]
+    words = {problem.name: problem.words for problem in problems}
+    for names in _SENTENCES:
+        parts = [words[name] for name in names if name in words]
+        if parts:
+            sentence = "; ".join(parts)
+            said.append(f"{sentence[0].upper()}{sentence[1:]}.")
+    return said
 
 
 def _table(problems: Sequence[Problem]) -> pd.DataFrame:
@@ -124,31 +146,47 @@ def _verdict(problems: Sequence[Problem]) -> str:
 # --- one problem each -------------------------------------------------------------------------------------
 
 
-def _gap(run: Run) -> Problem | None:
-    """Look for a loss on held-out text above that on training text, in the last epoch of each model's seeds."""
+def _kinds(run: Run) -> list[pd.DataFrame]:
+    """Return the finished models by kind, those kinds that have the most seeds."""
     trials = evidence.cells(evidence.finished(run))
-    gaps = (trials["valid_loss"] - trials["train_loss"]).astype(float) / math.log(2)
-    known = trials[np.isfinite(gaps)].assign(gap=gaps)
-    if known.empty:
+    kinds = [part for _, part in trials.groupby(list(SETTINGS), sort=False, dropna=False)]
+    most = max((len(part) for part in kinds), default=0)
+    return [part for part in kinds if len(part) == most]
+
+
+def _name(kind: pd.DataFrame) -> str:
+    """Name one kind of model by what makes it over- or underfit."""
+    row = kind.iloc[0]
+    where = "" if row["authors"] == "all" else f" by {row['authors']}"
+    return (
+        f"{row['cell']}, {plural(row['num_layers'], 'layer')}, {plural(row['num_epochs'], 'epoch')} of "
+        f"{count(row['train_tokens'])} tokens{where}"
+    )
+
+
+def _gap(run: Run) -> Problem | None:
+    """Look for a loss on held-out text above that on training text in the last epoch, kind by kind over its seeds."""
+    kinds = [part[np.isfinite((part["valid_loss"] - part["train_loss"]).astype(float))] for part in _kinds(run)]
+    kinds = [part for part in kinds if len(part)]
+    if not kinds:
         return None
-    by_model = known.groupby(list(SETTINGS), sort=False, dropna=False)["gap"]
-    several = by_model.transform("size") == by_model.transform("size").max()
-    model = known[several].groupby(list(SETTINGS), sort=False, dropna=False)["gap"]
-    # The kind of model with the most seeds, and of those the one that learnt its text best by heart.
-    worst = max((group for _, group in model), key=lambda group: group.mean())
-    interval = mean_interval(worst)
-    sign = sign_beyond(interval, 0.0)
-    name = str(probed.names(known.loc[worst.index]).iloc[0])
+    gaps = [paired_difference(part["valid_loss"] / math.log(2), part["train_loss"] / math.log(2)) for part in kinds]
+    adjusted = holm([gap.p_value for gap in gaps])
+    signs = [evidence.sign_corrected(gap.interval, p) for gap, p in zip(gaps, adjusted, strict=True)]
+    worst = max(range(len(gaps)), key=lambda place: gaps[place].interval.estimate)
+    interval, n = gaps[worst].interval, gaps[worst].num_pairs
+    shown = 1 if 1 in signs else -1 if set(signs) == {-1} else 0
+    beyond = f"in {signs.count(1)} of {plural(len(kinds), 'kind')} of model beyond chance, after Holm's correction"
     told = {
-        1: "it knows its training text better",
-        -1: "it is no better on its training text",
-        0: "which does not decide",
-    }
+        1: f"in the last epoch held-out text costs more than training text {beyond}, most",
+        -1: "in the last epoch held-out text costs no more than training text in any kind of model, nearest to it",
+        0: "whether held-out text costs more than training text is not decided in any kind of model; most",
+    }[shown]
     return Problem(
-        name="learning by heart", shown=sign, figure="held-out minus training loss, bits a token", value=interval,
-        n=len(worst),
-        words=f"Learning by heart: in {name}, the model with the widest gap, held-out text costs "
-        f"{evidence.word_interval(interval)} bits a token more than training text in the last epoch: {told[sign]}.",
+        name="learning by heart", shown=shown, figure="largest held-out minus training loss, bits a token",
+        value=interval, n=n,
+        words=f"learning by heart: {told} in {_name(kinds[worst])}, by {evidence.word_interval(interval)} bits a token "
+        f"(n = {plural(n, 'seed')})",
     )  # fmt: skip
 
 
@@ -176,19 +214,28 @@ def _against_held_out(run: Run, quantity: str, temperature: float) -> tuple[Inte
     return written[0], real[0], _difference(written[0], real[0]), written[1]
 
 
+def _by_temperature(run: Run, quantity: str) -> str:
+    """Word how a share goes from the coldest to the warmest text of the first model that has it."""
+    curve = probed.curves(run, [quantity])
+    curve = curve[(curve["at"] >= 0) & ~curve["is_baseline"].astype(bool)]
+    curve = curve[curve["trial_id"] == curve["trial_id"].iloc[0]].sort_values("at")
+    ends = [f"{row['value']:.0%} at temperature {row['at']:g}" for row in (curve.iloc[0], curve.iloc[-1])]
+    return " to ".join(ends)
+
+
 def _repetition(run: Run) -> Problem | None:
     """Look for text that repeats itself more than people's does, at the most probable token each time."""
     found = _against_held_out(run, "repetition", 0.0)
     if found is None:
         return None
-    cold, real, difference, n = found
+    _, real, difference, n = found
     sign = sign_beyond(difference, 0.0)
-    told = {1: "it goes round in circles", -1: "it repeats itself less", 0: "which does not decide"}[sign]
+    told = {1: "cold it goes round in circles", -1: "cold it repeats itself less", 0: "which does not decide"}[sign]
     return Problem(
         name="repetition when cold", shown=sign, figure="repeated passages at temperature 0, generated minus held-out",
         value=difference, n=n,
-        words=f"Repetition: taking the most probable character each time, {cold.estimate:.0%} of its passages repeat "
-        f"earlier ones, against {real.estimate:.0%} of the held-out text's: {told}.",
+        words=f"repetition: from {_by_temperature(run, 'repetition')} of its passages repeat earlier ones, of held-out "
+        f"text {real.estimate:.0%} (n = {n} texts by one model): {told}",
     )  # fmt: skip
 
 
@@ -204,8 +251,8 @@ def _novelty(run: Run) -> Problem | None:
     return Problem(
         name="invention when warm", shown=sign, figure="passages not in the training text at temperature 1, "
         "generated minus held-out", value=difference, n=n,
-        words=f"Invention: drawing at temperature 1, {warm.estimate:.0%} of its passages are not in the training text, "
-        f"against {real.estimate:.0%} of the held-out text's: {told}.",
+        words=f"invention: from {_by_temperature(run, 'novelty')} are not in the training text; at 1 it is "
+        f"{warm.estimate:.0%}, of held-out text {real.estimate:.0%}: {told}",
     )  # fmt: skip
 
 
@@ -220,15 +267,19 @@ def _unseen(run: Run) -> Problem | None:
     losses = run.probes[run.probes["trial_id"] == row["trial_id"]].set_index("quantity")["value"]
     cost = ""
     if {"unseen_loss", "seen_loss"} <= set(losses.index):
-        cost = f"; each costs {losses['unseen_loss']:.1f} nats, the others {losses['seen_loss']:.1f}"
+        cost = f", which cost {losses['unseen_loss']:.1f} nats each, the others {losses['seen_loss']:.1f}"
     there = share.estimate > 0
-    model, text = row["model"], row["text"]
-    told = f"{share.estimate:.2%} of held-out tokens{cost}" if there else "none in the held-out text looked at"
+    of = PREPROCESSING.get(str(row["text"]), str(row["text"]))
+    told = (
+        f"{share.estimate:.2g} of held-out tokens"
+        if share.estimate < 1e-4
+        else f"{share.estimate:.2%} of held-out tokens"
+    )
     return Problem(
-        name="unseen characters", shown=1 if there else -1, figure=f"share of held-out tokens ({model}, {text})",
+        name="unseen characters", shown=1 if there else -1, figure=f"share of held-out tokens ({row['model']}, {of})",
         value=share, n=int(row["n"]),
-        words=f"Characters that training never saw ({model} on {text} text): {told}. A model of characters can say "
-        "'<unk>', and never write them.",
+        words=f"characters that training never saw: {told if there else 'none in the held-out text looked at'} "
+        f"({row['model']}, {of}){cost}",
     )  # fmt: skip
 
 
@@ -250,10 +301,24 @@ def _brackets(run: Run) -> Problem | None:
     return Problem(
         name="open brackets", shown=sign, figure=f"probability of {what}, near minus far", value=drop,
         n=int(best["n"].sum()),
-        words=f"Brackets and quotes: even {best.iloc[0]['model']} on {best.iloc[0]['corpus']}, the best of "
-        f"{len(groups)}, gives {what} {near.estimate:.2f} where it opened {best['at'].iloc[0]:g} back and "
-        f"{far.estimate:.2f} at {best['at'].iloc[-1]:g} or more: {told}.",
+        words=f"brackets: the best of {plural(len(groups), 'model')} on {best.iloc[0]['corpus']} "
+        f"({best.iloc[0]['cell']}) gives {what} {near.estimate:.2f} where it opened {best['at'].iloc[0]:g} back and "
+        f"{far.estimate:.2f} at {best['at'].iloc[-1]:g} or more: {told}{_quotes(run, str(most))}",
     )  # fmt: skip
+
+
+def _quotes(run: Run, told: str) -> str:
+    """Word how probable a due closing quote or bracket is in running text, where such a text was probed too."""
+    groups = [part for part in _bracket_curves(run, "closing") if part.iloc[0]["corpus"] != told]
+    if not groups:
+        return ""
+    best = max(groups, key=lambda part: part["value"].mean()).sort_values("at")
+    ends = [
+        f"{evidence.word_bounds(Interval(row['value'], row['low'], row['high']), 2)} at {row['at']:g}"
+        for row in (best.iloc[0], best.iloc[-1])
+    ]
+    n, corpus = int(best["n"].sum()), best.iloc[0]["corpus"]
+    return f" (in {corpus}'s quotes the due closing one gets {' and '.join(ends)}, n = {n})"
 
 
 def _bracket_curves(run: Run, quantity: str) -> list[pd.DataFrame]:
@@ -275,36 +340,33 @@ def _length(run: Run) -> Problem | None:
     exponent = Interval(float(line.slope), float(line.slope - margin), float(line.slope + margin))
     sign = sign_beyond(exponent, 0.0)
     first, last = curve.iloc[0], curve.iloc[-1]
-    told = {1: "each step waits for the one before", -1: "longer is faster", 0: "which does not decide"}[sign]
+    told = {1: "more than in proportion", -1: "less than in proportion", 0: "in proportion"}[
+        sign_beyond(exponent, LINEAR)
+    ]
+    told = told if sign > 0 else "longer is faster" if sign < 0 else "which does not decide"
     return Problem(
         name="time by length", shown=sign, figure="exponent of time by length", value=exponent, n=int(curve["n"].sum()),
-        words=f"Time: one pass forward and back takes {last['value'] / first['value']:.1f} times as long over "
-        f"{last['at']:g} characters as over {first['at']:g} (time ~ length^{exponent.estimate:.2f}, from the reference "
-        f"implementation): {told}.",
+        words=f"time: a pass forward and back takes {last['value'] / first['value']:.1f} times as long over "
+        f"{last['at']:g} tokens as over {first['at']:g}, {told} (exponent {evidence.word_interval(exponent, 2)}, "
+        "numpy)",
     )  # fmt: skip
 
 
 def _seeds(run: Run) -> Problem | None:
     """Look for a spread over seeds: what chance alone makes of one setting."""
-    trials = evidence.cells(evidence.finished(run))
-    groups = [
-        part for _, part in trials.groupby(list(SETTINGS), sort=False, dropna=False) if part["seed"].nunique() > 1
-    ]
-    if not groups:
+    kinds = _kinds(run)
+    if not kinds or kinds[0]["seed"].nunique() < 2:
         return None
-    most = max(len(part) for part in groups)
-    part = max(
-        (part for part in groups if len(part) == most), key=lambda part: _relative_range(part["valid_perplexity"])
-    )
-    spread = _relative_range(part["valid_perplexity"])
-    perplexities = part["valid_perplexity"].astype(float)
-    there = spread > 0.001
+    spreads = [_relative_range(part["valid_perplexity"]) for part in kinds]
+    typical, widest = float(np.median(spreads)), int(np.argmax(spreads))
+    n = len(kinds[0])
+    most = f", at most {spreads[widest]:.1%} ({_name(kinds[widest])})" if len(kinds) > 1 else ""
     return Problem(
-        name="chance", shown=1 if there else -1, figure="(largest − smallest) / mean perplexity over seeds",
-        value=Interval(spread, math.nan, math.nan), n=len(part),
-        words=f"Chance: {probed.names(part).iloc[0]}, the same but for the seed ({most} of them), ends between "
-        f"{perplexities.min():.2f} and {perplexities.max():.2f} in perplexity, {spread:.1%} apart at most of any model "
-        f"here; a difference between models must be larger to count.",
+        name="chance", shown=1 if typical > SPREAD else -1,
+        figure="(largest − smallest) / mean perplexity over seeds, median over kinds of model",
+        value=Interval(typical, math.nan, math.nan), n=n,
+        words=f"chance: the same model under {n} seeds ends {typical:.1%} apart in perplexity (median of "
+        f"{plural(len(kinds), 'kind')} of model{most})",
     )  # fmt: skip
 
 

@@ -180,7 +180,15 @@ def _array(name: str, values: Sequence[Any], places: dict[str, int]) -> np.ndarr
     return np.array(values, dtype=np.int64 if name in _WHOLE_CELLS else np.float64)
 
 
+_EPOCH_MEASURES = (
+    "train_loss", "train_accuracy", "train_top5_accuracy", "valid_loss", "valid_accuracy", "valid_top5_accuracy",
+    "valid_bits_per_char", "grad_norm", "train_tokens", "train_seconds", "valid_seconds",
+)  # fmt: skip
+
+
 def _frame_epochs(frame: pd.DataFrame) -> pd.DataFrame:
+    # A ledger of an earlier version may lack a measure; it is not known then.
+    frame = frame.assign(**{name: np.nan for name in _EPOCH_MEASURES if name not in frame.columns})
     with np.errstate(over="ignore"):
         for part in ("train", "valid"):
             frame[f"{part}_perplexity"] = np.exp(frame[f"{part}_loss"])

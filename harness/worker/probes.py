@@ -203,8 +203,11 @@ def _passages(ids: NDArray[Any]) -> NDArray[np.uint64]:
 def unseen(subject: Subject) -> Iterator[Row]:
     """Yield the share of held-out tokens that training never saw, and the loss on them and on the others."""
     losses, targets = _token_losses(subject)
-    yield _row("unseen_share", 0, np.asarray(subject.valid) == 0)
-    for name, chosen in (("unseen_loss", targets == 0), ("seen_loss", targets != 0)):
+    # The vocabulary may know what this trial's part of the training text lacks; <unk> stands for what none of it has.
+    seen = np.setdiff1d(np.unique(np.asarray(subject.train)), [0])
+    yield _row("unseen_share", 0, ~np.isin(np.asarray(subject.valid), seen))
+    known = np.isin(targets, seen)
+    for name, chosen in (("unseen_loss", ~known), ("seen_loss", known)):
         if chosen.any():
             yield _row(name, 0, losses[chosen])
 

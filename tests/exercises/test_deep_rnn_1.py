@@ -56,3 +56,21 @@ def test_a_trial_without_its_certificate_is_left_out(tmp_path):
     answer = ask("deep-rnn-1", tmp_path / "run", grid(), record)
     assert answer.evidence["layers"].tolist() == [2]
     assert any("1 trials without a parity certificate" in sentence for sentence in answer.missing)
+
+
+def test_a_backend_without_a_layer_of_its_own_is_held_against_the_reference_s_losses_and_not_its_speed(tmp_path):
+    lone = [trial("rnn", depth, backend="jax") for depth in (1, 2)]
+
+    def record(ledger, gap):
+        run_of(1e-5, 300)(ledger)
+        for each in lone:
+            finish(ledger, each, (9.0, 8.0 * (1 + gap)))
+            time(ledger, each, [5.0] * 10)
+
+    same = ask("deep-rnn-1", tmp_path / "same", [*grid(), *lone], lambda ledger: record(ledger, 0.0))
+    assert same.verdict == "the same loss curves; scratch is slower everywhere"
+    assert same.evidence["against_scratch"].tolist() == ["fused"] * 2 + ["scratch beside numpy's"] * 2
+    assert same.evidence["speed_ratio"].isna().tolist() == [False, False, True, True]
+    other = ask("deep-rnn-1", tmp_path / "other", [*grid(), *lone], lambda ledger: record(ledger, 0.5))
+    assert other.verdict == "different loss curves; scratch is slower everywhere"
+    assert "jax scratch beside numpy's, rnn, 1 layer" in other.answer

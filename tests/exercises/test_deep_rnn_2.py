@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import pytest
@@ -44,14 +45,28 @@ def test_the_verdict_follows_the_numbers(tmp_path, gru, lstm, gru_rate, lstm_rat
 def test_the_difference_and_its_interval_are_those_of_the_pairs(tmp_path):
     answer = ask("deep-rnn-2", tmp_path / "run", grid(), run_of(6.0, 7.0, gru_rate=150))
     whole = answer.evidence.iloc[0]
-    # Differences -1 + 2 * noise, twice over two depths: mean -1, and t(5) = 2.5706.
-    differences = [-1 + 2 * noise for noise in NOISE] * 2
-    mean = sum(differences) / 6
-    deviation = math.sqrt(sum((value - mean) ** 2 for value in differences) / 5)
+    # Differences -1 + 2 * noise by seed, the same at both depths: mean -1, and t(2) = 4.302653.
+    differences = [-1 + 2 * noise for noise in NOISE]
+    mean = sum(differences) / 3
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in differences) / 2)
     assert whole["perplexity_difference"] == pytest.approx(mean)
-    assert whole["perplexity_difference_high"] == pytest.approx(mean + 2.570582 * deviation / math.sqrt(6))
+    assert whole["perplexity_difference_high"] == pytest.approx(mean + 4.302653 * deviation / math.sqrt(3))
     assert whole["speed_ratio"] == pytest.approx(1.5, rel=0.01)
-    assert whole["n"] == 6
+    assert (whole["n"], whole["pairs"]) == (3, 6)
+
+
+def test_the_same_model_on_a_second_backend_is_no_further_seed(tmp_path):
+    both = [dataclasses.replace(each, backend=name) for each in grid() for name in ("numpy", "torch")]
+
+    def record(ledger):
+        for each in both:
+            noise = NOISE[each.seed] * (1 if each.cell == "gru" else -1)
+            finish(ledger, each, (9.0, (6.0 if each.cell == "gru" else 7.0) + noise))
+
+    alone = ask("deep-rnn-2", tmp_path / "one", grid(), run_of(6.0, 7.0, timed=False)).evidence.iloc[0]
+    twice = ask("deep-rnn-2", tmp_path / "two", both, record).evidence.iloc[0]
+    assert (twice["n"], twice["pairs"]) == (3, 12)
+    assert twice["perplexity_difference_low"] == pytest.approx(alone["perplexity_difference_low"])
 
 
 def test_one_seed_at_one_depth_gives_no_interval_and_says_so(tmp_path):
@@ -78,8 +93,8 @@ def test_the_same_number_of_parameters_is_a_comparison_of_its_own(tmp_path):
 
     answer = ask("deep-rnn-2", tmp_path / "run", [*grid(), *larger], record)
     assert list(answer.evidence["at"]) == ["equal hidden units"] * 3 + ["equal parameters"]
-    assert "At equal parameters (6 pairs)" in answer.answer
-    assert "GRU stays ahead" in answer.answer
+    assert "At equal parameters GRU is ahead: -0.500 (" in answer.answer
+    assert "in accuracy" in answer.answer.split("At equal parameters")[1]
     assert "77% of LSTM's parameters" in answer.answer
 
 
@@ -92,7 +107,7 @@ def test_pairs_on_another_text_are_not_averaged_in(tmp_path):
             finish(ledger, each, (3.0, 2.0 if each.cell == "lstm" else 90.0))
 
     answer = ask("deep-rnn-2", tmp_path / "run", [*others, *grid()], record)
-    assert answer.evidence["n"].iloc[0] == 6
+    assert answer.evidence["pairs"].iloc[0] == 6
     assert answer.verdict.startswith("GRU has the lower perplexity")
 
 

@@ -7,6 +7,7 @@ from invented_answers import finish
 from invented_runs import make_folder, trial
 
 from harness.exercises import EXERCISES, authors
+from harness.exercises.deep_rnn_4 import mantel
 from harness.report import read_run
 from harness.report.frames import records
 
@@ -87,3 +88,57 @@ def test_the_divergence_of_trigrams_is_that_of_the_definition():
     assert authors.jensen_shannon(one, other) == pytest.approx(expected)
     assert authors.jensen_shannon(one, one) == 0
     assert authors.jensen_shannon(one, other + 5) == 1
+
+
+def test_a_second_mixture_of_the_authors_is_no_further_seed(tmp_path):
+    trials = [
+        trial("lstm", authors=who, seed=seed, corpus_digest=f"{who}{mix}", mix=mix)
+        for who, mix in (*((each, "proportional") for each in AUTHORS), ("all", "equal"), ("all", "proportional"))
+        for seed in (0, 1, 2)
+    ]
+    run = read_run(
+        make_folder(tmp_path / "run", trials, lambda ledger: [finish(ledger, t, (9.0, 8.0)) for t in trials])
+    )
+    gains = {"equal": 0.1, "proportional": -5.0}
+    rows = [
+        {**row, "trained_on": row["authors"], "evaluated_on": author,
+         "bits_per_char": 2.0 + NOISE[row["seed"]] * (1 + (row["authors"] == "all"))
+         - (gains[row["mix"]] if row["authors"] == "all" else 0.0)}
+        for row in records(run.trials) for author in AUTHORS
+    ]  # fmt: skip
+    answer = EXERCISES["deep-rnn-4"].answer(dataclasses.replace(run, transfer=pd.DataFrame(rows)))
+    table = answer.evidence.set_index(["trained_on", "evaluated_on"])
+    assert table.loc[("all", "anne"), "n"] == 3
+    assert table.loc[("all", "anne"), "gain"] == pytest.approx(0.1)
+    assert answer.verdict == "combining helps every author"
+
+
+def test_what_only_one_of_many_uncorrected_tests_finds_is_not_decided(tmp_path):
+    # p = 0.03 alone is beyond chance, as one of two tests it is 0.06.
+    shift = {0: 0.0, 1: 0.013, 2: 0.028}
+    trials = [trial("lstm", authors=w, seed=s, corpus_digest=w) for w in (*AUTHORS, "all") for s in shift]
+    run = read_run(make_folder(tmp_path / "run", trials, lambda led: [finish(led, t, (9.0, 8.0)) for t in trials]))
+    rows = [
+        {**row, "trained_on": row["authors"], "evaluated_on": author,
+         "bits_per_char": 2.0 - (row["authors"] == "all") * (0.03 + shift[row["seed"]] if author == "anne"
+                                                          else (-0.01, 0.012, 0.001)[row["seed"]])}
+        for row in records(run.trials) for author in AUTHORS
+    ]  # fmt: skip
+    answer = EXERCISES["deep-rnn-4"].answer(dataclasses.replace(run, transfer=pd.DataFrame(rows)))
+    anne = answer.evidence.set_index(["trained_on", "evaluated_on"]).loc[("all", "anne")]
+    assert anne["gain_low"] > 0
+    assert anne["p"] < 0.05 < anne["p_holm"]
+    assert answer.verdict == "not decided"
+
+
+def test_distances_are_tested_by_relabelling_authors():
+    names = "abcde"
+    generator = np.random.default_rng(0)
+    pairs = pd.DataFrame([(x, y) for x in names for y in names if x != y], columns=["trained_on", "evaluated_on"])
+    pairs["distance"] = generator.random(len(pairs))
+    # The largest of 120 relabellings is the one that is there; the reverse order gives the opposite sign.
+    rank, p_value = mantel(pairs.assign(cost=3 * pairs["distance"]), "distance", "cost")
+    assert rank == pytest.approx(1)
+    assert p_value == pytest.approx(1 / 120)
+    assert mantel(pairs.assign(cost=-pairs["distance"]), "distance", "cost")[0] == pytest.approx(-1)
+    assert mantel(pairs.assign(cost=generator.random(len(pairs))), "distance", "cost")[1] > 0.05

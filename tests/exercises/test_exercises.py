@@ -86,3 +86,14 @@ def test_an_unknown_exercise_is_corrected():
 def test_exercises_are_found_once_and_all_where_none_is_named():
     assert [one.exercise_id for one in exercises.find(["rnn-1", "rnn-1"])] == ["rnn-1"]
     assert [one.exercise_id for one in exercises.find([])] == IDS
+
+
+def test_a_ledger_that_lacks_measures_of_today_is_read(tmp_path):
+    trials = [trial(cell, seed=seed) for cell in ("gru", "lstm") for seed in (0, 1)]
+    folder = make_folder(tmp_path / "run", trials, lambda ledger: [finish(ledger, t, (9, 8 + t.seed)) for t in trials])
+    with Ledger(folder / "run.sqlite") as ledger:
+        for column in ("valid_accuracy", "valid_top5_accuracy", "grad_norm"):
+            ledger._db.execute(f"ALTER TABLE epochs DROP COLUMN {column}")
+    answer = read_csv(folder)["deep-rnn-2"]
+    assert answer["verdict"] == "perplexity not decided; speed not decided"
+    assert "its accuracy's difference not known" in answer["answer"]

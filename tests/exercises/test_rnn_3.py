@@ -8,14 +8,14 @@ TRIALS = [trial("rnn"), trial("lstm"), trial("rnn", grad_clip=0.0)]
 DISTANCES = (1, 2, 4, 8, 16, 32)
 
 
-def gradients(rates, wobble=0.0):
+def gradients(rates, wobble=0.0, distances=DISTANCES):
     def record(ledger):
         for each, rate in zip(TRIALS, rates, strict=True):
             finish(ledger, each, (9.0, 8.0))
             rows = [
                 (f"log_norm_{stage}", k, k * math.log(rate) + wobble * (-1) ** i, 0.1, 32)
                 for stage in ("init", "trained")
-                for i, k in enumerate(DISTANCES)
+                for i, k in enumerate(distances)
             ]
             ledger.probed(each.trial_id, "gradients", rows)
             clipped = float(each.grad_clip > 0)
@@ -47,8 +47,8 @@ def test_the_rate_is_fitted_with_its_interval_and_half_life(tmp_path):
     table = answer.evidence
     assert table["factor_a_step"].tolist() == pytest.approx([0.5, 0.5, 0.9, 0.9, 0.8, 0.8])
     assert table["halves_in_steps"].iloc[0] == pytest.approx(1)
-    assert "lasts longest in lstm" in answer.answer
-    assert "Of 1 pairs of trials that differ in clipping alone, 0 without it and 0 with it" in answer.answer
+    assert "by 0.900 (0.900 to 0.900) in lstm" in answer.answer
+    assert "Of 1 pair of trials that differ in clipping alone, 0 without it and 0 with it" in answer.answer
     assert "Clipping cuts 100% to 100%" in answer.answer
 
 
@@ -60,6 +60,58 @@ def test_too_few_distances_give_no_rate(tmp_path):
     answer = ask("rnn-3", tmp_path / "run", TRIALS[:1], record)
     assert answer.verdict == "not decided"
     assert "the rate is not known: too few distances" in answer.answer
+
+
+FURTHER = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+
+
+def bending(near, far, knee=10):
+    """Record a gradient that falls by one factor a step up to the knee and by another beyond it."""
+
+    def record(ledger):
+        finish(ledger, TRIALS[1], (9.0, 8.0))
+        rows = [
+            (
+                "log_norm_trained",
+                k,
+                min(k, knee) * math.log(near) + max(k - knee, 0) * math.log(far) + 0.02 * (-1) ** i,
+                0.1,
+                32,
+            )
+            for i, k in enumerate(FURTHER)
+        ]
+        ledger.probed(TRIALS[1].trial_id, "gradients", rows)
+
+    return record
+
+
+def test_a_bent_curve_has_two_rates_and_goes_on_at_the_far_one(tmp_path):
+    answer = ask("rnn-3", tmp_path / "run", TRIALS[1:2], bending(0.5, 0.9))
+    row = answer.evidence.iloc[0]
+    assert row["shape"] == "bent"
+    assert row["near_factor_low"] < 0.5 < row["near_factor_high"]
+    assert row["far_factor_low"] < 0.9 < row["far_factor_high"]
+    assert row["halves_in_steps"] == pytest.approx(math.log(0.5) / math.log(0.9), rel=0.02)
+    assert "1 of 1 curves bend, so no single rate describes them (Welch's t test" in answer.answer
+    assert "geometric" not in answer.answer
+
+
+def test_a_curve_that_vanishes_near_and_grows_far_is_judged_by_its_far_part(tmp_path):
+    assert ask("rnn-3", tmp_path / "run", TRIALS[1:2], bending(0.5, 1.2)).verdict == "it explodes in every model"
+    assert ask("rnn-3", tmp_path / "run2", TRIALS[1:2], bending(1.2, 0.5)).verdict == "it vanishes in every model"
+
+
+def test_a_straight_curve_keeps_its_one_rate(tmp_path):
+    answer = ask("rnn-3", tmp_path / "run", TRIALS[1:2], bending(0.8, 0.8))
+    row = answer.evidence.iloc[0]
+    assert row["shape"] == "straight"
+    assert row["halves_in_steps"] == pytest.approx(math.log(0.5) / math.log(0.8), rel=0.02)
+    assert "one factor a step describes them" in answer.answer
+
+
+def test_a_curve_without_any_scatter_is_not_taken_for_bent(tmp_path):
+    answer = ask("rnn-3", tmp_path / "run", TRIALS, gradients((0.5, 0.9, 0.8), distances=FURTHER))
+    assert set(answer.evidence["shape"]) == {"straight"}
 
 
 def test_what_goes_without_clipping_is_held_against_the_same_with_it(tmp_path):

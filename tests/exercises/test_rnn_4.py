@@ -75,4 +75,39 @@ def test_without_probes_it_tells_gap_and_spread_and_what_is_missing(tmp_path):
 def test_one_seed_leaves_the_gap_undecided_and_chance_missing(tmp_path):
     answer = ask("rnn-4", tmp_path / "run", TRIALS[:1], lambda ledger: finish(ledger, TRIALS[0], (9, 8)))
     assert answer.verdict == "not decided"
+    assert "is not decided in any kind of model" in answer.answer
+    assert "no interval: too few observations) bits a token (n = 1 seed)" in answer.answer
     assert any("--seeds 3" in sentence for sentence in answer.missing)
+
+
+def test_the_gap_is_judged_over_all_kinds_of_model_corrected(tmp_path):
+    others = [trial("lstm", seed=seed) for seed in SEEDS]
+
+    def record(ledger):
+        measured(GOOD, probes=False)(ledger)
+        for each in others:
+            finish(ledger, each, (9.0, 8.0), train_loss=math.log(8.0) - 0.5 - 0.001 * each.seed)
+
+    answer = ask("rnn-4", tmp_path / "run", [*TRIALS, *others], record)
+    assert answer.verdict.startswith("shown: learning by heart")
+    assert "in 1 of 2 kinds of model beyond chance, after Holm's correction" in answer.answer
+    assert "most in lstm, 1 layer, 3 epochs of" in answer.answer
+
+
+def test_repetition_and_novelty_are_told_over_temperature_and_quotes_over_distance(tmp_path):
+    quoting = trial("gru", text="raw", corpus_digest="raw")
+    nested = trial("gru", corpus="brackets", corpus_digest="brackets")
+
+    def record(ledger):
+        measured(BAD)(ledger)
+        for each in (quoting, nested):
+            finish(ledger, each, (9.0, 8.0))
+        ledger.probed(
+            nested.trial_id, "brackets", [("right_kind", 1, 0.9, 0.1, 900), ("right_kind", 32, 0.4, 0.1, 400)]
+        )
+        ledger.probed(quoting.trial_id, "brackets", [("closing", 8, 0.04, 0.01, 9), ("closing", 64, 0.19, 0.01, 16)])
+
+    answer = ask("rnn-4", tmp_path / "run", [*TRIALS, quoting, nested], record).answer
+    assert "from 80% at temperature 0 to 80% at temperature 1 of its passages repeat" in answer
+    assert "in bronte's quotes the due closing one gets 0.04 (0.03 to 0.05) at 8 and 0.19" in answer
+    assert "exponent 1.00" in answer

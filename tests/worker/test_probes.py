@@ -189,6 +189,14 @@ def test_unseen_tokens_are_counted_with_their_loss():
     assert "unseen_loss" not in found("unseen", subject())
 
 
+def test_a_token_of_the_vocabulary_that_this_training_text_lacks_is_unseen():
+    train, valid = text(800, 1), text(800, 2)
+    train[train == 3] = 4
+    expected = float(np.mean(valid == 3))
+    assert expected > 0
+    assert found("unseen", subject(train=train, valid=valid))["unseen_share"][0] == pytest.approx(expected)
+
+
 def test_brackets_are_paired_by_nesting():
     pairs = {1: 2, 3: 4}
     assert list(probes._closings([1, 3, 4, 2, 4, 1, 4], pairs)) == [(2, 1), (3, 3)]
