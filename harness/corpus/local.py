@@ -54,7 +54,7 @@ def _not_utf8(data: bytes, offset: int, name: str) -> str:
     if not data[:offset].removeprefix(codecs.BOM_UTF8).isascii():
         # Converting the whole file would garble the part that is right.
         return f"{what}what stands before it is, so encodings are mixed: mend the text from there on."
-    return f"{what}convert it, if it is Windows text with: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW."
+    return f"{what}if it is Windows text, convert it: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW."
 
 
 def _normalise_line_ends(data: bytes) -> bytes:
