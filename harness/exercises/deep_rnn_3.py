@@ -154,8 +154,8 @@ def _say_books(books: pd.DataFrame) -> list[str]:
     change = _change(books)
     row = books.iloc[0]
     return [
-        f"Whole books, {int(row['num_epochs'])} passes over {enumerate_names([f'{number}' for number in numbers])} of "
-        f"{row['shelf']} ({evidence.count_seeds(books)}), all asked for the same held-out text of "
+        f"Whole books, {int(row['num_epochs'])} passes over {enumerate_names([f'{number}' for number in numbers])} "
+        f"books of {row['shelf']} ({evidence.count_seeds(books)}), all asked for the same held-out text of "
         f"{row['evaluated_on']}: the bits per character go from {evidence.word_interval(first)} to "
         f"{evidence.word_interval(last)}. Adding books changes them by {evidence.word_interval(change)}: "
         + {-1: "more books help", 1: "more books harm", 0: "too uncertain to say that more books help"}[

@@ -91,7 +91,7 @@ def ask_of_books(folder, bits_of, seeds=(0, 1, 2), tokens_of=lambda _: 1_000):
 def test_what_more_books_give_follows_the_numbers(tmp_path, bits_of, verdict):
     answer = ask_of_books(tmp_path / "run", bits_of)
     assert f"; {verdict};" in answer.verdict
-    assert "3 passes over 1, 2 and 3 of bronte (3 seeds)" in answer.answer
+    assert "3 passes over 1, 2 and 3 books of bronte (3 seeds)" in answer.answer
     assert "the same held-out text of Charlotte" in answer.answer
     table = answer.evidence[answer.evidence["model"].str.endswith("whole books")].set_index("train_tokens")
     assert table["bits_per_char"].to_dict() == pytest.approx({1e5 * number: bits_of(number) for number in (1, 2, 3)})
@@ -104,7 +104,7 @@ def test_what_more_books_give_follows_the_numbers(tmp_path, bits_of, verdict):
 def test_books_are_compared_on_one_held_out_text_only(tmp_path):
     # With each further book Charlotte's part is another one, as where the book is hers too; Emily's is the same.
     answer = ask_of_books(tmp_path / "run", lambda _: 2.5, tokens_of=lambda number: 1_000 * number)
-    assert "3 passes over 2 and 3 of bronte" in answer.answer
+    assert "3 passes over 2 and 3 books of bronte" in answer.answer
     assert "the same held-out text of Emily" in answer.answer
 
 
