@@ -31,11 +31,11 @@ def corpora_list(corpora_dir: Path | None, plugins_dir: Path | None) -> None:
 
 
 @corpora.command("show")
-@click.argument("name", metavar="NAME|FILE|FOLDER")
+@click.argument("name", metavar="NAME[:BOOK+BOOK]|FILE|FOLDER")
 @corpora_dir
 @plugins_dir
 def corpora_show(name: str, corpora_dir: Path | None, plugins_dir: Path | None) -> None:
-    """Describe one text: sizes, authors, vocabulary, entropy, licence and source."""
+    """Describe one text, or some books of one: sizes, authors, vocabulary, entropy, licence and source."""
     from harness import registry
     from harness.corpus import inventory as texts
     from harness.corpus import sources
@@ -46,7 +46,7 @@ def corpora_show(name: str, corpora_dir: Path | None, plugins_dir: Path | None) 
 
 
 @corpora.command("fetch")
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.argument("names", metavar="NAME[:BOOK+BOOK]...", nargs=-1, required=True)
 @corpora_dir
 @plugins_dir
 def corpora_fetch(names: tuple[str, ...], corpora_dir: Path | None, plugins_dir: Path | None) -> None:
@@ -60,7 +60,7 @@ def corpora_fetch(names: tuple[str, ...], corpora_dir: Path | None, plugins_dir:
     for name in names:
         texts.require_known(name, known)
     for name in names:
-        click.echo(texts.fetch(known[name], request))
+        click.echo(texts.fetch(name, known, request))
 
 
 @corpora.command("add")

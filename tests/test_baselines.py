@@ -90,6 +90,19 @@ def test_a_baseline_lands_in_the_ledger_beside_the_cells_with_one_epoch(train: T
     assert row["grad_norm"] is None
 
 
+def test_tokens_are_counted_as_a_network_counts_them(train: Train) -> None:
+    """An n-gram predicts all but a part's first token, as a network does of whole windows; a compressor codes all."""
+    folder = train("rnn,ngram-3,bz2,numpy", batch_sizes=(1,)).folder
+    with LedgerReader(folder / "run.sqlite") as ledger:
+        parts = [(row["trial_id"].split("-")[0], row["part"], row["num_tokens"]) for row in ledger.evaluations()]
+        trained = {row["trial_id"].split("-")[0]: row["train_tokens"] for row in ledger.epochs() if row["epoch"] == 1}
+    for kind in ("valid", "test"):
+        counted = {model: tokens for model, part, tokens in parts if part == kind}
+        assert counted["ngram"] == counted["bz2"] - 1
+        assert counted["rnn"] == counted["ngram"] // 5 * 5
+    assert trained["ngram"] == trained["bz2"] - 1
+
+
 def test_a_finished_baseline_is_not_fitted_again(train: Train) -> None:
     first = train("guess", "tiny_baseline").trial("guess")
     assert train("guess", "tiny_baseline").trial("guess")["attempts"] == first["attempts"] == 1

@@ -1,9 +1,10 @@
 """Choosing which of a corpus's authors train: all together, each alone, or some by name."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from harness.corpus.documents import Document
-from harness.corpus.names import matching, read_alike
+from harness.corpus.names import fold, matching, read_alike
 from harness.errors import CorpusError, did_you_mean
 
 ALL = "all"
@@ -50,7 +51,13 @@ def _choose(selection: str, known: Sequence[str], corpus: str) -> list[tuple[str
 def _find(name: str, known: Sequence[str], corpus: str) -> str:
     matches = matching(name, known)
     if not matches:
-        raise CorpusError(f"No author of corpus {corpus!r} is named {name!r}.{did_you_mean(name, known)}")
+        raise CorpusError(f"No author of corpus {corpus!r} is named {name!r}.{_did_you_mean(name, known)}")
     if len(matches) > 1:
         raise CorpusError(f"The author {name!r} could be {' or '.join(matches)}; name one of them in full.")
     return matches[0]
+
+
+def _did_you_mean(name: str, known: Sequence[str]) -> str:
+    """Suggest the authors each word of a name is close to one of: 'charlote' is far from the whole of hers."""
+    near = [author for author in known if all(get_close_matches(word, fold(author)) for word in fold(name))]
+    return f" Did you mean {' or '.join(map(repr, near))}?" if fold(name) and near else did_you_mean(name, known)

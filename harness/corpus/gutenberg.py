@@ -30,14 +30,33 @@ def strip_boilerplate(text: str, name: str) -> str:
             f"{name} has Project Gutenberg's start line and no end line, so it may be cut off: "
             "get the whole file, or take its start line out to use it as it is."
         )
-    book = strip_credits(text[start.end() if start else 0 : end.start()].strip())
-    before, _, last = book.rpartition("\n\n")
-    if _FAREWELL.match(last):
-        book = before.rstrip()
-    return book
+    # Where the book begins and ends is found first, so that a long one is copied once.
+    first, last = _inside(text, start.end() if start else 0, end.start())
+    first = _after_credits(text, first, last)
+    before = max(first, text.rfind("\n\n", first, last))
+    if _FAREWELL.match(text[before:last].lstrip()):
+        _, last = _inside(text, first, before)
+    return text[first:last]
 
 
 def strip_credits(book: str) -> str:
     """Return a book without the paragraph that says who made an electronic text of it."""
-    first, _, rest = book.partition("\n\n")
-    return rest.lstrip() if _CREDITS.match(first) else book
+    return book[_after_credits(book, 0, len(book)) :]
+
+
+def _after_credits(text: str, first: int, last: int) -> int:
+    """Return where a book between two places begins, its credits left out."""
+    end = text.find("\n\n", first, last)
+    paragraph = text[first : end if end >= 0 else last]
+    if not _CREDITS.match(paragraph):
+        return first
+    return _inside(text, end, last)[0] if end >= 0 else last
+
+
+def _inside(text: str, first: int, last: int) -> tuple[int, int]:
+    """Return a part's first and last place without the white space around it."""
+    while first < last and text[first].isspace():
+        first += 1
+    while first < last and text[last - 1].isspace():
+        last -= 1
+    return first, last

@@ -1,6 +1,7 @@
 """What `harness corpora` says and does about texts: which are known, what they hold, and their download."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.markup import escape
@@ -10,7 +11,7 @@ from harness.corpus.authors import authors_of
 from harness.corpus.conditional_entropy import entropies
 from harness.corpus.documents import CorpusRequest, Document
 from harness.corpus.entropy import known_entropy
-from harness.corpus.sources import read_documents
+from harness.corpus.sources import choose, read_texts
 from harness.corpus.text import split_tokens
 from harness.descriptors import Corpus
 from harness.errors import CorpusError, did_you_mean
@@ -33,33 +34,45 @@ def table(corpora: Iterable[Corpus], request: CorpusRequest) -> Table:
     return listing
 
 
-def require_known(name: str, corpora: Mapping[str, Corpus]) -> None:
-    """Raise a CorpusError for a name nobody announced."""
+def require_known(selection: str, corpora: Mapping[str, Corpus]) -> None:
+    """Raise a CorpusError for a name nobody announced, and for a book its corpus does not have."""
+    name, _ = choose(selection, corpora)
     if name not in corpora:
         raise CorpusError(
             f"There is no corpus named {name!r}.{did_you_mean(name, corpora)} 'harness corpora list' lists them."
         )
 
 
-def fetch(corpus: Corpus, request: CorpusRequest) -> str:
-    """Read the corpus, downloading what is not here, and say what there is now. Raises: CorpusError."""
-    documents = read_documents(corpus.name, {corpus.name: corpus}, request)
-    characters = sum(len(document.text) for document in documents)
-    checked = "whole and unaltered" if corpus.downloaded else "here without a download"
-    return f"{corpus.name}: {characters:,} characters, {checked}"
+def fetch(selection: str, corpora: Mapping[str, Corpus], request: CorpusRequest) -> str:
+    """Read a known corpus or some of its books, downloading what is not here, and say what there is now.
+
+    Raises: CorpusError.
+    """
+    texts = read_texts(selection, corpora, request)
+    characters = sum(len(document.text) for document in texts.documents)
+    downloaded = corpora[choose(selection, corpora)[0]].downloaded
+    return (
+        f"{texts.name}: {characters:,} characters, {'whole and unaltered' if downloaded else 'here without a download'}"
+    )
 
 
-def describe(name: str, corpora: Mapping[str, Corpus], request: CorpusRequest) -> Iterator[str]:
-    """Yield the lines that describe a text, as far as it is here. Raises: CorpusError."""
+def describe(selection: str, corpora: Mapping[str, Corpus], request: CorpusRequest) -> Iterator[str]:
+    """Yield the lines that describe a text, all of a corpus or some books of it, as far as it is here.
+
+    Raises: CorpusError.
+    """
+    name, books = choose(selection, corpora)
     corpus = corpora.get(name)
     if corpus is not None:
-        yield f"{corpus.name}: {corpus.title}"
-        yield from _facts({"authors": ", ".join(corpus.authors), "size": corpus.size, "licence": corpus.licence})
-        yield from _facts({"source": corpus.source, "here": _where(corpus, request)})
+        yield f"{selection}: {', '.join(books) + ' of ' if books else ''}{corpus.title}"
+        yield from _facts({"authors": ", ".join(corpus.authors), "size": corpus.size + (" in all" if books else "")})
+        corpus = _only(corpus, books)
+        yield from _facts({"licence": corpus.licence, "source": corpus.source})
+        yield from _facts({"here": _where(corpus, request, selection)})
         if not is_here(corpus, request):
-            yield f"Its figures need the text: harness corpora fetch {name}"
+            yield f"Its figures need the text: harness corpora fetch {selection}"
             return
-    documents = read_documents(name, corpora, request)
+    documents = read_texts(selection, corpora, request).documents
     yield ""
     yield from _contents(documents)
     yield ""
@@ -71,18 +84,26 @@ def is_here(corpus: Corpus, request: CorpusRequest) -> bool:
     return not corpus.downloaded or (bool(corpus.files) and None not in _folders_of(corpus, request))
 
 
+def _only(corpus: Corpus, books: Sequence[str]) -> Corpus:
+    """Return the corpus with these books' files alone, where each book is one file."""
+    if not books or len(corpus.files) != len(corpus.books):
+        return corpus
+    pairs = zip(corpus.books, corpus.files, strict=True)
+    return replace(corpus, files=tuple(file for book, file in pairs if book in books))
+
+
 def _folders_of(corpus: Corpus, request: CorpusRequest) -> set[Path | None]:
     """Return where the corpus's files lie; None stands for nowhere."""
     folders = [folder for folder in (request.mirror, request.downloads) if folder is not None]
     return {next((folder for folder in folders if (folder / file).is_file()), None) for file in corpus.files}
 
 
-def _where(corpus: Corpus, request: CorpusRequest) -> str:
+def _where(corpus: Corpus, request: CorpusRequest, selection: str = "") -> str:
     if not corpus.downloaded:
         return "yes"
     if is_here(corpus, request):
         return f"yes, in {' and '.join(sorted(map(str, _folders_of(corpus, request))))}"
-    return f"no: harness corpora fetch {corpus.name}"
+    return f"no: harness corpora fetch {selection or corpus.name}"
 
 
 def _some(authors: Sequence[str]) -> str:

@@ -41,7 +41,12 @@ def decode(data: bytes, name: str) -> str:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise CorpusError(_not_utf8(data, error.start, name)) from error
-    return normalise_line_ends(text.removeprefix("\ufeff"))
+    if "\r" not in text:
+        return text.removeprefix("\ufeff")
+    # A long text is never here more than twice: in bytes the line ends cost least, whatever characters there are.
+    del text
+    data = _normalise_line_ends(data)
+    return data.decode("utf-8").removeprefix("\ufeff")
 
 
 def _not_utf8(data: bytes, offset: int, name: str) -> str:
@@ -49,13 +54,15 @@ def _not_utf8(data: bytes, offset: int, name: str) -> str:
     if not data[:offset].removeprefix(codecs.BOM_UTF8).isascii():
         # Converting the whole file would garble the part that is right.
         return f"{what}what stands before it is, so encodings are mixed: mend the text from there on."
-    return f"{what}convert it, if it is Windows text with: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW."
+    return f"{what}if it is Windows text, convert it: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW."
 
 
-def normalise_line_ends(text: str) -> str:
-    """Return text whose only line end is the line feed."""
+def _normalise_line_ends(data: bytes) -> bytes:
+    """Return UTF-8 text whose only line end is the line feed."""
     # CR CR LF is a CR LF file once more written as text on Windows: still one line end.
-    return text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n")
+    data = data.replace(b"\r\r\n", b"\n")
+    data = data.replace(b"\r\n", b"\n")
+    return data.replace(b"\r", b"\n")
 
 
 def text_files(path: Path) -> list[Path]:

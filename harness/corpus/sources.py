@@ -38,17 +38,27 @@ def read_texts(selection: str, corpora: Mapping[str, Corpus], request: CorpusReq
 
     Raises: CorpusError where the corpus, one of the books or a parameter is unknown.
     """
-    if selection in corpora or _exists(selection) or _parameters_of(selection, corpora):
-        return Texts(name=selection, documents=read_documents(selection, corpora, request))
-    name, books = split_selection(selection)
-    if name in corpora and corpora[name].downloaded and corpora[name].books:
-        books = find_books(books, corpora[name].books, name)  # before any is fetched, and no other one
+    name, books = choose(selection, corpora)
+    if books and name in corpora and corpora[name].downloaded:
         request = replace(request, books=books)
     documents = read_documents(name, corpora, request)
     if not books:
         return Texts(name=name, documents=documents)
     chosen = select_books(documents, books, name)
     return Texts(name=canonical_name(name, chosen, documents), documents=chosen)
+
+
+def choose(selection: str, corpora: Mapping[str, Corpus]) -> tuple[str, tuple[str, ...]]:
+    """Return a selection's corpus, with its parameters or as a path, and which of its books; none is all.
+
+    Raises: CorpusError where a download is known to have no such book, before any of it is fetched.
+    """
+    if selection in corpora or _exists(selection) or _parameters_of(selection, corpora):
+        return selection, ()
+    name, books = split_selection(selection)
+    if name in corpora and corpora[name].downloaded and corpora[name].books:
+        books = find_books(books, corpora[name].books, name)
+    return name, books
 
 
 def read_documents(selection: str, corpora: Mapping[str, Corpus], request: CorpusRequest) -> list[Document]:

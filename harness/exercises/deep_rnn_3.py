@@ -20,6 +20,9 @@ exercise_id = "deep-rnn-3"
 question = "Train on more text, on several books: how low does the perplexity go?"
 
 BASELINES = ("ngram-3", "ngram-5", "bz2", "lzma")
+BOOKS = ("jane-eyre", "wuthering-heights", "agnes-grey", "tenant-of-wildfell-hall")
+"""In the order in which they are added; the first one's author has no other, so that her held-out part
+is always the same."""
 _TEXT = ["corpus", "authors", "text", "tokens"]
 MAX_EPOCHS = 40
 """A small text is known by heart long before; only the best epoch counts."""
@@ -30,7 +33,10 @@ _PROMISE = 10
 
 
 def needs(budget: Budget, registry: Registry) -> Sequence[Need]:
-    """Return one model at each size, the larger ones seeing as many characters in all, and baselines of each size."""
+    """Return one model at each size, the larger ones seeing as many characters in all, and baselines of each size.
+
+    And the model on one whole book, on two, three and four, as often as the largest size is read.
+    """
     baselines = [name for name in BASELINES if registry.baselines_named(name)]
     largest = max(size for size in budget.curve_sizes if size is not None)
     found = []
@@ -40,6 +46,10 @@ def needs(budget: Budget, registry: Registry) -> Sequence[Need]:
         # The GRU: of the cells here the one that learns fastest on few updates.
         chosen = selection(budget, "gru", "numpy", epochs=epochs, seeds=budget.seeds, hiddens=(2 * budget.num_hiddens,))
         found.append(Need(selection=chosen, texts=texts(budget, train_tokens=(size,))))
+    shelves = tuple(f"bronte:{'+'.join(BOOKS[: number + 1])}" for number in range(len(BOOKS)))
+    epochs = min(max(1, round(budget.curve_tokens / (2 * largest))), MAX_EPOCHS)
+    chosen = selection(budget, "gru", "numpy", epochs=epochs, seeds=budget.seeds, hiddens=(2 * budget.num_hiddens,))
+    found.append(Need(selection=chosen, texts=texts(budget, corpora=shelves, train_tokens=(None,))))
     if baselines:
         found.append(
             Need(selection=selection(budget, *baselines), texts=texts(budget, train_tokens=budget.curve_sizes))
@@ -59,15 +69,18 @@ def answer(run: Run) -> Answer:
     baselines = trials[is_baseline(trials) & text]
     losses = _losses(curve)
     fitted = fit(losses)
+    books = _books(run, trials)
     table = pd.concat([_table(_name(curve), curve), *(_table(name, part) for name, part in baselines.groupby("cell"))])
-    drawn = _draw(table, fitted, max(losses))
+    if not books.empty:
+        table = pd.concat([table, _table(f"{_name(books)}, whole books", books)])
+    drawn = _draw(table, fitted, max(losses), books)
     return Answer(
-        answer=" ".join(_sentences(curve, baselines, losses, fitted)),
-        verdict=_verdict(curve, baselines, fitted),
+        answer=" ".join([*_sentences(curve, baselines, losses, fitted), *_say_books(books)]),
+        verdict=_verdict(curve, baselines, fitted, books),
         evidence=pd.concat([table, _fit_rows(fitted, max(losses))], ignore_index=True),
         figure=drawn.figure,
         datasets=drawn.datasets,
-        missing=tuple(_missing(curve, baselines, losses)),
+        missing=tuple(_missing(curve, baselines, losses, books)),
     )
 
 
@@ -91,6 +104,65 @@ def _longest(trials: pd.DataFrame) -> pd.DataFrame:
     return (
         chosen.sort_values("bits", kind="stable").drop_duplicates(["train_tokens", "seed"]).sort_values("train_tokens")
     )
+
+
+def _books(run: Run, trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials of one model on more and more books of a corpus, with their bits on a held-out part they share.
+
+    Columns beside the trials': bits, shelf and evaluated_on; ``best_valid_perplexity`` too is of that part. The model
+    and part with the most numbers of books are chosen; nothing where none has two.
+    """
+    whole = evidence.cells(trials)
+    whole = whole[whole["corpus"].str.contains(":") & ~whole["corpus"].str.contains("=") & (whole["authors"] == "all")]
+    if whole.empty:
+        return whole
+    parts = run.transfer[["trial_id", "evaluated_on", "bits_per_char", "perplexity", "num_tokens", "test_num_tokens"]]
+    whole = whole.drop(columns="bits").merge(parts[np.isfinite(parts["bits_per_char"].astype(float))], on="trial_id")
+    named = whole["corpus"].str.partition(":")
+    whole = whole.assign(
+        shelf=named[0],
+        num_books=named[2].str.count(r"\+") + 1,
+        bits=whole["bits_per_char"].astype(float),
+        best_valid_perplexity=whole["perplexity"],
+    )
+    # An author's held-out part is the same text as long as no other book of theirs is added: it has as many tokens.
+    common = ["shelf", "evaluated_on", "num_tokens", "test_num_tokens"]
+    model = evidence.settings_without("train_tokens", "corpus", "corpus_digest")
+    chains = [_chain(part) for _, part in whole.groupby([*common, *model], sort=False, dropna=False)]
+    chains = [chain for chain in chains if chain["num_books"].nunique() > 1]
+    return max(chains, key=lambda chain: chain["num_books"].nunique(), default=whole.head(0))
+
+
+def _chain(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials whose books are those of the one before and more, one choice of books for each number."""
+    kept: list[str] = []
+    for corpus in trials.sort_values("num_books", kind="stable")["corpus"].unique():
+        if not kept or _book_names(kept[-1]) < _book_names(corpus):
+            kept.append(corpus)
+    return trials[trials["corpus"].isin(kept)].sort_values(["num_books", "seed"], kind="stable")
+
+
+def _book_names(corpus: str) -> set[str]:
+    return set(corpus.partition(":")[2].split("+"))
+
+
+def _say_books(books: pd.DataFrame) -> list[str]:
+    if books.empty:
+        return []
+    numbers = sorted(books["num_books"].unique())
+    first, last = (mean_interval(books[books["num_books"] == number]["bits"]) for number in (numbers[0], numbers[-1]))
+    change = _change(books)
+    row = books.iloc[0]
+    return [
+        f"Whole books, {int(row['num_epochs'])} passes over {enumerate_names([f'{number}' for number in numbers])} "
+        f"books of {row['shelf']} ({evidence.count_seeds(books)}), all asked for the same held-out text of "
+        f"{row['evaluated_on']}: the bits per character go from {evidence.word_interval(first)} to "
+        f"{evidence.word_interval(last)}. Adding books changes them by {evidence.word_interval(change)}: "
+        + {-1: "more books help", 1: "more books harm", 0: "too uncertain to say that more books help"}[
+            sign_beyond(change, 0.0)
+        ]
+        + ", where each added book also adds updates."
+    ]
 
 
 def _name(curve: pd.DataFrame) -> str:
@@ -148,7 +220,7 @@ def _against(curve: pd.DataFrame, baselines: pd.DataFrame) -> tuple[pd.Series | 
     return best, mean_interval(own - float(best["bits"]))
 
 
-def _verdict(curve: pd.DataFrame, baselines: pd.DataFrame, fitted: FittedCurve | None) -> str:
+def _verdict(curve: pd.DataFrame, baselines: pd.DataFrame, fitted: FittedCurve | None, books: pd.DataFrame) -> str:
     perplexity = curve.loc[curve["train_tokens"] == curve["train_tokens"].max(), "best_valid_perplexity"].mean()
     change = sign_beyond(_change(curve), 0.0)
     more = {-1: "more text helps", 1: "more text harms", 0: f"whether more text helps is {UNDECIDED}"}[change]
@@ -157,6 +229,9 @@ def _verdict(curve: pd.DataFrame, baselines: pd.DataFrame, fitted: FittedCurve |
     if best is not None:
         side = {-1: "below", 1: "above", 0: "not to be told from"}[sign_beyond(difference, 0.0)]
         parts.append(f"{side} the best baseline")
+    if not books.empty:
+        help_or_harm = {-1: "more books help", 1: "more books harm", 0: f"whether more books help is {UNDECIDED}"}
+        parts.append(help_or_harm[sign_beyond(_change(books), 0.0)])
     if fitted is None or not _floor_is_known(fitted) or _still_learning(curve) or not _is_trusted(curve):
         parts.append(f"floor {UNDECIDED}")
     else:
@@ -259,8 +334,15 @@ def _trust(losses: dict[float, list[float]]) -> list[str]:
     ]
 
 
-def _missing(curve: pd.DataFrame, baselines: pd.DataFrame, losses: dict[float, list[float]]) -> list[str]:
+def _missing(
+    curve: pd.DataFrame, baselines: pd.DataFrame, losses: dict[float, list[float]], books: pd.DataFrame
+) -> list[str]:
     missing = []
+    if books.empty:
+        missing.append(
+            "missing: one model on one whole book, and on more of them "
+            f"(--corpus bronte:{BOOKS[0]},bronte:{BOOKS[0]}+{BOOKS[1]})."
+        )
     if len(losses) < MIN_SIZES:
         missing.append(f"missing: {MIN_SIZES} sizes or more (--train-tokens 10k,30k,100k,all).")
     if curve["seed"].nunique() < 2:
@@ -270,7 +352,7 @@ def _missing(curve: pd.DataFrame, baselines: pd.DataFrame, losses: dict[float, l
     return missing
 
 
-def _draw(table: pd.DataFrame, fitted: FittedCurve | None, largest: float) -> charts.Drawn:
+def _draw(table: pd.DataFrame, fitted: FittedCurve | None, largest: float, books: pd.DataFrame) -> charts.Drawn:
     points = [
         (row["model"], row["train_tokens"], row["bits_per_char"], row["bits_low"], row["bits_high"])
         for row in records(table)
@@ -279,6 +361,8 @@ def _draw(table: pd.DataFrame, fitted: FittedCurve | None, largest: float) -> ch
         f"Bits per character of held-out text by training tokens (n = {int(table['n'].sum())} trials); bars are 95 % "
     )
     caption += "t intervals over seeds."
+    if not books.empty:
+        caption += f" Whole books are all held against the held-out text of {books.iloc[0]['evaluated_on']} alone."
     if fitted is not None:
         for size in np.geomspace(float(table["train_tokens"].min()), _PROMISE * largest, 12):
             predicted = fitted.predict(float(size))

@@ -63,6 +63,7 @@ class BaselineContract:
         own = logits[np.arange(len(ids) - 1), ids[1:]]
         losses = np.log(np.exp(logits).sum(axis=1)) - own
         assert abs(found.loss - losses.mean()) < 1e-9
+        assert found.num_tokens == len(losses)
         assert found.accuracy == ((logits >= own[:, None]).sum(axis=1) == 1).mean()
 
 

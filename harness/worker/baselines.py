@@ -41,6 +41,8 @@ class TrainingText:
 class Evaluation:
     """How well a text was predicted."""
 
+    num_tokens: int
+    """Tokens predicted: one fewer than the text has where nothing is said of its first."""
     loss: float
     """Mean cross-entropy, nats per token."""
     accuracy: float = math.nan
@@ -57,7 +59,7 @@ class Fitted(Protocol):
     """On the training text itself."""
 
     def evaluate(self, ids: Tokens, say: Say) -> Evaluation:
-        """Predict each token of another text from those before it."""
+        """Predict each token of another text from those before it, the first or not."""
         ...
 
 
@@ -83,11 +85,11 @@ def fit_and_evaluate(job: Job, connection: Connection) -> None:
             environment=measures.telling_environment(),
         )
     )
-    connection.send(_epoch(job, fitted, valid, len(train), train_seconds, say))
+    connection.send(_epoch(job, fitted, valid, train_seconds, say))
     for part in job.held_out:
         tokens = read_part(part)
         figures = fitted.evaluate(tokens, say)
-        connection.send(evaluated(part, len(tokens), figures.loss, figures.accuracy, figures.top5_accuracy))
+        connection.send(evaluated(part, figures.num_tokens, figures.loss, figures.accuracy, figures.top5_accuracy))
     connection.send(
         Finished(
             first_step_seconds=0.0,
@@ -98,9 +100,7 @@ def fit_and_evaluate(job: Job, connection: Connection) -> None:
     )
 
 
-def _epoch(
-    job: Job, fitted: Fitted, valid: Tokens, num_train_tokens: int, train_seconds: float, say: Say
-) -> EpochEnded:
+def _epoch(job: Job, fitted: Fitted, valid: Tokens, train_seconds: float, say: Say) -> EpochEnded:
     """Evaluate on the validation part and return the one epoch's record."""
     since = time.perf_counter()
     held_out = fitted.evaluate(valid, say)
@@ -114,7 +114,7 @@ def _epoch(
         valid_top5_accuracy=held_out.top5_accuracy,
         valid_bits_per_char=held_out.loss / math.log(2) / job.valid_chars_per_token,
         grad_norm=math.nan,
-        train_tokens=num_train_tokens,
+        train_tokens=fitted.training.num_tokens,
         train_seconds=train_seconds,
         valid_seconds=time.perf_counter() - since,
         # Fitting is no sequence of steps: its tokens per second mean nothing beside a network's.

@@ -5,6 +5,7 @@ over its characters. On the training text itself it is size(training): there a c
 that figure is a first reading's, not a model's that has seen it all. bzip2 forgets all but the block of 900 kB it is
 in, so of a longer training text only the last piece helps. Sizes are whole bytes, and a compressor may cut its
 blocks differently where there is more text, so a text of a few hundred characters is too short to tell anything.
+The training text is compressed once: no library copies a compressor at work, but a forked process is a copy of it.
 
 What is compressed is the text the networks see, prepared and in UTF-8, words parted by spaces.
 """
@@ -12,9 +13,12 @@ What is compressed is the text the networks see, prepared and in UTF-8, words pa
 import bz2 as bzip2
 import lzma as lempel_ziv_markov
 import math
-from collections.abc import Callable, Iterator, Sequence
+import os
+import select
+import traceback
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import numpy as np
 
@@ -24,6 +28,7 @@ from harness.worker.minibatches import Tokens
 _CHUNK = 1 << 20
 """Tokens compressed between two signs of life."""
 _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+_SIGN_OF_LIFE_SECONDS = 1.0
 _SMALLEST_WINDOW, _LARGEST_WINDOW = 1 << 20, 1 << 27
 """Bytes: 128 MB is the most that a usual decompressor accepts."""
 
@@ -49,25 +54,50 @@ class Compressed:
         self._text = text
         # A window for the training text and as much again, the same for both sizes of a difference.
         window = 2 * sum(map(len, _encoded(text.ids, text)))
-        self._open = partial(open_stream, min(max(window, _SMALLEST_WINDOW), _LARGEST_WINDOW))
-        self._own_bytes = self._size([text.ids], say)
-        self.training = _evaluation(self._own_bytes, len(text.ids))
+        self._stream = open_stream(min(max(window, _SMALLEST_WINDOW), _LARGEST_WINDOW))
+        written = 0
+        for chunk in _encoded(text.ids, text):
+            written += len(self._stream.compress(chunk))
+            say(0.5)
+        self._flushed_bytes = self._behind(text.ids[:0], say)
+        self.training = _evaluation(written + self._flushed_bytes, len(text.ids))
 
     def evaluate(self, ids: Tokens, say: Say) -> Evaluation:
         """Compress the text behind the training text."""
-        return _evaluation(self._size([self._text.ids, ids], say) - self._own_bytes, len(ids))
+        return _evaluation(self._behind(ids, say) - self._flushed_bytes, len(ids))
 
-    def _size(self, parts: Sequence[Tokens], say: Say) -> int:
-        stream, size = self._open(), 0
-        for part in parts:
-            for chunk in _encoded(part, self._text):
-                size += len(stream.compress(chunk))
+    def _behind(self, ids: Tokens, say: Say) -> int:
+        """Return the bytes still to come behind the training text and this one; the stream stays as it is."""
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            self._answer(ids, writer)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as answer:
+            while not select.select([answer], [], [], _SIGN_OF_LIFE_SECONDS)[0]:
                 say(0.5)
-        return size + len(stream.flush())
+            size = answer.read()
+        _, status = os.waitpid(child, 0)
+        if status or not size:
+            raise RuntimeError(f"compressing failed: its process ended with {os.waitstatus_to_exitcode(status)}")
+        return int(size)
+
+    def _answer(self, ids: Tokens, writer: int) -> NoReturn:
+        """Compress in a process of its own, a copy of this one, and end it."""
+        status = 1
+        try:
+            size = sum(len(self._stream.compress(chunk)) for chunk in _encoded(ids, self._text))
+            os.write(writer, b"%d" % (size + len(self._stream.flush())))
+            status = 0
+        except Exception:
+            traceback.print_exc()  # into the trial's log
+        finally:
+            # Nothing that the worker has open is to be closed, flushed or told twice.
+            os._exit(status)
 
 
 def _evaluation(num_bytes: int, num_tokens: int) -> Evaluation:
-    return Evaluation(loss=8 * num_bytes * math.log(2) / max(1, num_tokens))
+    return Evaluation(num_tokens=num_tokens, loss=8 * num_bytes * math.log(2) / max(1, num_tokens))
 
 
 def _encoded(ids: Tokens, text: TrainingText) -> Iterator[bytes]:

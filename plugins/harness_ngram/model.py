@@ -59,7 +59,7 @@ class Level:
 def fit(order: int, text: TrainingText, say: Say) -> "NGram":
     """Count a text's n-grams up to ``order`` and smooth them."""
     model = NGram(_levels(text.ids, order, len(text.symbols), say), len(text.symbols))
-    model.training = Evaluation(loss=model.loss(text.ids))
+    model.training = Evaluation(num_tokens=len(text.ids) - 1, loss=model.loss(text.ids))
     return model
 
 
@@ -70,7 +70,7 @@ class NGram:
         self._levels = levels
         self._vocab_size = vocab_size
         self.num_params = sum(level.num_counts for level in levels)
-        self.training = Evaluation(loss=np.nan)
+        self.training = Evaluation(num_tokens=0, loss=np.nan)
 
     @property
     def order(self) -> int:
@@ -108,7 +108,7 @@ class NGram:
             figures += _scores(probabilities, which[here] - start, targets[here])
             say(1.0)
         loss, accuracy, top5_accuracy = (float(figure) for figure in figures / max(1, len(targets)))
-        return Evaluation(loss=loss, accuracy=accuracy, top5_accuracy=top5_accuracy)
+        return Evaluation(num_tokens=len(targets), loss=loss, accuracy=accuracy, top5_accuracy=top5_accuracy)
 
     def loss(self, ids: Tokens) -> float:
         """Return the mean loss alone, nats per token: sooner than `evaluate`, since only the tokens are looked up."""

@@ -42,6 +42,30 @@ def test_a_source_is_described_with_its_entropy_rate(harness: Harness) -> None:
     assert "entropy rate" not in harness("corpora", "show", "federalist").stdout
 
 
+def test_some_books_are_shown_as_run_reads_them(harness: Harness) -> None:
+    shown = harness("corpora", "show", "bronte:agnes-grey+wuthering")
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.startswith("bronte:agnes-grey+wuthering: agnes-grey, wuthering of The Brontë sisters")
+    counted = [line.split()[0] for line in shown.stdout.splitlines() if " parts, from " in line]
+    assert counted == ["agnes-grey", "wuthering-heights"]
+    assert f"{127_679 + 169_140:,} characters" in shown.stdout
+    fetched = harness("corpora", "fetch", "bronte:wuthering")
+    assert fetched.stdout == "bronte:wuthering-heights: 169,140 characters, here without a download\n"
+
+
+def test_some_books_that_are_not_here_are_described_as_far_as_they_can_be(harness: Harness, here: Path) -> None:
+    command = "harness corpora fetch wells:time-machine"
+    shown = harness("corpora", "show", "wells:time-machine", HARNESS_CORPORA_DIR="")
+    assert shown.returncode == 0, shown.stderr
+    assert f"no: {command}" in shown.stdout
+    assert shown.stdout.rstrip().endswith(f"Its figures need the text: {command}")
+    (here / "shelf/h-g-wells").mkdir(parents=True)
+    (here / "shelf/h-g-wells/the-time-machine.txt").write_text(BOOK)
+    altered = harness("corpora", "show", "wells:time-machine", "--corpora-dir", "shelf")
+    assert altered.returncode == 2  # this one is here, whatever else of the corpus is not: it is read, and is another
+    assert "is not the file expected" in altered.stderr
+
+
 def test_a_text_that_is_not_here_is_described_as_far_as_it_can_be(harness: Harness) -> None:
     result = harness("corpora", "show", "moby-dick", HARNESS_CORPORA_DIR="")
     assert result.returncode == 0, result.stderr
@@ -86,6 +110,9 @@ def test_a_folder_is_added_with_its_authors_and_a_new_file_in_it_is_a_change(har
     ("arguments", "message"),
     [
         (("show", "brnte"), "Did you mean 'bronte'?"),
+        (("show", "bronte:agnes-gray"), "has no book 'agnes-gray'. Did you mean 'agnes-grey'"),
+        (("show", "brnte:agnes-grey"), "no corpus named 'brnte', and no such file or folder. Did you mean 'bronte'?"),
+        (("fetch", "wells:tme-machine"), "has no book 'tme-machine'. Did you mean 'time-machine'"),
         (("fetch", "bronte", "mobydick"), "There is no corpus named 'mobydick'. Did you mean 'moby-dick'?"),
         (("add", "text.txt", "--name", "../mine"), "cannot be a corpus's name"),
         (("add", "text.txt", "--name", "bronte"), "There is a corpus 'bronte' already"),
@@ -134,5 +161,5 @@ def test_an_altered_book_is_refused_before_anything_is_trained(harness: Harness,
     (here / "shelf/jack-london/the-call-of-the-wild.txt").write_text(BOOK)
     result = harness("run", "--corpus", "call-of-the-wild", "--corpora-dir", "shelf")
     assert result.returncode == 2
-    assert "is not the file expected (49 bytes of 199,224" in result.stderr
+    assert "is not the file expected: it has 49 of 199,224 bytes and may be cut off" in result.stderr
     assert not (here / "reports").exists()

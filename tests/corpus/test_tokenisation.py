@@ -2,6 +2,8 @@ import json
 import math
 import random
 import re
+import subprocess
+import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
@@ -335,6 +337,51 @@ def test_memory_grows_with_the_text_and_no_faster(
     """Beside the text itself, twice its size at most, and what does not depend on it."""
     small, large = (_peak_bytes(document(_lines(n)), text, tokens, tmp_path) for n in (size, 3 * size))
     assert (large - small) / (2 * size) < 2.0
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("marked", [False, True])
+def test_reading_a_file_takes_twice_its_size_whatever_its_line_ends(
+    tmp_path: Path, line_end: str, marked: bool
+) -> None:
+    file, size = tmp_path / "long.txt", 1 << 20
+    small, large = (_peak_bytes_of_reading(_write_book(file, n, line_end, marked)) for n in (size, 3 * size))
+    assert (large - small) / (2 * size) < 2.1
+
+
+@pytest.mark.slow
+def test_a_process_that_tokenises_a_hundred_megabytes_holds_less_than_three_times_as_much(
+    tmp_path: Path,
+) -> None:
+    file = _write_book(tmp_path / "long.txt", 100_000_000, "\r\n", marked=True)
+    program = (
+        "import re, sys\nfrom pathlib import Path\n"
+        "from harness.corpus.local import read_path\nfrom harness.corpus.tokenisation import tokenise\n"
+        "tokenise(read_path(Path(sys.argv[1])), 'long', 'd2l', 'char', [None], Path(sys.argv[2]))\n"
+        # Not ru_maxrss, which a process takes over from the one that started it.
+        "print(1024 * int(re.search(r'VmHWM:\\s*(\\d+) kB', Path('/proc/self/status').read_text())[1]))"
+    )
+    command = [sys.executable, "-c", program, file, tmp_path / "cache"]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert int(ended.stdout) < 3 * file.stat().st_size
+
+
+def _write_book(file: Path, num_characters: int, line_end: str, marked: bool) -> Path:
+    text = "Produced by Someone\n\n" + _lines(num_characters)
+    if marked:
+        marker = "*** {} OF THE PROJECT GUTENBERG EBOOK X ***"
+        text = f"{marker.format('START')}\n\n{text}\n\n{marker.format('END')}\n"
+    file.write_text(text, encoding="utf-8", newline=line_end)
+    return file
+
+
+def _peak_bytes_of_reading(file: Path) -> int:
+    tracemalloc.start()
+    try:
+        read_path(file)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def _lines(num_characters: int) -> str:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from invented_answers import ask, finish
-from invented_runs import trial
+from invented_runs import evaluate, trial
 
 from harness import learning_curves
 from harness.worker.trial import BASELINE, NO_BACKEND
@@ -60,6 +60,70 @@ def test_the_verdict_follows_the_numbers(tmp_path, bits_of, baseline_bits, verdi
     answer = ask("deep-rnn-3", tmp_path / "run", [*grid(), baseline()], curve(bits_of, baseline_bits))
     assert answer.verdict.startswith(verdict)
     assert answer.figure is not None
+
+
+SHELVES = ("bronte:jane-eyre", "bronte:jane-eyre+wuthering-heights", "bronte:agnes-grey+jane-eyre+wuthering-heights")
+
+
+def ask_of_books(folder, bits_of, seeds=(0, 1, 2), tokens_of=lambda _: 1_000):
+    """Answer a run whose models of so many books reach these bits on Charlotte's text, and what not on Emily's."""
+    books = [
+        trial("gru", corpus=shelf, train_tokens=100_000 * number, seed=seed, corpus_digest=shelf)
+        for number, shelf in enumerate(SHELVES, 1)
+        for seed in seeds
+    ]
+
+    def record(ledger):
+        curve(law)(ledger)
+        for each in books:
+            number = each.corpus.count("+") + 1
+            finish(ledger, each, (9.0, 8.0))
+            bits = bits_of(number) + NOISE[each.seed] * number
+            evaluate(ledger, each, {"Charlotte": 2**bits}, num_tokens=tokens_of(number))
+            if number > 1:
+                evaluate(ledger, each, {"Emily": 2**1.5})
+
+    return ask("deep-rnn-3", folder, [*grid(), *books], record)
+
+
+@pytest.mark.parametrize(
+    ("bits_of", "verdict"),
+    [
+        (lambda number: 2.5 - 0.1 * number, "more books help"),
+        (lambda number: 2.5 + 0.1 * number, "more books harm"),
+        (lambda _: 2.5, "whether more books help is not decided"),
+    ],
+    ids=["help", "harm", "nothing"],
+)
+def test_what_more_books_give_follows_the_numbers(tmp_path, bits_of, verdict):
+    answer = ask_of_books(tmp_path / "run", bits_of)
+    assert f"; {verdict};" in answer.verdict
+    assert "3 passes over 1, 2 and 3 books of bronte (3 seeds)" in answer.answer
+    assert "the same held-out text of Charlotte" in answer.answer
+    table = answer.evidence[answer.evidence["model"].str.endswith("whole books")].set_index("train_tokens")
+    assert table["bits_per_char"].to_dict() == pytest.approx({1e5 * number: bits_of(number) for number in (1, 2, 3)})
+    assert table["n"].tolist() == [3, 3, 3]
+    assert (table["bits_low"] < table["bits_high"]).all()
+    assert "gru\u00a0· 1 layer, whole books" in answer.figure.series
+    assert not any("whole book" in sentence for sentence in answer.missing)
+
+
+def test_books_are_compared_on_one_held_out_text_only(tmp_path):
+    # With each further book Charlotte's part is another one, as where the book is hers too; Emily's is the same.
+    answer = ask_of_books(tmp_path / "run", lambda _: 2.5, tokens_of=lambda number: 1_000 * number)
+    assert "3 passes over 2 and 3 books of bronte" in answer.answer
+    assert "the same held-out text of Emily" in answer.answer
+
+
+def test_one_seed_of_books_decides_nothing(tmp_path):
+    answer = ask_of_books(tmp_path / "run", lambda number: 2.5 - number, seeds=(0,))
+    assert "whether more books help is not decided" in answer.verdict
+    assert "one seed, which gives no interval), all asked" in answer.answer
+
+
+def test_without_books_it_says_how_to_add_them(tmp_path):
+    answer = ask("deep-rnn-3", tmp_path / "run", grid(), curve(law))
+    assert any("--corpus bronte:jane-eyre,bronte:jane-eyre+wuthering" in sentence for sentence in answer.missing)
 
 
 def test_the_best_epoch_counts_and_the_fit_finds_the_law(tmp_path):

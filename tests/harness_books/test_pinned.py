@@ -213,11 +213,16 @@ def test_a_mirror_without_the_file_is_no_hindrance(server: str, tmp_path: Path, 
     assert read_pinned(pin(f"{server}/whole"), replace(request_here, mirror=tmp_path)) == CONTENT
 
 
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [(CONTENT[:-1], "it has 16,499 of 16,500 bytes and may be cut off"), (CONTENT[:-1] + b"?", "it was altered")],
+    ids=["cut off", "altered"],
+)
 def test_an_altered_file_in_the_mirror_is_said_and_not_papered_over(
-    server: str, asked: list[str], tmp_path: Path, request_here: CorpusRequest
+    server: str, asked: list[str], tmp_path: Path, request_here: CorpusRequest, content: bytes, wrong: str
 ) -> None:
-    (tmp_path / "timemachine.txt").write_bytes(CONTENT[:-1])
-    message = r"timemachine\.txt is not the file expected \(16,499 bytes of 16,500, sha256 .*Remove it"
+    (tmp_path / "timemachine.txt").write_bytes(content)
+    message = rf"timemachine\.txt is not the file expected: {wrong} .*sha256 .*Remove it"
     with pytest.raises(CorpusError, match=message):
         read_pinned(pin(f"{server}/whole"), replace(request_here, mirror=tmp_path))
     assert asked == []

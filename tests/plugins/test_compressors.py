@@ -4,6 +4,7 @@ import bz2
 import importlib.util
 import lzma
 import math
+import zlib
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from harness.testing import BaselineContract
 from harness.worker.baselines import TrainingText
 from harness.worker.targets import resolve
+from harness_compressors import compression
 
 NAMES = [
     "bz2",
@@ -87,6 +89,45 @@ def test_words_and_letters_beyond_ascii_are_compressed_as_their_text(name):
     assert 0 < bits_per_token(model.evaluate(random_letters(3000, 3, seed=1), silent)) < 8
     unknown = fitted(name, random_letters(3000), LETTERS)
     assert math.isfinite(unknown.evaluate(np.zeros(500, np.uint8), silent).loss)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_part_s_size_is_that_of_one_stream_over_both_texts(name):
+    train, *parts = random_letters(60_000, 9), random_letters(9000, 9, seed=1), random_letters(800), random_letters(0)
+    open_stream = getattr(compression, f"_open_{name}")
+
+    def size(*texts):
+        stream = open_stream(1 << 20)
+        return sum(len(stream.compress("".join(LETTERS[i] for i in text).encode())) for text in texts) + len(
+            stream.flush()
+        )
+
+    model = fitted(name, train)
+    assert model.training.loss == 8 * size(train) * math.log(2) / len(train)
+    for part in (*parts, *parts):
+        expected = 8 * (size(train, part) - size(train)) * math.log(2) / max(1, len(part))
+        assert model.evaluate(part, silent).loss == expected
+
+
+def test_the_training_text_is_compressed_once_however_many_parts_follow():
+    opened = []
+
+    def open_stream(window):
+        opened.append(window)
+        return zlib.compressobj()
+
+    text = TrainingText(ids=random_letters(5000), symbols=LETTERS, tokens="char")
+    model = compression.Compressed(open_stream, text, silent)
+    for seed in range(3):
+        model.evaluate(random_letters(500, seed=seed), silent)
+    assert len(opened) == 1
+
+
+def test_a_long_part_gives_signs_of_life(monkeypatch):
+    monkeypatch.setattr(compression, "_SIGN_OF_LIFE_SECONDS", 0.001)
+    model, said = fitted("lzma", random_letters(1000)), []
+    model.evaluate(random_letters(100_000), said.append)
+    assert said
 
 
 def test_accuracy_is_not_a_compressor_s_to_have():

@@ -125,7 +125,8 @@ def test_an_evaluation_is_the_mean_over_the_tokens_one_by_one(order):
     found = model.evaluate(ids, silent)
     assert found.loss == pytest.approx(np.mean(losses), abs=1e-12)
     assert model.loss(ids) == pytest.approx(np.mean(losses), abs=1e-12)
-    assert (found.accuracy, found.top5_accuracy) == (first / 299, five / 299)
+    assert (found.num_tokens, found.accuracy, found.top5_accuracy) == (299, first / 299, five / 299)
+    assert model.training.num_tokens == 1999
 
 
 def test_a_tie_counts_against_the_model():
