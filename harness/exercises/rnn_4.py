@@ -287,16 +287,18 @@ def _length(run: Run) -> Problem | None:
 def _seeds(run: Run) -> Problem | None:
     """Look for a spread over seeds: what chance alone makes of one setting."""
     trials = evidence.cells(evidence.finished(run))
-    groups = [
-        part for _, part in trials.groupby(list(SETTINGS), sort=False, dropna=False) if part["seed"].nunique() > 1
-    ]
-    if not groups:
-        return None
-    most = max(len(part) for part in groups)
-    part = max(
-        (part for part in groups if len(part) == most), key=lambda part: _relative_range(part["valid_perplexity"])
+    groups = trials.groupby(list(SETTINGS), sort=False, dropna=False)
+    perplexities = groups["valid_perplexity"]
+    models = pd.DataFrame({"size": groups.size(), "seeds": groups["seed"].nunique()}).assign(
+        spread=(perplexities.max() - perplexities.min()) / perplexities.mean(), model=range(groups.ngroups)
     )
-    spread = _relative_range(part["valid_perplexity"])
+    models = models[models["seeds"] > 1]
+    if models.empty:
+        return None
+    most = int(models["size"].max())
+    widest = models[models["size"] == most].sort_values("spread", ascending=False, kind="stable").iloc[0]
+    part = trials[groups.ngroup() == widest["model"]]
+    spread = float(widest["spread"])
     perplexities = part["valid_perplexity"].astype(float)
     there = spread > 0.001
     return Problem(
@@ -306,11 +308,6 @@ def _seeds(run: Run) -> Problem | None:
         f"{perplexities.min():.2f} and {perplexities.max():.2f} in perplexity, {spread:.1%} apart at most of any model "
         f"here; a difference between models must be larger to count.",
     )  # fmt: skip
-
-
-def _relative_range(perplexities: pd.Series) -> float:
-    values = perplexities.astype(float)
-    return float((values.max() - values.min()) / values.mean())
 
 
 def _draw(run: Run) -> charts.Drawn:
