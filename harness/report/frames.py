@@ -361,6 +361,15 @@ def summarise(trials: pd.DataFrame) -> pd.DataFrame:
     for metric in METRICS:
         for name, values in bounds.items():
             summary[f"{metric}_{name}"] = values[metric]
+    # Seeds that share one measurement have no spread of speeds: theirs is the interval of that measurement.
+    measured = groups["timed_by"].agg(["nunique", "first"])
+    shared = (measured["nunique"] == 1) & (measured["first"] != "")
+    own = groups[["tokens_per_s_low", "tokens_per_s_high"]].first()
+    for end in ("low", "high"):
+        name = f"tokens_per_s_mean_{end}"
+        summary[name] = (
+            summary[name].clip(lower=0).where(~shared | (summary["num_seeds"] < 2), own[f"tokens_per_s_{end}"])
+        )
     return summary.reset_index()
 
 

@@ -93,7 +93,9 @@ def column(values: Iterable[float], beside: Iterable[float] = ()) -> list[str]:
 def _figure(value: float, digits: int) -> str:
     if not _is_finite(value):
         return MISSING
-    if value and (abs(value) < 10.0**-digits or abs(value) >= 1e6):
+    if value == 0:
+        return "0"  # exactly: what is only near it is a power of ten
+    if abs(value) < 10.0**-digits or abs(value) >= 1e6:
         fraction, power = f"{value:.1e}".split("e")
         raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
         return _minus(f"{fraction}{NARROW}×{NARROW}10{raised}")

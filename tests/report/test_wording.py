@@ -85,5 +85,5 @@ def test_the_figures_of_a_column_have_as_many_digits_after_the_point():
 
 def test_whole_numbers_stay_whole_and_what_would_read_zero_is_a_power_of_ten():
     assert worded([10_000, 28]) == ["10 000", "28"]
-    assert worded([0.25, 3.912e-05, 0.0]) == ["0.2500", "3.9 × 10⁻⁵", "0.0000"]
+    assert worded([0.25, 3.912e-05, 0.0]) == ["0.2500", "3.9 × 10⁻⁵", "0"]
     assert worded([9.85e11, 8.3]) == ["9.8 × 10¹¹", "8"]
