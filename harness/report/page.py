@@ -26,7 +26,8 @@ from harness.report.files import write_text
 from harness.report.floor import SURE
 from harness.report.frames import Run, records
 from harness.report.matrix import Matrix, matrices
-from harness.report.tables import corpora, ranking, seed_means, shared_settings, stopped, workers
+from harness.report.ranking import ranking, shared_settings
+from harness.report.tables import corpora, seed_means, stopped, workers
 
 MAX_COMPARISONS = 12
 MAX_ROWS = 600

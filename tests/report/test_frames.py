@@ -9,7 +9,7 @@ import pytest
 from invented_runs import FINISHED, STARTED, UNIGRAM, begin, epoch, finish, trial
 
 from harness.errors import RunFolderError
-from harness.report import frames
+from harness.report import measurements
 from harness.report.frames import read_run
 
 # Copied from the design, not from the code: other programs rely on these columns and their order.
@@ -111,7 +111,7 @@ def blocks(rates, trial_id="a", phase="training", round_=1):
 
 
 def throughput(timings, **timed_by):
-    return frames.throughput(timings, pd.Series(timed_by, dtype=object))
+    return measurements.throughput(timings, pd.Series(timed_by, dtype=object))
 
 
 def test_a_timed_trial_has_the_median_of_all_blocks_of_its_kind_and_no_other_blocks():
