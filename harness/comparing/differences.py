@@ -11,7 +11,8 @@ from harness.comparing import machines
 from harness.comparing.pairs import Pair, match
 from harness.report import wording
 from harness.report.comparison import is_baseline
-from harness.report.frames import Run, steady_blocks
+from harness.report.frames import Run
+from harness.report.measurements import steady_blocks
 from harness.statistics import Interval, holm, median_ratio, paired_difference
 from harness.timing.session import DRIFT
 

@@ -64,7 +64,8 @@ def draw(
         title=title,
         panels=[Panel(title=y.title, description=_describe(shown, x, y), spec=specify(chart))],
         caption=" ".join(sentences),
-        series=key.names,
+        series=key.legend,
+        shared=key.shared,
     )
     return Drawn(figure=figure, datasets={name: rows(shown[["series", "x", "y", "low", "high"]])})
 
@@ -92,7 +93,9 @@ def _has_place(points: pd.DataFrame, x: Axis, y: Axis) -> pd.Series:
 def _layers(
     shown: pd.DataFrame, key: Key, dataset: str, x: Axis, y: Axis, lines: bool, level: float | None
 ) -> list[alt.Chart]:
-    base = alt.Chart(alt.NamedData(dataset)).encode(x=_channel(alt.X, "x", x), color=key.colour())
+    base = alt.Chart(alt.NamedData(dataset)).encode(
+        x=_channel(alt.X, "x", x, _are_whole(shown["x"], x)), color=key.colour()
+    )
     if x.nominal and len(key.names) > 1:
         base = base.encode(xOffset=alt.XOffset("series:N", sort=key.names))  # so that intervals do not hide each other
     values = _channel(alt.Y, "y", y)
@@ -109,14 +112,20 @@ def _layers(
     return layers
 
 
-def _channel(kind: type, column: str, axis: Axis) -> alt.X | alt.Y:
+def _are_whole(values: pd.Series, axis: Axis) -> bool:
+    return not axis.nominal and bool((values.astype(float) % 1 == 0).all())
+
+
+def _channel(kind: type, column: str, axis: Axis, whole: bool = False) -> alt.X | alt.Y:
     if axis.nominal:
         return kind(f"{column}:N", sort=None, axis=alt.Axis(title=axis.title, labelAngle=0))
     scale = alt.Scale(type="log", nice=False) if axis.log else alt.Scale(zero=axis.zero)
     title = axis.title if kind is alt.X else None
     # Over many decades decimals would be rows of zeros; anywhere else powers are harder to read.
     powers = axis.log and kind is alt.Y
-    return kind(f"{column}:Q", scale=scale, axis=alt.Axis(title=title, tickCount=6, format="~e" if powers else ",~r"))
+    steps = {"tickMinStep": 1} if whole and not axis.log else {}  # there is no epoch 1.5
+    form = "~e" if powers else ",~r"
+    return kind(f"{column}:Q", scale=scale, axis=alt.Axis(title=title, tickCount=6, format=form, **steps))
 
 
 def _level(level: float, values: alt.Y) -> alt.Chart:

@@ -135,8 +135,7 @@ def _speed(speeds: evidence.Speeds, matched: pd.DataFrame) -> Interval:
     Seeds share one measurement, so a pair is a kind of trial.
     """
     ratios = {}
-    for row in records(matched):
-        names = (row["trial_id_first"], row["trial_id_second"])
+    for names in zip(matched["trial_id_first"], matched["trial_id_second"], strict=True):
         kind = tuple(speeds.measurement(name) for name in names)
         if all(kind) and kind not in ratios:
             ratios[kind] = speeds.ratio(*names)
@@ -155,9 +154,12 @@ def _time_ratios(run: Run, matched: pd.DataFrame) -> dict[tuple[str, str], float
     """
     ids = {*matched["trial_id_first"], *matched["trial_id_second"]}
     epochs = run.epochs[run.epochs["trial_id"].isin(ids)]
+    # A list of each trial's rows, not a frame: of thousands of trials frames take seconds.
+    tokens = epochs["train_tokens"].astype(float).groupby(epochs["trial_id"], sort=False).cumsum().to_numpy()
+    losses = epochs["valid_loss"].to_numpy()
     curves = {
-        trial_id: (part["train_tokens"].astype(float).cumsum().tolist(), part["valid_loss"].tolist())
-        for trial_id, part in epochs.groupby("trial_id", sort=False)
+        trial_id: (tokens[rows].tolist(), losses[rows].tolist())
+        for trial_id, rows in epochs.groupby("trial_id", sort=False).indices.items()
     }
     rates = run.trials.set_index("trial_id")["tokens_per_s"].to_dict()
     found = {}

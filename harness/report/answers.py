@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from harness.report import wording
@@ -85,7 +86,8 @@ def _section(one: Answered) -> dict[str, Any]:
             {"text": str(name).replace("_", " "), "kind": "number" if _is_number(evidence[name]) else "text"}
             for name in evidence.columns
         ],
-        "rows": [[_word(value) for value in row] for row in evidence.head(MAX_EVIDENCE).itertuples(index=False)],
+        "rows": list(zip(*(_words(evidence.head(MAX_EVIDENCE), name) for name in evidence.columns), strict=True)),
+        "bounded": any(str(name).endswith("low") for name in evidence.columns),
         "num_rows": len(evidence),
         "drawn": Figures(
             figures=[answer.figure] if answer.figure is not None else [], datasets=dict(answer.datasets), missing=[]
@@ -97,14 +99,23 @@ def _is_number(column: pd.Series) -> bool:
     return bool(pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column))
 
 
+def _words(evidence: pd.DataFrame, name: str) -> list[str]:
+    """Word a column's cells, its figures alike and like those of its interval; what is not known is a dash."""
+    column = evidence[name]
+    if not _is_number(column):
+        return [_word(value) for value in column]
+    beside = [other for other in evidence.columns if _stem(other) == _stem(name) and _is_number(evidence[other])]
+    return wording.column(column, evidence[beside].to_numpy(dtype=float, na_value=np.nan).ravel())
+
+
+def _stem(name: object) -> str:
+    return str(name).removesuffix("_low").removesuffix("_high")
+
+
 def _word(value: Any) -> str:
-    """Word a figure with four digits, and what is not known as such."""
     if isinstance(value, str):
         return value
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
-    if pd.isna(value):
-        return wording.MISSING
-    if float(value).is_integer() and abs(value) < 1e15:
-        return wording.count(value)
-    return f"{value:.4g}"
+    (word,) = wording.column([value])
+    return word

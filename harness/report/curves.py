@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.report import wording
 from harness.report.comparison import Comparison
-from harness.report.drawing import Figure, Key, Panel, perplexity_axis, specify, whole_ticks
+from harness.report.drawing import QUIET, Figure, Key, Panel, perplexity_axis, specify, whole_ticks
 from harness.report.frames import records
 from harness.report.levels import SAME_LEVELS, describe_levels, level_marks, levels, near
 
@@ -95,7 +95,14 @@ def draw_curves(comparison: Comparison, points: pd.DataFrame, key: Key, dataset:
         for depth in depths[:MAX_PANELS]
     ]
     caption = " ".join(_curve_caption(comparison, points))
-    return Figure(title="Perplexity by epoch", panels=panels, caption=caption, series=key.names, dashed="training")
+    return Figure(
+        title="Perplexity by epoch",
+        panels=panels,
+        caption=caption,
+        series=key.legend,
+        shared=key.shared,
+        dashed="training",
+    )
 
 
 def _epoch_axis(last: int) -> alt.X:
@@ -173,13 +180,14 @@ def draw_times(comparison: Comparison, points: pd.DataFrame, key: Key, dataset: 
         *level_marks(marked, valid),
         base.mark_line(strokeWidth=1.75, clip=True),
         *_end_marks(base, key),
-        layers.encode(text="layers:N"),
+        layers.encode(text="layers:N", color=alt.value(QUIET)),  # some series' colours are too pale for a text
     )
     return Figure(
         title="Time to quality",
         panels=[Panel(title="Validation perplexity", description=_describe_times(points), spec=specify(chart))],
         caption=_time_caption(comparison, points),
-        series=key.names,
+        series=key.legend,
+        shared=key.shared,
     )
 
 

@@ -61,7 +61,13 @@ def draw_depth(comparison: Comparison, points: pd.DataFrame, key: Key, dataset: 
         )
         for name in names
     ]
-    return Figure(title="Depth", panels=panels, caption=" ".join(_caption(comparison, points)), series=key.names)
+    return Figure(
+        title="Depth",
+        panels=panels,
+        caption=" ".join(_caption(comparison, points)),
+        series=key.legend,
+        shared=key.shared,
+    )
 
 
 def _layers_axis(points: pd.DataFrame) -> alt.X:

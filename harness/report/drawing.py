@@ -22,6 +22,7 @@ SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"
 
 RULE = "var(--rule)"
 QUIET = "var(--quiet)"
+_SEPARATOR = wording.SEPARATOR
 HEIGHT = 240
 
 CONFIG: Spec = {
@@ -39,6 +40,7 @@ CONFIG: Spec = {
         "ticks": False,
         "labelPadding": 6,
         "titlePadding": 6,
+        "labelSeparation": 8,
     },
     "axisX": {"grid": False, "domain": True, "domainColor": RULE, "ticks": True, "tickColor": RULE, "tickSize": 4},
 }
@@ -69,6 +71,8 @@ class Figure:
     """The names in the legend, in the order of `COLOURS` and `SHAPES`."""
     dashed: str = ""
     """What a dashed line means, where there is one."""
+    shared: str = ""
+    """What the names in the legend leave out, because all series share it."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,24 @@ class Key:
     def names(self) -> list[str]:
         """The series as the data name them."""
         return [wording.visible(name) for name in self.series]
+
+    @property
+    def legend(self) -> list[str]:
+        """The names without what all series share, so that a legend can be read at a glance."""
+        shared = set(self._shared)
+        short = [_SEPARATOR.join(part for part in name.split(_SEPARATOR) if part not in shared) for name in self.series]
+        return short if all(short) else list(self.series)
+
+    @property
+    def shared(self) -> str:
+        """What the legend leaves out."""
+        return _SEPARATOR.join(self._shared) if self.legend != list(self.series) else ""
+
+    @property
+    def _shared(self) -> list[str]:
+        parts = [name.split(_SEPARATOR) for name in self.series]
+        # The first part is the cell's name, which stays.
+        return [part for part in parts[0][1:] if all(part in other for other in parts)] if len(parts) > 1 else []
 
     def colour(self) -> alt.Color:
         """Return the colour channel; the page draws the legend, which wraps better on a phone."""

@@ -1,9 +1,9 @@
-"""Reads a run's ledger into DataFrames: trials, epochs, timed blocks, and the summary over seeds."""
+"""Reads a run's ledger into DataFrames, of which those of its trials and of the summary over seeds are made here."""
 
 import json
 import math
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,17 @@ from harness.errors import RunFolderError
 from harness.ledger import ENDED, LedgerReader
 from harness.report import floor
 from harness.report.manifest import Manifest, read_manifest
+from harness.report.measurements import (
+    PROBE_COLUMNS,
+    frame_epochs,
+    frame_probes,
+    frame_timings,
+    join_chunks,
+    throughput,
+    whole,
+)
 from harness.report.transfer import TEST_FIGURES, frame_evaluations, frame_transfer, own_test_figures
-from harness.statistics import mean_margin, median_ranks
+from harness.statistics import mean_margin
 from harness.worker.trial import Trial
 
 LEDGER = "run.sqlite"
@@ -39,15 +48,6 @@ _MORE_TRIAL_COLUMNS = (
     "device_bytes_per_s", "per_device", "init", "lr_decay", "lr_decay_after", "rmsprop_decay",
     "mix", *TEST_FIGURES, *floor.COLUMNS, "leakage_suspected",
 )  # fmt: skip
-
-_EPOCH_COLUMNS = (
-    "trial_id", "epoch", "train_loss", "train_perplexity", "train_accuracy", "train_top5_accuracy", "valid_loss",
-    "valid_perplexity", "valid_bits_per_char", "valid_accuracy", "valid_top5_accuracy", "grad_norm", "train_tokens",
-    "train_seconds", "valid_seconds", "train_seconds_so_far", "recorded_at",
-)  # fmt: skip
-PROBE_COLUMNS = ("trial_id", "probe", "quantity", "at", "value", "deviation", "n")
-"""The columns of probes.csv."""
-_TIMING_COLUMNS = ("trial_id", "phase", "round", "block", "tokens", "seconds", "tokens_per_s")
 
 _WHOLE = (
     "train_tokens", "num_layers", "num_hiddens", "num_steps", "batch_size", "num_epochs", "seed", "num_threads",
@@ -105,10 +105,10 @@ def read_run(folder: Path) -> Run:
             # Trials before epochs: while a run goes on, a trial read as done then has all its epochs.
             planned = reader.trials()
             order = {record["trial_id"]: position for position, record in enumerate(planned)}
-            epochs = _frame_epochs(_frame(reader.columns("epochs"), order, ("epoch",)))
-            timings = _frame_timings(_frame(reader.columns("timings"), order, ("phase", "round", "block")))
+            epochs = frame_epochs(join_chunks(reader.columns("epochs"), order, ("epoch",)))
+            timings = frame_timings(join_chunks(reader.columns("timings"), order, ("phase", "round", "block")))
             evaluations = frame_evaluations(reader.evaluations())
-            probes = _frame_probes(reader.probes(), order)
+            probes = frame_probes(reader.probes(), order)
     except sqlite3.Error as error:
         raise RunFolderError(f"The ledger {path} cannot be read ({error}): run the same command again.") from None
     manifest = read_manifest(folder)
@@ -137,117 +137,6 @@ def _texts(planned: Sequence[dict[str, Any]], fact: str, statuses: Sequence[str]
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return one dict a row, of Python values."""
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-
-
-# --- epochs and timed blocks ------------------------------------------------------------------------------
-
-
-_WHOLE_CELLS = ("epoch", "round", "block", "tokens")
-
-
-def _frame(chunks: Iterable[dict[str, Sequence[Any]]], order: dict[str, int], then: Sequence[str]) -> pd.DataFrame:
-    """Join a table's chunks in plan order, and by these columns within a trial."""
-    parts: dict[str, list[np.ndarray]] = {}
-    places = dict(order)
-    for chunk in chunks:
-        for name, values in chunk.items():
-            parts.setdefault(name, []).append(_array(name, values, places))
-    columns = {name: np.concatenate(arrays) for name, arrays in parts.items()}
-    rows = np.lexsort([columns[name] for name in (*reversed(then), "trial_id")])
-    # One string a trial or phase, not one a row.
-    names = {"trial_id": list(places), "phase": _PHASES}
-    return pd.DataFrame(
-        {
-            name: np.array(names[name], dtype=object)[values[rows]] if name in names else values[rows]
-            for name, values in columns.items()
-        }
-    )
-
-
-_PHASES = ("timing", "training")
-
-
-def _array(name: str, values: Sequence[Any], places: dict[str, int]) -> np.ndarray:
-    """Return a column's cells as numbers; of a trial its place, of a phase which it is."""
-    if name == "trial_id":
-        # While a run goes on, a trial may have been planned since the plan was read.
-        for value in set(values) - places.keys():
-            places[value] = len(places)
-        return np.array(list(map(places.__getitem__, values)), dtype=np.int64)
-    if name == "phase":
-        return np.array([value == _PHASES[1] for value in values], dtype=np.int64)
-    # A loss that was not a number comes back as None, which float64 takes for NaN.
-    return np.array(values, dtype=np.int64 if name in _WHOLE_CELLS else np.float64)
-
-
-_EPOCH_MEASURES = (
-    "train_loss", "train_accuracy", "train_top5_accuracy", "valid_loss", "valid_accuracy", "valid_top5_accuracy",
-    "valid_bits_per_char", "grad_norm", "train_tokens", "train_seconds", "valid_seconds",
-)  # fmt: skip
-
-
-def _frame_epochs(frame: pd.DataFrame) -> pd.DataFrame:
-    # A ledger of an earlier version may lack a measure; it is not known then.
-    frame = frame.assign(**{name: np.nan for name in _EPOCH_MEASURES if name not in frame.columns})
-    with np.errstate(over="ignore"):
-        for part in ("train", "valid"):
-            frame[f"{part}_perplexity"] = np.exp(frame[f"{part}_loss"])
-    frame["train_tokens"] = _whole(frame["train_tokens"])
-    frame["train_seconds_so_far"] = frame.groupby("trial_id")["train_seconds"].cumsum()
-    frame["recorded_at"] = _iso_time(frame["recorded_at"])
-    return frame[list(_EPOCH_COLUMNS)]
-
-
-def _iso_time(seconds: pd.Series) -> pd.Series:
-    whole = np.floor(seconds.to_numpy(np.float64)).astype("datetime64[s]")
-    return pd.Series(np.strings.add(np.datetime_as_string(whole, unit="s"), "Z"), index=seconds.index, dtype=object)
-
-
-def _frame_timings(frame: pd.DataFrame) -> pd.DataFrame:
-    seconds = frame["seconds"].astype(np.float64)
-    frame["tokens_per_s"] = frame["tokens"].astype(np.float64) / seconds.where(seconds > 0)
-    return frame[list(_TIMING_COLUMNS)]
-
-
-def _frame_probes(records: Sequence[dict[str, Any]], order: Mapping[str, int]) -> pd.DataFrame:
-    known = [record for record in records if record["trial_id"] in order]
-    known.sort(key=lambda record: order[record["trial_id"]])
-    frame = pd.DataFrame.from_records(known, columns=list(PROBE_COLUMNS))
-    measured = ["at", "value", "deviation", "n"]
-    frame[measured] = frame[measured].astype(np.float64)
-    return frame
-
-
-def throughput(timings: pd.DataFrame, timed_by: pd.Series) -> pd.DataFrame:
-    """Return each trial's tokens_per_s: the median of its kind's blocks in the timing phase, with its 95 % interval.
-
-    ``timed_by`` names by trial_id the trial whose measurement it shares. A trial that was not timed has the median of
-    its own training blocks, of which the first, in which caches and clocks warm up, counts only where it is alone.
-    """
-    alone = timings[(timings["phase"] == "timing") & timings["tokens_per_s"].notna()]
-    shared = _medians(alone).reindex(timed_by.dropna()).set_axis(timed_by.dropna().index)
-    trained = _medians(steady_blocks(timings))
-    timed = shared.dropna(subset=["tokens_per_s"])
-    return pd.concat([timed, trained.drop(timed.index, errors="ignore")])
-
-
-def steady_blocks(timings: pd.DataFrame) -> pd.DataFrame:
-    """Return the blocks of training but for each trial's first, which counts only where it is alone."""
-    blocks = timings[(timings["phase"] == "training") & timings["tokens_per_s"].notna()]
-    by_trial = blocks.groupby("trial_id", sort=False)["tokens_per_s"]
-    return blocks[(by_trial.cumcount() > 0) | (by_trial.transform("size") == 1)]
-
-
-def _medians(blocks: pd.DataFrame) -> pd.DataFrame:
-    ordered = blocks.sort_values(["trial_id", "tokens_per_s"])
-    rates = ordered.groupby("trial_id", sort=False)["tokens_per_s"]
-    rank = rates.cumcount().to_numpy()
-    low, high = median_ranks(rates.transform("size"))
-    bounds = {
-        name: ordered[rank == bound].set_index("trial_id")["tokens_per_s"]
-        for name, bound in (("tokens_per_s_low", low), ("tokens_per_s_high", high))
-    }
-    return pd.DataFrame({"tokens_per_s": rates.median(), **bounds})
 
 
 # --- trials -----------------------------------------------------------------------------------------------
@@ -295,15 +184,10 @@ def _typed(name: str, column: pd.Series) -> pd.Series:
     if name in _TEXT:
         return column.astype(object).where(column.notna(), "").astype(str)
     if name in _WHOLE:
-        return _whole(column)
+        return whole(column)
     if name in ("parity_certified", "leakage_suspected"):
         return column.astype("boolean")
     return pd.to_numeric(column, errors="coerce").astype(np.float64)
-
-
-def _whole(column: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(column, errors="coerce").astype(np.float64)
-    return numbers.where(numbers % 1 == 0).astype("Int64")
 
 
 def _unigram_perplexities(manifest: Manifest) -> dict[str, float]:
@@ -367,6 +251,15 @@ def summarise(trials: pd.DataFrame) -> pd.DataFrame:
     for metric in METRICS:
         for name, values in bounds.items():
             summary[f"{metric}_{name}"] = values[metric]
+    # Seeds that share one measurement have no spread of speeds: theirs is the interval of that measurement.
+    measured = groups["timed_by"].agg(["nunique", "first"])
+    shared = (measured["nunique"] == 1) & (measured["first"] != "")
+    own = groups[["tokens_per_s_low", "tokens_per_s_high"]].first()
+    for end in ("low", "high"):
+        name = f"tokens_per_s_mean_{end}"
+        summary[name] = (
+            summary[name].clip(lower=0).where(~shared | (summary["num_seeds"] < 2), own[f"tokens_per_s_{end}"])
+        )
     return summary.reset_index()
 
 

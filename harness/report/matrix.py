@@ -10,7 +10,7 @@ from harness.report import wording
 from harness.report.comparison import PREPROCESSING, UNITS, differing_factors, label_models
 from harness.report.drawing import Figure, Panel, Rows, Spec, rows, specify
 from harness.report.frames import Run, records
-from harness.report.tables import Cell
+from harness.report.ranking import Cell
 from harness.report.transfer import trains
 from harness.report.wording import FACTORS, enumerate_names
 

@@ -26,7 +26,8 @@ from harness.report.files import write_text
 from harness.report.floor import SURE
 from harness.report.frames import Run, records
 from harness.report.matrix import Matrix, matrices
-from harness.report.tables import corpora, ranking, seed_means, shared_settings, stopped, workers
+from harness.report.ranking import ranking, shared_settings
+from harness.report.tables import corpora, seed_means, stopped, workers
 
 MAX_COMPARISONS = 12
 MAX_ROWS = 600
@@ -43,7 +44,7 @@ def render(run: Run, files: Sequence[tuple[str, str]], answered: Sequence[answer
     shown = comparisons[:MAX_COMPARISONS]
     figure = run.manifest.figure
     sections = [_section(comparison, figure, position, len(shown)) for position, comparison in enumerate(shown, 1)]
-    crossings = matrices(run)
+    crossings, samples = matrices(run), _samples(shown, run.samples)
     scripts = [Markup(text) for text in (vega_script(), _template_text("page.js"))]
     style = Markup(_template_text("style.css"))
     template = _environment().get_template("index.html.j2")
@@ -51,13 +52,15 @@ def render(run: Run, files: Sequence[tuple[str, str]], answered: Sequence[answer
         run=run,
         title=findings.title(run.trials),
         progress=_progress(run),
+        contents=_contents(run, exercises, sections, crossings, samples),
+        narrow=wording.NARROW,
         exercises=exercises,
         unanswered=answers.unanswered(answered),
         sections=sections,
         matrices=crossings,
         hidden_comparisons=len(comparisons) - len(shown),
         stopped=stopped(run.trials, run.log_tails),
-        samples=_samples(shown, run.samples),
+        samples=samples,
         measured=_measured(run),
         workers=workers(run.trials),
         corpora=corpora(run.manifest.corpora),
@@ -72,6 +75,24 @@ def render(run: Run, files: Sequence[tuple[str, str]], answered: Sequence[answer
         drawings=_embedded_json(_drawings([*exercises, *sections], crossings)),
         policy=_policy(scripts, [style]),
     )
+
+
+def _contents(
+    run: Run,
+    exercises: Sequence[object],
+    sections: Sequence[Mapping[str, Any]],
+    crossings: Sequence[Matrix],
+    samples: Sequence[object],
+) -> list[tuple[str, str]]:
+    """Return the anchors and names of the page's parts, for a reader who looks for one of them."""
+    parts = [("answers", "Exercises")] if exercises else []
+    parts += [(section["anchor"], section["comparison"].title) for section in sections]
+    parts += [("transfer", "On whose text")] if crossings else []
+    parts += [("stopped", "Trials that did not finish")] if (run.trials["status"] != "ok").any() else []
+    parts += [("samples", "Samples")] if samples else []
+    parts += [("measured", "How these were measured")]
+    parts += [("corpora", "Corpora")] if run.manifest.corpora else []
+    return [*parts, ("machine", "Machine and versions"), ("command", "Command and files")]
 
 
 def _section(comparison: Comparison, figure: str, position: int, total: int) -> dict[str, Any]:

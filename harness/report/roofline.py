@@ -58,7 +58,7 @@ def draw_roofline(points: pd.DataFrame, key: Key, dataset: str) -> Figure | None
         "its memory's copy rate (slope). Operations per byte count each weight as moved anew in every time step; "
         "a point above the slope has its weights in a cache."
     )
-    return Figure(title="Roofline", panels=[panel], caption=caption, series=key.names)
+    return Figure(title="Roofline", panels=[panel], caption=caption, series=key.legend, shared=key.shared)
 
 
 def _chart(points: pd.DataFrame, key: Key, dataset: str) -> alt.LayerChart:

@@ -11,6 +11,9 @@ MISSING = "–"
 NARROW = "\u202f"
 """A narrow no-break space, between a number and its unit."""
 
+SEPARATOR = "\u00a0· "
+"""Between the parts of a model's name; a line may break after the dot."""
+
 # Direction marks and control characters can make a text look like another one, so they are shown by name.
 _INVISIBLE = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
@@ -71,6 +74,36 @@ def megabytes(value: float) -> str:
 def gigabytes(value: float) -> str:
     """Word a size in units of 10⁹ bytes."""
     return f"{value / 1e9:.1f}{NARROW}GB" if _is_finite(value) else MISSING
+
+
+def column(values: Iterable[float], beside: Iterable[float] = ()) -> list[str]:
+    """Word the figures of one column alike: four digits of the largest, powers of ten for what would read zero.
+
+    Whole numbers stay whole where all are. Columns ``beside`` it, its intervals' ends, are to have as many digits.
+    """
+    listed = list(values)
+    known = [float(value) for value in [*listed, *beside] if _is_finite(value)]
+    if all(value.is_integer() and abs(value) < 1e15 for value in known):
+        return [_minus(count(value)) for value in listed]
+    largest = max(abs(value) for value in known)
+    digits = min(max(3 - math.floor(math.log10(largest)), 0), 4)
+    return [_figure(value, digits) for value in listed]
+
+
+def _figure(value: float, digits: int) -> str:
+    if not _is_finite(value):
+        return MISSING
+    if value == 0:
+        return "0"  # exactly: what is only near it is a power of ten
+    if abs(value) < 10.0**-digits or abs(value) >= 1e6:
+        fraction, power = f"{value:.1e}".split("e")
+        raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        return _minus(f"{fraction}{NARROW}×{NARROW}10{raised}")
+    return _minus(f"{value:,.{digits}f}".replace(",", NARROW))
+
+
+def _minus(worded: str) -> str:
+    return worded.replace("-", "\u2212")
 
 
 def bracket(low: float, high: float, word: Callable[[float], str]) -> str:
@@ -159,7 +192,7 @@ def label(frame: pd.DataFrame, factors: Sequence[str]) -> pd.Series:
     parts = [_phrases(frame[name], FACTORS[name]) for name in FACTORS if name in factors]
     if not parts:
         return pd.Series("", index=frame.index, dtype=object)
-    return pd.Series(["\u00a0· ".join(row) for row in zip(*parts, strict=True)], index=frame.index, dtype=object)
+    return pd.Series([SEPARATOR.join(row) for row in zip(*parts, strict=True)], index=frame.index, dtype=object)
 
 
 def _phrases(column: pd.Series, phrase: str) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 from html_reading import read_html
 from invented_runs import begin, epoch, evaluate, finish, trial
 
+from harness import exercises
 from harness.report import write_report
 from harness.report.page import MAX_COMPARISONS, MAX_ROWS
 
@@ -36,8 +37,8 @@ pytestmark = [
 def open_page(tmp_path):
     """Return a function that opens a page and returns its document and the messages of its console."""
 
-    def open_in_chromium(path):
-        command = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", path.as_uri()]
+    def open_in_chromium(path, *more):
+        command = [CHROMIUM, *FLAGS, *more, f"--user-data-dir={tmp_path / 'profile'}", path.as_uri()]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
         return read_html(done.stdout), [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
@@ -48,6 +49,32 @@ def with_script(html, script):
     """Put a script at the page's end; Vega's own code holds a </body> too."""
     before, end, after = html.rpartition("</body>")
     return f"{before}<script>{script}</script>{end}{after}"
+
+
+@pytest.fixture
+def ask(open_page, tmp_path):
+    """Return a function that runs a script in a copy of the page, and returns what it told."""
+
+    def run(path, script, *more):
+        # The policy forbids a script of ours, so it is taken out of this copy.
+        html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", path.read_text(encoding="utf-8"))
+        probed = tmp_path / "probed.html"
+        # What it asks of is there once the figures are.
+        waiting = """
+          const told = {};
+          const wait = setInterval(async () => {
+            if (!document.documentElement.dataset.drawn) return;
+            clearInterval(wait);
+            await (async () => { %s })();
+            document.body.dataset.told = JSON.stringify(told);
+          }, 50);
+        """
+        probed.write_text(with_script(html, waiting % script), encoding="utf-8")
+        page, console = open_page(probed, *more)
+        assert console == []
+        return json.loads(page.one("body").attributes["data-told"])
+
+    return run
 
 
 @pytest.fixture
@@ -92,12 +119,11 @@ def test_drawings_use_the_pages_colours_and_as_much_room_as_there_is(folder, ope
     assert float(drawing.attributes["width"]) > 150
 
 
-def test_tables_can_be_sorted_by_their_headings_and_filtered(folder, open_page, tmp_path):
+def test_tables_can_be_sorted_by_their_headings_and_filtered(folder, ask):
     probe = """
       const table = document.querySelector("table.ranking");
       const button = (name) => [...table.tHead.querySelectorAll("button")].find((b) => b.textContent === name);
       const column = (place) => [...table.tBodies[0].rows].map((row) => row.cells[place].textContent).join(" ");
-      const told = {};
       button("Layers").click();
       told.ascending = column(2);
       told.sort = button("Layers").closest("th").getAttribute("aria-sort");
@@ -110,16 +136,8 @@ def test_tables_can_be_sorted_by_their_headings_and_filtered(folder, open_page, 
       input.dispatchEvent(new Event("input"));
       told.shown = document.querySelector(".filter output").textContent;
       told.hidden = document.querySelector(".filter").hidden;
-      document.body.dataset.told = JSON.stringify(told);
     """
-    # The policy forbids a script of ours, so it is taken out of this copy.
-    html = re.sub(
-        r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", write_report(folder).read_text(encoding="utf-8")
-    )
-    probed = tmp_path / "probed.html"
-    probed.write_text(with_script(html, probe), encoding="utf-8")
-    page, _ = open_page(probed)
-    told = json.loads(page.one("body").attributes["data-told"])
+    told = ask(write_report(folder), probe)
     assert told["ascending"] == "1 1 1 2 2 2 3 3"
     assert told["sort"] == "ascending"
     assert told["descending"] == "3 3 2 2 2 1 1 1"
@@ -136,3 +154,147 @@ def test_a_script_that_is_not_the_pages_own_does_not_run(folder, open_page, tmp_
     assert page.one("html").attributes["data-drawn"] == "true"
     assert "data-ran" not in page.one("body").attributes
     assert any("Content Security Policy" in line for line in console)
+
+
+# --- a page on which every exercise is answered -----------------------------------------------------------
+
+
+@pytest.fixture
+def answered(build_run):
+    """Return the page of a run that holds something on every exercise; every text wears a hostile name somewhere."""
+    sizes = (10_000, 30_000, 100_000, 300_000)
+    planned = [trial(cell, depth, seed=seed) for cell in ("lstm", "gru", "rnn") for depth in (1, 2) for seed in (0, 1)]
+    planned += [trial("rnn", depth, implementation="fused") for depth in (1, 2)]
+    planned += [trial("lstm", train_tokens=size, seed=seed) for size in sizes[1:] for seed in (0, 1)]
+    planned += [trial("lstm", authors=author, seed=seed) for author in ("Ann", "<b>Ben</b>") for seed in (0, 1)]
+
+    def record(ledger):
+        for place, each in enumerate(planned):
+            last = 8.0 - each.train_tokens / 100_000 + 0.1 * each.seed + 0.3 * (each.cell == "rnn")
+            finish(ledger, each, (14.0, 9.0, last))
+            ledger.timed(each.trial_id, [(number, 1000, 0.1 + 0.001 * (place + number)) for number in range(9)])
+            ledger.add_facts(each.trial_id, {"timed_by": each.trial_id})
+            if each.train_tokens == 10_000:
+                evaluate(ledger, each, {"Ann": 7.0 + 0.1 * place, "<b>Ben</b>": 6.0 + 0.1 * each.seed})
+        ledger.probed(planned[0].trial_id, "influence", [("kl", k, 10.0 ** -(2 * k), 1e-9, 32) for k in (0, 1, 2, 8)])
+        rows = [(f"log_norm_{when}", k, -0.5 * k, 0.1, 32) for when in ("init", "trained") for k in (1, 2, 4, 8, 16)]
+        ledger.probed(planned[0].trial_id, "gradients", rows)
+
+    return exercises.write_report(build_run(planned, record))
+
+
+def test_a_page_of_answered_exercises_is_silent_and_draws_them(answered, open_page):
+    page, console = open_page(answered)
+    assert console == []
+    assert page.one("html").attributes["data-drawn"] == "true"
+    drawn = [place.attributes["id"] for place in page.all("div", class_="drawing")]
+    assert sum(name.startswith("exercise-") for name in drawn) >= 3, drawn
+    assert page.all("img") == []
+
+
+def test_a_page_asks_for_nothing_but_itself(answered, ask):
+    told = ask(answered, "told.asked = performance.getEntriesByType('resource').map((entry) => entry.name);")
+    assert told["asked"] == []
+
+
+CONTRAST = """
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const parts = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const luminance = ([r, g, b]) => {
+    const linear = [r, g, b].map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  };
+  const behind = (element) => {
+    for (; element; element = element.parentElement) {
+      const colour = parts(getComputedStyle(element).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+    return parts("canvas");
+  };
+  told.paper = getComputedStyle(document.body).backgroundColor;
+  told.poor = {};
+  for (const element of document.querySelectorAll("body *:not(script)")) {
+    const text = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!text || !element.getClientRects().length) continue;
+    const style = getComputedStyle(element);
+    const ink = parts(element instanceof SVGElement ? style.fill : style.color);
+    const [low, high] = [luminance(ink), luminance(behind(element))].sort((a, b) => a - b);
+    const contrast = (high + 0.05) / (low + 0.05);
+    if (contrast < 4.5) told.poor[element.textContent.slice(0, 40)] = contrast.toFixed(2);
+  }
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_from_its_paper(answered, ask, scheme):
+    # WCAG 2.2, success criterion 1.4.3.
+    told = ask(answered, CONTRAST, *(["--blink-settings=preferredColorScheme=0"] if scheme == "dark" else []))
+    assert told["paper"] == {"light": "rgb(255, 254, 252)", "dark": "rgb(21, 22, 24)"}[scheme]
+    assert told["poor"] == {}
+
+
+def test_every_control_can_be_reached_by_the_keyboard_and_has_a_name(answered, ask):
+    told = ask(
+        answered,
+        """
+        const controls = [...document.querySelectorAll("button, input, a, summary, [role=region]")];
+        told.number = controls.length;
+        told.unreached = controls.filter((c) => c.tabIndex < 0).map((c) => c.outerHTML.slice(0, 80));
+        const named = (c) => c.getAttribute("aria-label") || c.textContent.trim() || c.labels?.[0]?.textContent.trim()
+          || document.getElementById(c.getAttribute("aria-labelledby"))?.textContent.trim();
+        told.unnamed = controls.filter((c) => !named(c)).map((c) => c.outerHTML.slice(0, 80));
+        told.wide = [...document.querySelectorAll(".scroll")].filter((c) => c.tabIndex < 0).length;
+        told.drawings = [...document.querySelectorAll(".drawing")].filter((d) => !d.getAttribute("aria-label")).length;
+        told.tables = [...document.querySelectorAll("table")].filter((t) => !t.caption?.textContent.trim()).length;
+        told.headings = [...document.querySelectorAll("th")].filter((h) => !h.scope).length;
+        const levels = [...document.querySelectorAll("h1, h2, h3, h4")].map((h) => Number(h.tagName[1]));
+        told.jumps = levels.filter((level, i) => i && level > levels[i - 1] + 1).length;
+        """,
+    )
+    assert told.pop("number") > 30
+    assert told == {"unreached": [], "unnamed": [], "wide": 0, "drawings": 0, "tables": 0, "headings": 0, "jumps": 0}
+
+
+def test_nothing_is_wider_than_a_phone_but_what_scrolls(answered, ask):
+    told = ask(
+        answered,
+        """
+        const frame = document.createElement("iframe");
+        frame.style.width = "390px";
+        frame.srcdoc = document.documentElement.outerHTML.replace(/<script[^]*/, "");
+        document.body.append(frame);
+        await new Promise((resolve) => { frame.onload = resolve; });
+        // What was drawn for this window is drawn narrower in a narrower one.
+        frame.contentDocument.querySelectorAll(".drawing").forEach((drawing) => drawing.replaceChildren());
+        told.wide = frame.contentDocument.documentElement.scrollWidth;
+        """,
+    )
+    assert told["wide"] <= 390
+
+
+def test_a_figure_can_be_saved_with_its_colours(answered, ask):
+    told = ask(
+        answered,
+        """
+        const saved = [];
+        HTMLAnchorElement.prototype.click = function () { saved.push([this.download, this.href]); };
+        const [svg, png] = document.querySelectorAll(".save button");
+        svg.click();
+        png.click();
+        while (saved.length < 2) await new Promise((resolve) => setTimeout(resolve, 50));
+        saved.sort();
+        told.names = saved.map(([name]) => name.split(".").at(-1));
+        told.png = saved[0][1].slice(0, 22);
+        told.svg = await (await fetch(saved[1][1])).text();
+        """,
+    )
+    assert told["names"] == ["png", "svg"]
+    assert told["png"] == "data:image/png;base64,"
+    assert told["svg"].startswith("<svg")
+    assert "var(" not in told["svg"]
+    assert "#0072b2" in told["svg"]

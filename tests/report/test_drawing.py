@@ -3,8 +3,15 @@ import math
 import numpy as np
 import pytest
 
-from harness.report.drawing import log_ticks, perplexity_axis, whole_ticks
+from harness.report.drawing import Key, log_ticks, perplexity_axis, whole_ticks
 from harness.report.page import vega_script
+
+
+def test_a_legend_leaves_out_what_all_series_share():
+    key = Key(["lstm\u00a0· torch\u00a0· 64 hiddens\u00a0· adam", "lstm\u00a0· torch\u00a0· 128 hiddens\u00a0· adam"])
+    assert key.legend == ["lstm\u00a0· 64 hiddens", "lstm\u00a0· 128 hiddens"]
+    assert key.shared == "torch\u00a0· adam"
+    assert Key(["lstm\u00a0· adam"]).legend == ["lstm\u00a0· adam"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from harness.parity import Certificate
 from harness.report.comparison import compare
 from harness.report.findings import caveat, findings, title
 from harness.report.frames import read_run
-from harness.report.tables import ranking
+from harness.report.ranking import ranking
 
 STEADY = tuple((1000, 0.1) for _ in range(10))
 SHAKY = tuple((1000, 0.103 + 0.004 * (i - 5)) for i in range(10))

@@ -9,7 +9,7 @@ import pytest
 from invented_runs import FINISHED, STARTED, UNIGRAM, begin, epoch, finish, trial
 
 from harness.errors import RunFolderError
-from harness.report import frames
+from harness.report import measurements
 from harness.report.frames import read_run
 
 # Copied from the design, not from the code: other programs rely on these columns and their order.
@@ -111,7 +111,7 @@ def blocks(rates, trial_id="a", phase="training", round_=1):
 
 
 def throughput(timings, **timed_by):
-    return frames.throughput(timings, pd.Series(timed_by, dtype=object))
+    return measurements.throughput(timings, pd.Series(timed_by, dtype=object))
 
 
 def test_a_timed_trial_has_the_median_of_all_blocks_of_its_kind_and_no_other_blocks():
@@ -217,3 +217,23 @@ def test_a_ledger_from_before_a_setting_existed_is_read_with_its_default(build_r
     run = read_run(folder)
     assert [only(run, name) for name in later] == ["uniform", 1.0, 0, 0.99]
     assert len(run.summary) == 1
+
+
+def test_seeds_that_share_one_timing_have_its_interval_and_no_invented_one(build_run):
+    timed, untimed = ([trial(cell, seed=seed) for seed in range(3)] for cell in ("lstm", "gru"))
+
+    def record(ledger):
+        for each in (*timed, *untimed):
+            fast = each.cell == "gru" and each.seed == 2
+            finish(ledger, each, blocks=((3_000, 0.001 if fast else 1.0),))
+        ledger.timed(timed[0].trial_id, [(number, 1000, 1 + 0.01 * number) for number in range(10)])
+        for each in timed:
+            ledger.add_facts(each.trial_id, {"timed_by": timed[0].trial_id})
+
+    run = read_run(build_run([*timed, *untimed], record))
+    summary = run.summary.set_index("cell")
+    known = run.trials.set_index("cell").loc["lstm"].iloc[0]
+    assert 0 < known["tokens_per_s_low"] < known["tokens_per_s_high"]
+    assert summary.loc["lstm", "tokens_per_s_mean_low"] == known["tokens_per_s_low"]
+    assert summary.loc["lstm", "tokens_per_s_mean_high"] == known["tokens_per_s_high"]
+    assert summary.loc["gru", "tokens_per_s_mean_low"] == 0, "no speed is negative"

@@ -72,3 +72,18 @@ def test_a_label_names_what_differs():
     frame = pd.DataFrame({"cell": ["lstm", "gru"], "num_layers": [1, 2], "train_tokens": [10_000, 20_000]})
     labels = [text.replace(wording.NARROW, " ").replace("\u00a0", " ") for text in wording.label(frame, list(frame))]
     assert labels == ["lstm · 1 layer · 10 000 training tokens", "gru · 2 layers · 20 000 training tokens"]
+
+
+def worded(values, **others):
+    return [word.replace(wording.NARROW, " ") for word in wording.column(values, **others)]
+
+
+def test_the_figures_of_a_column_have_as_many_digits_after_the_point():
+    assert worded([10.4, 9.907, math.nan]) == ["10.40", "9.91", "–"]
+    assert worded([-0.87541, 0.5], beside=[-1.256]) == ["−0.875", "0.500"]
+
+
+def test_whole_numbers_stay_whole_and_what_would_read_zero_is_a_power_of_ten():
+    assert worded([10_000, 28]) == ["10 000", "28"]
+    assert worded([0.25, 3.912e-05, 0.0]) == ["0.2500", "3.9 × 10⁻⁵", "0"]
+    assert worded([9.85e11, 8.3]) == ["9.8 × 10¹¹", "8"]

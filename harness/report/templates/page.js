@@ -16,10 +16,44 @@
     config: drawings.config,
   };
 
+  // A saved figure has no style sheet: the page's colours are put in for their names.
+  const coloured = (value) => {
+    const style = getComputedStyle(document.documentElement);
+    return JSON.parse(JSON.stringify(value).replace(/var\((--[\w-]+)\)/g, (_, name) => style.getPropertyValue(name).trim()));
+  };
+
+  const save = async (id, spec, width, kind) => {
+    const config = { ...options.config, background: "var(--paper)" };
+    const whole = { ...spec, width, datasets: drawings.datasets };
+    const { view } = await vegaEmbed(document.createElement("div"), coloured(whole), { ...options, config: coloured(config) });
+    const link = document.createElement("a");
+    link.download = `${id}.${kind}`;
+    link.href = kind === "svg"
+      ? URL.createObjectURL(new Blob([await view.toSVG()], { type: "image/svg+xml" }))
+      : await view.toImageURL("png", 2);
+    link.click();
+    view.finalize();
+  };
+
+  const offer = (place, id, spec, view) => {
+    const row = document.createElement("div");
+    row.className = "save";
+    for (const kind of ["svg", "png"]) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = `Save as ${kind.toUpperCase()}`;
+      button.setAttribute("aria-label", `Save the figure "${place.parentElement.querySelector("h4").textContent}" as ${kind.toUpperCase()}`);
+      button.addEventListener("click", () => save(id, spec, view.width(), kind));
+      row.append(button);
+    }
+    place.after(row);
+  };
+
   const draw = async (id, spec) => {
     const place = document.getElementById(id);
     try {
-      await vegaEmbed(place, { ...spec, datasets: drawings.datasets }, options);
+      const { view } = await vegaEmbed(place, { ...spec, datasets: drawings.datasets }, options);
+      offer(place, id, spec, view);
     } catch (error) {
       place.textContent = "This figure could not be drawn; its numbers are in epochs.csv and summary.csv.";
       console.error(error);
