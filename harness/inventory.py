@@ -6,9 +6,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.descriptors import Corpus
+from harness.discovery import Origin
 from harness.environments import interpreter_for, why_not
 from harness.errors import EnvironmentMissing
-from harness.registry import Origin, Registry
+from harness.registry import Registry
 
 TITLES_WIDTH = 120
 

@@ -1,21 +1,9 @@
-"""Finds plugins, loads them guardedly, validates what they announce, and looks it up by name.
-
-pluggy's own entry-point loader is not used: there one broken plugin stops the application, and of two
-plugins that claim a name one is silently chosen.
-"""
+"""Loads plugins guardedly, validates what they announce, and looks it up by name."""
 
 import contextlib
-import importlib
-import importlib.metadata
-import importlib.util
 import inspect
-import io
-import signal
-import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn, TypeVar, get_origin, get_type_hints
@@ -26,10 +14,8 @@ from packaging.specifiers import SpecifierSet
 
 from harness import hookspecs
 from harness.descriptors import SCRATCH, Backend, Baseline, Cell, Corpus, Implementation
+from harness.discovery import Origin, installed, single_files, watched
 from harness.errors import PluginError, did_you_mean, one_line
-
-LOAD_SECONDS = 10
-"""A plugin that takes longer to import is broken: its module may import only light things."""
 
 _HOOKS: dict[str, type] = {
     "harness_cells": Cell,
@@ -41,19 +27,6 @@ _HOOKS: dict[str, type] = {
 _SELECTED = ("cell", "backend", "baseline")
 """The kinds --plugins selects."""
 Named = TypeVar("Named", Cell, Backend, Corpus)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Origin:
-    """Where a plugin comes from."""
-
-    plugin: str
-    """The entry point's name, or the file's."""
-    distribution: str
-    version: str
-
-    def __str__(self) -> str:
-        return f"plugin {self.plugin!r} of {self.distribution} {self.version}".rstrip()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +123,7 @@ def load(plugins_dir: Path | None = None) -> Registry:
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     origins: dict[str, Origin] = {}
-    for origin, import_module in [*_installed(), *_single_files(plugins_dir)]:
+    for origin, import_module in [*installed(), *single_files(plugins_dir)]:
         # Keyed by distribution too: two distributions may use one entry-point name.
         key = f"{origin.distribution}:{origin.plugin}"
         with _guarded(registry, origin):
@@ -165,60 +138,6 @@ def load(plugins_dir: Path | None = None) -> Registry:
     if plugins_dir is not None:
         registry.module_paths = (str(plugins_dir.absolute()),)
     return registry
-
-
-def _installed() -> Iterator[tuple[Origin, Callable[[], ModuleType]]]:
-    # Each look at a distribution's metadata reads and parses all of it, its whole README too.
-    name_and_version = cache(_name_and_version)
-    for entry_point in sorted(importlib.metadata.entry_points(group=hookspecs.PROJECT)):
-        name, version = name_and_version(entry_point.dist)
-        yield Origin(plugin=entry_point.name, distribution=name, version=version), entry_point.load
-
-
-def _name_and_version(distribution: importlib.metadata.Distribution | None) -> tuple[str, str]:
-    if distribution is None:
-        return "unknown", ""
-    metadata = distribution.metadata
-    return metadata["Name"], metadata["Version"]
-
-
-def _single_files(folder: Path | None) -> Iterator[tuple[Origin, Callable[[], ModuleType]]]:
-    if folder is None:
-        return
-    if not folder.is_dir():
-        raise PluginError(f"There is no folder {folder}: --plugins-dir takes a folder of single-file plugins.")
-    for path in sorted(folder.glob("*.py")):
-        if path.name.startswith("_"):
-            continue
-        name = path.stem
-        if "." in name:
-            raise PluginError(f"The plugin file {path} has no module's name, because of its dot: rename the file.")
-        if _is_taken(name, path):
-            raise PluginError(f"The plugin file {path} would shadow the installed module {name!r}: rename the file.")
-        yield Origin(plugin=name, distribution=str(path), version=""), lambda path=path: _import_file(path)  # type: ignore[misc]
-
-
-def _is_taken(name: str, path: Path) -> bool:
-    """Return whether an import of this name, here or in a worker, finds another module than this file."""
-    # Asked of the finders, since sys.modules holds the plugin files loaded before.
-    specs = (finder.find_spec(name, None) for finder in sys.meta_path if hasattr(finder, "find_spec"))
-    spec = next((spec for spec in specs if spec is not None), None)
-    return spec is not None and Path(spec.origin or "").resolve() != path.resolve()
-
-
-def _import_file(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # As an import does: dataclasses, and who resolves "module:attribute", look the module up there.
-    sys.modules[path.stem] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[path.stem]
-        raise
-    return module
 
 
 def _register(manager: pluggy.PluginManager, module: ModuleType, key: str) -> None:
@@ -237,7 +156,7 @@ def _register(manager: pluggy.PluginManager, module: ModuleType, key: str) -> No
 def _guarded(registry: Registry, origin: Origin) -> Iterator[None]:
     """Turn whatever a plugin does while it is loaded into a `BrokenPlugin`, and keep it off the terminal."""
     try:
-        with _silenced(), _time_limit(LOAD_SECONDS):
+        with watched():
             yield
     except KeyboardInterrupt:
         raise
@@ -249,42 +168,6 @@ def _guarded(registry: Registry, origin: Origin) -> Iterator[None]:
 
 def _cause(error: BaseException) -> str:
     return one_line(f"{type(error).__name__}: {error}").removesuffix(":")
-
-
-@contextlib.contextmanager
-def _silenced() -> Iterator[None]:
-    nowhere = io.TextIOWrapper(io.BufferedWriter(_Nowhere()), encoding="utf-8", errors="replace")
-    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-        yield
-
-
-class _Nowhere(io.RawIOBase):
-    """Swallows a million lines without holding them."""
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any, /) -> int:
-        return len(data)
-
-
-@contextlib.contextmanager
-def _time_limit(seconds: int) -> Iterator[None]:
-    # Only the main thread may take signals; a host that loads plugins elsewhere goes without the limit.
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def expire(*_: object) -> NoReturn:
-        raise TimeoutError(f"it took more than {seconds} s to load")
-
-    before = signal.signal(signal.SIGALRM, expire)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def _require_known_hooks(manager: pluggy.PluginManager, origins: Mapping[str, Origin]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import registry
+from harness import discovery, registry
 from harness.descriptors import SCRATCH
 from harness.errors import PluginError
 from harness.registry import Registry
@@ -101,7 +101,7 @@ def test_a_broken_plugin_is_remembered_with_its_cause_and_brings_nothing(
 def test_a_plugin_that_never_finishes_loading_is_given_up(
     plugin_folder: PluginFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "LOAD_SECONDS", 1)
+    monkeypatch.setattr(discovery, "LOAD_SECONDS", 1)
     loaded = registry.load(plugin_folder("sleeps_while_loading", "tiny_cell"))
     assert broken_causes(loaded) == {"sleeps_while_loading": "TimeoutError: it took more than 1 s to load"}
     assert "tiny" in loaded.cells

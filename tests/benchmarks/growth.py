@@ -269,7 +269,8 @@ AXES = (
         values=(64, 128, 256, 512, 1024),
         measure=step_seconds("num_hiddens"),
         why="Products grow with the square, gates, loss and output layer with the first power: the exponent rises "
-        "towards 2, beyond it where the packed weights (16 h² bytes for an LSTM) outgrow the second-level cache.",
+        "towards 2. It does not pass it where the packed weights (16 h² bytes for an LSTM) outgrow the second-level "
+        "cache: each is read once for a whole batch of rows.",
     ),
     Axis(
         name="batch",
@@ -282,15 +283,17 @@ AXES = (
         name="steps",
         values=(8, 16, 35, 70, 140, 280),
         measure=step_seconds("num_steps"),
-        why="Time goes through one step after another, so the exponent is 1 but for what is paid once a minibatch; "
-        "above it where the kept states and gates of the whole sequence leave the cache.",
+        why="Time goes through one step after another, so the exponent is 1 but for what is paid once a minibatch "
+        "(packing, the update), which holds it below. That the kept states and gates of a long sequence leave the "
+        "caches costs too little to show.",
     ),
     Axis(
         name="corpus",
         values=(100_000, 300_000, 1_000_000, 3_000_000, 10_000_000, 30_000_000, 100_000_000),
         measure=corpus_costs,
-        why="Start-up dominates the small texts; beyond a few million characters reading is linear. From the cache the "
-        "arrays are mapped, not read, and only their check grows.",
+        why="Start-up dominates the small texts; beyond a few million characters reading is linear. To find a text in "
+        "the cache it is read and hashed, nothing else. The arrays are mapped, so their pages count as memory of "
+        "whoever reads them, and a large text's first epoch waits for the disc.",
     ),
     Axis(
         name="trials",
