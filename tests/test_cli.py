@@ -284,9 +284,9 @@ def test_what_could_not_be_carried_exactly_or_would_be_dropped_is_refused(harnes
 
 
 @pytest.mark.slow
-def test_another_command_in_the_same_folder_keeps_what_the_first_one_was(harness, small):
+def test_another_command_in_the_same_folder_keeps_what_the_first_one_was(harness_process, small):
     for seed in ("3", "9007199254740991"):
-        result = harness(*small, "--plugins", "rnn,numpy", "--epochs", "1", "--out", "out", "--seed", seed)
+        result = harness_process(*small, "--plugins", "rnn,numpy", "--epochs", "1", "--out", "out", "--seed", seed)
         assert result.returncode == 0, result.stderr
     manifest = json.loads(Path("out/manifest.json").read_text())
     assert manifest["seeds"] == [3, 9007199254740991]

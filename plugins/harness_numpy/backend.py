@@ -1,6 +1,7 @@
 """The NumPy backend inside a worker."""
 
 import time
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -19,22 +20,22 @@ class NumpyBackend:
             raise ValueError(f"the numpy backend runs on the CPU, not on {device!r}")
         self.device_name = "cpu"
         self.notes: dict[str, str] = {}
-        """What an implementation adds to the versions: autograd's, or how its kernels came about."""
+        """What an implementation adds to the versions: how its kernels came about, say."""
+        self._differentiates = False
 
     def versions(self) -> dict[str, str]:
-        """Return the BLAS NumPy was built with, and what the implementation noted."""
+        """Return the BLAS NumPy was built with, autograd's where it is used, and what the implementation noted."""
         config: Any = np.show_config(mode="dicts")
         blas = config["Build Dependencies"]["blas"]
-        return {"blas": f"{blas['name']} {blas['version']}", **self.notes}
+        autograd = {"autograd": version("autograd")} if self._differentiates else {}
+        return {"blas": f"{blas['name']} {blas['version']}", **autograd, **self.notes}
 
     def scratch(self, equations: Equations, architecture: Architecture) -> Model:
         """Build the model from the cell's equations."""
         # Imported late: layers written by hand are done with before autograd has been loaded.
-        from importlib.metadata import version
-
         from harness_numpy.scratch import ScratchNetwork
 
-        self.notes["autograd"] = version("autograd")
+        self._differentiates = True
         return NumpyModel(
             ScratchNetwork(equations, architecture), canonical_shapes(equations, architecture), architecture
         )
