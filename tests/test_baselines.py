@@ -72,6 +72,7 @@ def test_a_baseline_s_name_is_no_cell_s_too(plugin_folder: Callable[..., Path]) 
         registry.load(folder)
 
 
+@pytest.mark.slow
 def test_a_baseline_lands_in_the_ledger_beside_the_cells_with_one_epoch(train: Train) -> None:
     trained = train("rnn,ngram-3,guess,numpy", "tiny_baseline")
     assert set(trained.outcome.statuses.values()) == {"ok"}
@@ -90,6 +91,7 @@ def test_a_baseline_lands_in_the_ledger_beside_the_cells_with_one_epoch(train: T
     assert row["grad_norm"] is None
 
 
+@pytest.mark.slow
 def test_tokens_are_counted_as_a_network_counts_them(train: Train) -> None:
     """An n-gram predicts all but a part's first token, as a network does of whole windows; a compressor codes all."""
     folder = train("rnn,ngram-3,bz2,numpy", batch_sizes=(1,)).folder
@@ -114,6 +116,7 @@ def test_a_checkpoint_is_not_asked_of_a_baseline(train: Train) -> None:
         generation.find_trial(RunFolder(folder), "guess")
 
 
+@pytest.mark.slow
 def test_a_run_of_baselines_alone_has_a_report(train: Train) -> None:
     folder = train("guess,ngram-1", "tiny_baseline").folder
     assert write_report(folder).stat().st_size > 10_000

@@ -118,6 +118,7 @@ def test_bad_input_is_one_sentence_and_exit_2_and_writes_nothing(
     assert files_in(here) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [["--layers", "4-1"], ["--corpus", "binary.txt"], ["--plugins", "lstn"]])
 def test_bad_input_shows_no_traceback_in_the_real_command(
     harness_process: Harness, small: tuple[str, ...], here: Path, options: list[str]
@@ -176,6 +177,7 @@ def test_the_list_of_plugins_imports_no_framework() -> None:
     assert not {"torch", "jax", "tensorflow", "mxnet", "autograd", "pandas", "scipy", "altair"} & imported_by("plugins")
 
 
+@pytest.mark.slow
 def test_a_terminal_that_lacks_a_character_shows_another(harness_process: Harness, here: Path) -> None:
     done = harness_process("plugins", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")

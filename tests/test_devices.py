@@ -109,6 +109,7 @@ def test_workers_that_fill_the_cores_are_kept_apart_and_fewer_are_not() -> None:
     assert all(slot.cores == () for slot in slots("auto", None, 1, GPUS))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system keeps no process on a core")
 @pytest.mark.skipif(available_cores() < 2, reason="one core alone leaves nothing to keep apart")
 def test_a_worker_stays_on_its_core(prepare: Callable[..., Any], execute: Callable[..., Any]) -> None:
@@ -144,6 +145,7 @@ def test_each_gpu_takes_one_worker_and_cpu_backends_run_beside_them(
     assert len(json.loads((trained.folder / "manifest.json").read_text())["hardware"]["gpus"]) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("three_gpus")
 def test_the_next_trial_s_reference_is_made_while_the_gpu_trains_this_one(
     prepare: Callable[..., Any], execute: Callable[..., Any]
@@ -157,6 +159,7 @@ def test_the_next_trial_s_reference_is_made_while_the_gpu_trains_this_one(
     assert all(row["parity_certified"] for row in trained.trials)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("three_gpus")
 def test_a_backend_that_uses_gpus_runs_on_the_cpu_where_asked(train: Callable[..., Any]) -> None:
     trained = train("rnn,telling-gpu", "telling", devices="cpu", jobs=1)

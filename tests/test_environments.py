@@ -26,6 +26,7 @@ def test_a_missing_library_is_told_with_the_command_that_installs_it() -> None:
     )
 
 
+@pytest.mark.slow
 def test_another_python_is_told() -> None:
     with pytest.raises(EnvironmentMissing, match=r"mine backend needs Python >=99"):
         interpreter_for(backend(requires_python=">=99"))

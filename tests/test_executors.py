@@ -47,6 +47,7 @@ def test_every_library_gets_the_worker_s_threads_and_nothing_overrules_its_slot(
     assert {seen[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")} == {"2"}
 
 
+@pytest.mark.slow
 def test_a_real_worker_sees_what_its_backend_declared_and_nothing_else_of_ours(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +109,7 @@ def test_a_worker_that_chatters_fills_its_own_log_and_nothing_else(train: Train,
     assert log.endswith(b"not \xff\xfe UTF-8\n")
 
 
+@pytest.mark.slow
 def test_the_tail_of_a_long_log_is_its_last_lines(train: Train) -> None:
     trained = train("rnn,numpy")
     (row,) = trained.trials
@@ -118,6 +120,7 @@ def test_the_tail_of_a_long_log_is_its_last_lines(train: Train) -> None:
     assert len(tail) == 12
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_is_ended_after_the_timeout(train: Train) -> None:
     since = time.monotonic()
     (row,) = train("rnn,hang", "misbehaving", limits={"timeout": 1.5}).trials
@@ -125,6 +128,7 @@ def test_a_worker_that_hangs_is_ended_after_the_timeout(train: Train) -> None:
     assert time.monotonic() - since < 1.5 + executors.KILL_SECONDS
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_silent_is_ended_after_the_stall_timeout(train: Train) -> None:
     (row,) = train("rnn,hang", "misbehaving", limits={"stall_timeout": 1.5}).trials
     assert (row["status"], row["reason"]) == (
@@ -151,6 +155,7 @@ def test_a_worker_that_ignores_the_first_signal_is_killed(train: Train, monkeypa
     assert not workers_of(os.getpid())
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_at_exit_is_not_waited_for(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executors, "EXIT_SECONDS", 0.5)
     (row,) = train("rnn,hang-at-exit", "misbehaving").trials
@@ -168,6 +173,7 @@ def test_a_killed_worker_s_children_end_with_it(train: Train, here: Path) -> Non
             assert process.cwd() != str(here) or row["trial_id"] not in " ".join(process.cmdline())
 
 
+@pytest.mark.slow
 def test_a_backend_that_cannot_be_imported_fails_its_trials_alone(train: Train) -> None:
     trained = train("rnn,numpy,unlinked", "fails_in_worker")
     assert trained.trial("unlinked")["reason"] == "ImportError: libframework.so.7: cannot open shared object file"

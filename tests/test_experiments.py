@@ -94,6 +94,7 @@ def test_a_preset_gives_each_cell_and_depth_its_own_rate_and_epochs(
     assert all("7 epochs, sgd 3" in line for line in overruled)
 
 
+@pytest.mark.slow
 def test_a_printed_preset_is_a_file_that_runs(harness: Harness, here: Path, in_mirror: dict[str, str]) -> None:
     for name in experiments.preset_names():
         shown = harness("presets", "show", name)
@@ -172,6 +173,7 @@ def test_authors_mixes_and_ranges_of_budgets_are_part_of_an_experiment(harness: 
     assert [row["trained_on"] for row in rows] == ["ben"] * 6 + ["all"] * 6
 
 
+@pytest.mark.slow
 def test_a_manifest_keeps_what_the_command_line_overruled(harness: Harness, here: Path) -> None:
     write_experiment(here)
     first = harness("run", "mine.toml", "--lr", "0.1", "--seed", "3", "--epochs", "1", "--out", "first")

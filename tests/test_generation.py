@@ -36,11 +36,13 @@ def test_text_begins_with_the_preprocessed_prefix_and_has_the_length_asked(train
     assert len(text.replace("<unk>", "?")) == len("the time traveller") + 7
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_text_and_another_seed_another(trained: Any) -> None:
     assert sample(trained) == sample(trained)
     assert sample(trained) != sample(trained, seed=1)
 
 
+@pytest.mark.slow
 def test_temperature_0_is_the_same_for_every_seed(trained: Any) -> None:
     assert sample(trained, temperature=0.0) == sample(trained, temperature=0.0, seed=1)
     assert sample(trained, temperature=0.0) != sample(trained, temperature=50.0)

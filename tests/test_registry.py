@@ -98,6 +98,7 @@ def test_a_broken_plugin_is_remembered_with_its_cause_and_brings_nothing(
     assert (loaded.cells, loaded.backends) == (sound.cells, sound.backends)
 
 
+@pytest.mark.slow
 def test_a_plugin_that_never_finishes_loading_is_given_up(
     plugin_folder: PluginFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

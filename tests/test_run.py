@@ -52,6 +52,7 @@ def test_another_seed_gives_other_losses(train: Train, losses: Losses) -> None:
     assert len(set(figures.values())) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("partition", ["sequential", "random"])
 def test_the_order_of_minibatches_is_the_seed_s_too(train: Train, losses: Losses, partition: str) -> None:
     options = {"partition": partition, "epochs": 1}
@@ -60,6 +61,7 @@ def test_the_order_of_minibatches_is_the_seed_s_too(train: Train, losses: Losses
     )
 
 
+@pytest.mark.slow
 def test_the_same_command_again_trains_nothing(train: Train) -> None:
     first = train("rnn,numpy,lose-track", "misbehaving")
     again = train("rnn,numpy,lose-track", "misbehaving")

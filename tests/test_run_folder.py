@@ -144,6 +144,7 @@ def test_a_full_disk_is_one_sentence_and_loses_no_epoch_and_the_same_command_goe
     assert done == losses(train("rnn,numpy", epochs=150).folder)
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_grow_is_told_in_one_sentence(
     start: Callable[..., subprocess.Popen[str]], small: tuple[str, ...]
 ) -> None:

@@ -87,6 +87,7 @@ def test_trials_say_who_trains_them_and_how_the_text_was_mixed(books: Path) -> N
     assert [(trial.authors, trial.mix) for trial in trials] == [("cid", "proportional"), ("ann+ben", "equal")]
 
 
+@pytest.mark.slow
 def test_every_trial_is_evaluated_on_every_author_s_held_out_parts(
     prepare: Callable[..., Any], execute: Callable[..., Any], books: Path
 ) -> None:
@@ -106,6 +107,7 @@ def test_every_trial_is_evaluated_on_every_author_s_held_out_parts(
     assert result.trials["test_perplexity"].notna().all()
 
 
+@pytest.mark.slow
 def test_baselines_are_evaluated_on_every_author_too(train: Callable[..., Any], books: Path) -> None:
     trained = train("rnn,numpy,ngram-2,bz2", corpora=("shelf",), authors=("ann", "all"), epochs=1)
     assert trained.outcome.exit_code == 0

@@ -34,6 +34,7 @@ def blocks_of(folder: Path, phase: str = "timing") -> dict[str, list[dict[str, A
         return found
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("brief")
 def test_each_kind_is_timed_once_in_the_same_rounds_and_every_trial_of_it_has_the_rate(prepare, execute):
     trained = execute(prepare("rnn,gru,numpy", seeds=(0, 1), learning_rates=(0.1, 0.2)), timing="quick")

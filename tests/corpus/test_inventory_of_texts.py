@@ -20,6 +20,7 @@ def test_every_text_is_listed_with_whether_it_is_here(harness: Harness) -> None:
     assert "public domain" in rows["books"]
 
 
+@pytest.mark.slow
 def test_a_text_is_described_by_authors_books_vocabulary_and_entropies(harness: Harness) -> None:
     result = harness("corpora", "show", "federalist")
     assert result.returncode == 0, result.stderr
@@ -33,6 +34,7 @@ def test_a_text_is_described_by_authors_books_vocabulary_and_entropies(harness: 
     assert "too low" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_source_is_described_with_its_entropy_rate(harness: Harness) -> None:
     # Seven even choices in twelve letters; one of four kinds at every second bracket.
     for source, rate in (("reber:chars=1000", "0.5833"), ("brackets:kinds=4,depth=1,chars=1000", "1.0000")):

@@ -39,6 +39,7 @@ def law(size):
     return 1.9 + 1.1 * (size / 1e5) ** -0.4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bits_of", "baseline_bits", "verdict"),
     [

@@ -61,18 +61,21 @@ def test_a_trial_that_several_exercises_need_is_planned_once_and_measured_for_al
     }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_the_run_s_folder_is_named_by_its_budget_and_exercises():
     assert plan("rnn-1").prepared.folder.path == Path("reports/exercises_quick_rnn-1")
     assert plan().prepared.folder.path == Path("reports/exercises_quick")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_every_exercise_plans_something(call: Callable[..., Result]):
     for name in EXERCISES:
         assert ids(plan(name)), name
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_only_trials_whose_speed_is_asked_for_are_timed(monkeypatch: pytest.MonkeyPatch, prepare: Any):
     timed: list[Any] = []

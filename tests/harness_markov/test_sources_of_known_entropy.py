@@ -164,6 +164,7 @@ def read(selection: str, request: CorpusRequest):
     return document
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "selection", ["markov:order=1,chars=5000", "hmm:states=2,chars=2000", "reber:chars=2000", "brackets:chars=2000"]
 )

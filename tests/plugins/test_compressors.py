@@ -91,6 +91,7 @@ def test_words_and_letters_beyond_ascii_are_compressed_as_their_text(name):
     assert math.isfinite(unknown.evaluate(np.zeros(500, np.uint8), silent).loss)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_part_s_size_is_that_of_one_stream_over_both_texts(name):
     train, *parts = random_letters(60_000, 9), random_letters(9000, 9, seed=1), random_letters(800), random_letters(0)

@@ -89,6 +89,7 @@ def test_another_device_than_the_cpu_is_refused():
         NumpyBackend("cuda:0", 1)
 
 
+@pytest.mark.slow
 def test_a_falling_learning_rate_and_another_rmsprop_decay_are_torchs():
     torch = pytest.importorskip("torch")
     generator = np.random.default_rng(0)

@@ -77,6 +77,7 @@ def plain(tmp_path):
 # --- verdicts ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shift", "verdict"), [(0.5, "worse"), (-0.5, "better")])
 def test_a_perplexity_is_better_or_worse_as_the_seeds_say(plain, tmp_path, shift, verdict):
     found = compare_folders(plain, run(tmp_path / "b", Invented(worse=shift), number=1))
@@ -95,6 +96,7 @@ def test_the_seeds_are_paired(plain, tmp_path):
     assert verdicts(found, "valid_perplexity")["lstm · 1 layer"] == "worse"
 
 
+@pytest.mark.slow
 def test_what_the_runs_swapped_say_is_the_opposite(plain, tmp_path):
     other = run(tmp_path / "b", Invented(worse=0.5, speed=0.7), number=1)
     opposite = {"worse": "better", "better": "worse"}
@@ -115,6 +117,7 @@ def test_a_speed_is_judged_by_its_blocks(tmp_path, alone, factor, verdict):
     assert all(("neither was timed alone" in row.note) is not alone for row in rows)
 
 
+@pytest.mark.slow
 def test_chance_is_not_taken_for_a_difference_among_many_models(tmp_path):
     first, second = (run(tmp_path / name, Invented(noise=0.5), number=i) for i, name in enumerate("ab"))
     found = compare_folders(first, second)
@@ -122,6 +125,7 @@ def test_chance_is_not_taken_for_a_difference_among_many_models(tmp_path):
     assert all(row.p_adjusted >= row.p_value for row in found.rows if row.p_value == row.p_value)
 
 
+@pytest.mark.slow
 def test_one_seed_has_no_interval_and_is_not_judged(tmp_path):
     first, second = (
         run(tmp_path / name, Invented(seeds=[0], worse=shift), number=i)
@@ -149,6 +153,7 @@ def test_a_baseline_has_no_chance_in_it(tmp_path):
     assert verdicts(found, "valid_perplexity") == {"ngram-4": "worse"}
 
 
+@pytest.mark.slow
 def test_trials_that_fail_now_are_worse_and_say_why(plain, tmp_path):
     planned = [trial("lstm", seed=seed) for seed in SEEDS]
 
@@ -171,6 +176,7 @@ def machine(**changes):
     return {"hardware": {**manifest()["hardware"], **changes}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -189,11 +195,13 @@ def test_other_hardware_leaves_the_losses(plain, tmp_path, changes, said):
     assert said in call(plain, second).output
 
 
+@pytest.mark.slow
 def test_a_device_in_another_state_is_another_machine(plain, tmp_path):
     found = compare_folders(plain, run(tmp_path / "b", Invented(speed=0.7, device=0.7), number=1))
     assert {row.verdict for row in rows_of(found, "tokens_per_s")} == {"not comparable"}
 
 
+@pytest.mark.slow
 def test_what_the_device_itself_lost_is_not_the_models(plain, tmp_path):
     found = compare_folders(plain, run(tmp_path / "b", Invented(speed=0.95, device=0.93), number=1))
     assert {row.verdict for row in rows_of(found, "tokens_per_s")} == {"same within noise"}
@@ -244,6 +252,7 @@ def test_nan_rows_are_left_out(plain, tmp_path):
 # --- the command ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_exit_codes_follow_the_share(plain, tmp_path):
     second = run(tmp_path / "b", Invented(worse=0.5, speed=0.8), number=1)
     assert call(plain, second).exit_code == 0

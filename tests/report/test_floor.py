@@ -70,6 +70,7 @@ def test_a_rate_that_is_an_interval_counts_from_its_lower_end(reported) -> None:
     assert reported(1.93, 1.91, entropy=interval)[0].trials["leakage_suspected"].tolist() == [False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entropy", [None, "2.0", {}, EXACT | {"low": "2"}, EXACT | {"deviation": None}])
 def test_without_a_readable_rate_there_is_no_floor(reported, entropy: object) -> None:
     run, page = reported(1.0, entropy=entropy)
@@ -108,6 +109,7 @@ def test_the_flag_fires_on_a_leaked_split_and_not_on_an_honest_one(train: Callab
     assert "ngram-6" in sections["leaked"].all("tbody", class_="unranked")[0].text
 
 
+@pytest.mark.slow
 def test_baselines_are_ranked_beside_certified_trials_and_drawn_as_levels(build_run) -> None:
     from harness.parity import Certificate
     from harness.report.figures import draw

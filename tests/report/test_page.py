@@ -82,6 +82,7 @@ def interrupted_page(interrupted):
 # --- the files --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_report_leaves_the_files_of_the_design_and_nothing_else(finished):
     before = {path.name for path in finished.iterdir()}
     assert write_report(finished) == finished / "index.html"

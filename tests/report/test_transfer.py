@@ -38,6 +38,7 @@ def folder(build_run):
     return build_run(planned, record)
 
 
+@pytest.mark.slow
 def test_transfer_csv_has_a_row_for_each_finished_trial_and_author(folder):
     write_report(folder)
     with (folder / "transfer.csv").open(newline="", encoding="utf-8") as file:
@@ -87,6 +88,7 @@ def test_a_loss_that_is_not_a_number_is_a_missing_figure(build_run):
     assert math.isnan(run.transfer["test_perplexity"].iloc[1])
 
 
+@pytest.mark.slow
 def test_the_page_sets_each_author_s_text_beside_the_others(folder):
     page = read_html(write_report(folder).read_text(encoding="utf-8"))
     (table,) = [each for each in page.all("table") if "each author's text" in each.one("caption").text]
@@ -100,6 +102,7 @@ def test_the_page_sets_each_author_s_text_beside_the_others(folder):
     assert page.all("div", class_="matrix")[0].attributes["aria-label"].startswith("Heat map of validation perplexity")
 
 
+@pytest.mark.slow
 def test_one_author_s_text_has_no_table_of_transfer(build_run):
     def record(ledger):
         finish(ledger, trial())
@@ -110,6 +113,7 @@ def test_one_author_s_text_has_no_table_of_transfer(build_run):
     assert len((folder / "transfer.csv").read_text().splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_a_run_of_an_older_version_is_still_reported(folder):
     with sqlite3.connect(folder / "run.sqlite") as db:
         db.execute("DROP TABLE evaluations")

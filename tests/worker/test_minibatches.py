@@ -167,6 +167,7 @@ def test_a_long_file_is_read_window_by_window_into_the_same_minibatches(tmp_path
     assert all(np.array_equal(X, A) and np.array_equal(Y, B) for (X, Y), (A, B) in zip(found, expected, strict=True))
 
 
+@pytest.mark.slow
 def test_a_long_file_does_not_fill_the_memory():
     # In a process of its own, whose largest memory tells; the file is a sparse one.
     done = subprocess.run([sys.executable, "-c", READ_LONG_FILE], capture_output=True, text=True, timeout=300)

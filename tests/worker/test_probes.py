@@ -171,6 +171,7 @@ def test_the_most_probable_text_repeats_itself_and_a_hot_one_is_new():
     assert set(figures["novelty"]) == {-1.0, *probes.TEMPERATURES}
 
 
+@pytest.mark.slow
 def test_training_text_that_is_generated_again_is_not_new():
     cycle = np.tile(np.arange(1, 8, dtype=np.uint8), 500)
     model = fit(4, TrainingText(ids=cycle, symbols=VOCABULARY, tokens="char"), lambda _: None)

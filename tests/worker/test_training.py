@@ -64,6 +64,7 @@ def events_of(trial, model=None, **options):
     return [event for event in events if isinstance(event, EpochEnded)], events, first_step
 
 
+@pytest.mark.slow
 def test_a_cycle_is_learnt_to_its_entropy():
     epochs, _, _ = events_of(replace(TRIAL, num_epochs=25))
     assert [event.epoch for event in epochs] == list(range(1, 26))
