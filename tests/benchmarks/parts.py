@@ -77,7 +77,8 @@ class Parts:
             return "output weights' gradient (BLAS)", operations
         if terms == num_tokens:
             return "weights' gradients (BLAS)", operations
-        return ("inputs forward (BLAS)" if columns > terms else "inputs backward (BLAS)"), operations
+        # Forward the weights are transposed.
+        return ("inputs backward (BLAS)" if right.flags.c_contiguous else "inputs forward (BLAS)"), operations
 
 
 @contextlib.contextmanager
