@@ -80,11 +80,12 @@ def _verdict(checked: pd.DataFrame, wrong: pd.DataFrame) -> str:
 
 
 def _paragraph(table: pd.DataFrame, checked: pd.DataFrame, wrong: pd.DataFrame) -> str:
-    merged = table.drop_duplicates(["corpus", "text", "tokens", "vocab_size"])
+    # Texts of one preparation and dimension, as the books of one corpus are, share a phrase.
+    shared = table.groupby(["vocab_size", "tokens", "text"], sort=False)["corpus"]
     sizes = [
-        f"{wording.count(row['vocab_size'])} for {row['corpus']} by {UNITS.get(row['tokens'], row['tokens'])} "
-        f"({PREPROCESSING.get(row['text'], row['text'])})"
-        for row in records(merged)
+        f"{wording.count(vocab_size)} for {enumerate_names(list(dict.fromkeys(corpora)), 2)} by "
+        f"{UNITS.get(tokens, tokens)} ({PREPROCESSING.get(text, text)})"
+        for (vocab_size, tokens, text), corpora in shared
     ]
     said = [
         "As many numbers as the vocabulary has tokens, '<unk>' included: one score for each token that may come next. "

@@ -34,3 +34,11 @@ def test_without_checkpoints_it_says_that_none_was_looked_at(tmp_path):
     assert answer.verdict.endswith("not checked on a model")
     assert answer.evidence["vocab_size"].tolist() == [28, 4000]
     assert any("not looked at" in sentence for sentence in answer.missing)
+
+
+def test_texts_of_one_dimension_share_a_phrase(tmp_path):
+    names = ("bronte", "bronte:agnes-grey", "bronte:jane-eyre", "federalist")
+    trials = [trial("rnn", corpus=name, vocab_size=41 if name == "federalist" else 28) for name in names]
+    (tmp_path / "run").mkdir()
+    answer = ask("rnn-1", tmp_path / "run", trials, lambda ledger: [finish(ledger, each, (9, 8)) for each in trials])
+    assert "28 for bronte and 2 others by characters (letters only) and 41 for federalist by" in answer.answer
