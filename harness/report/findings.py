@@ -31,7 +31,11 @@ def title(trials: pd.DataFrame) -> list[str]:
         parts.append(f"{wording.enumerate_numbers(depths)} {layers}")
     if varying(trained, ["backend"]):
         parts.append(f"with {wording.enumerate_names(trained['backend'].unique())}")
-    parts.append(f"on {wording.enumerate_names(trials['corpus'].unique())}")
+    corpora = trials["corpus"].unique()
+    if len(corpora) > 2:
+        # Selections of one corpus's books are that corpus here: each is told where its trials are.
+        corpora = pd.unique(trials["corpus"].str.partition(":")[0])
+    parts.append(f"on {wording.enumerate_names(corpora)}")
     return parts
 
 

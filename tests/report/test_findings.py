@@ -174,3 +174,15 @@ def test_the_figure_of_a_protocol_that_reports_training_perplexity_comes_first(c
     best = comparison.ranked.sort_values("train_perplexity").iloc[0]
     assert first.detail.startswith(best["label"])
     assert "training" not in findings(comparison)[0].name
+
+
+@pytest.mark.parametrize(
+    ("names", "worded"),
+    [
+        (("bronte", "bronte:agnes-grey", "bronte:jane-eyre"), "on bronte"),
+        (("bronte:agnes-grey", "bronte:jane-eyre"), "on bronte:agnes-grey and bronte:jane-eyre"),
+    ],
+)
+def test_the_title_names_a_corpus_of_many_selections_once(build_run, names, worded):
+    planned = [trial("lstm", corpus=name) for name in names]
+    assert title(read_run(build_run(planned)).trials)[-1] == worded
