@@ -111,7 +111,8 @@ def read() -> Catalogue:
 
 
 def _collection(entry: dict[str, Any]) -> Collection:
-    texts = tuple(Text(**_with_markers(text)) for text in entry.pop("texts"))
+    end = entry.pop("end", "")  # of all its texts but those that name their own
+    texts = tuple(Text(**_with_markers({"end": end} | text)) for text in entry.pop("texts"))
     return Collection(**_renamed(entry), texts=texts)
 
 
