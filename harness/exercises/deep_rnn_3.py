@@ -6,23 +6,22 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from harness.exercises import charts, evidence
+from harness.exercises import charts, evidence, whole_books
 from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
+from harness.exercises.whole_books import BOOKS
 from harness.learning_curves import MIN_SIZES, FittedCurve, fit, held_out_error
+from harness.plan import Selection
 from harness.registry import Registry
 from harness.report.answers import Answer
 from harness.report.comparison import is_baseline
 from harness.report.frames import Run, records
 from harness.report.wording import count, enumerate_names, label
-from harness.statistics import Interval, mean_interval, paired_difference, sign_beyond
+from harness.statistics import Interval, mean_interval, sign_beyond
 
 exercise_id = "deep-rnn-3"
 question = "Train on more text, on several books: how low does the perplexity go?"
 
 BASELINES = ("ngram-3", "ngram-5", "bz2", "lzma")
-BOOKS = ("jane-eyre", "wuthering-heights", "agnes-grey", "tenant-of-wildfell-hall")
-"""In the order in which they are added; the first one's author has no other, so that her held-out part
-is always the same."""
 _TEXT = ["corpus", "authors", "text", "tokens"]
 MAX_EPOCHS = 40
 """A small text is known by heart long before; only the best epoch counts."""
@@ -39,17 +38,16 @@ def needs(budget: Budget, registry: Registry) -> Sequence[Need]:
     """
     baselines = [name for name in BASELINES if registry.baselines_named(name)]
     largest = max(size for size in budget.curve_sizes if size is not None)
-    found = []
-    for size in budget.curve_sizes:
+
+    def model(size: int | None) -> Selection:
         epochs = round(budget.curve_tokens / (size if size is not None else 2 * largest))
         epochs = min(max(1, epochs), MAX_EPOCHS)
         # The GRU: of the cells here the one that learns fastest on few updates.
-        chosen = selection(budget, "gru", "numpy", epochs=epochs, seeds=budget.seeds, hiddens=(2 * budget.num_hiddens,))
-        found.append(Need(selection=chosen, texts=texts(budget, train_tokens=(size,))))
+        return selection(budget, "gru", "numpy", epochs=epochs, seeds=budget.seeds, hiddens=(2 * budget.num_hiddens,))
+
+    found = [Need(selection=model(size), texts=texts(budget, train_tokens=(size,))) for size in budget.curve_sizes]
     shelves = tuple(f"bronte:{'+'.join(BOOKS[: number + 1])}" for number in range(len(BOOKS)))
-    epochs = min(max(1, round(budget.curve_tokens / (2 * largest))), MAX_EPOCHS)
-    chosen = selection(budget, "gru", "numpy", epochs=epochs, seeds=budget.seeds, hiddens=(2 * budget.num_hiddens,))
-    found.append(Need(selection=chosen, texts=texts(budget, corpora=shelves, train_tokens=(None,))))
+    found.append(Need(selection=model(None), texts=texts(budget, corpora=shelves, train_tokens=(None,))))
     if baselines:
         found.append(
             Need(selection=selection(budget, *baselines), texts=texts(budget, train_tokens=budget.curve_sizes))
@@ -69,13 +67,13 @@ def answer(run: Run) -> Answer:
     baselines = trials[is_baseline(trials) & text]
     losses = _losses(curve)
     fitted = fit(losses)
-    books = _books(run, trials)
+    books = whole_books.chain_of(run, trials)
     table = pd.concat([_table(_name(curve), curve), *(_table(name, part) for name, part in baselines.groupby("cell"))])
     if not books.empty:
         table = pd.concat([table, _table(f"{_name(books)}, whole books", books)])
     drawn = _draw(table, fitted, max(losses), books)
     return Answer(
-        answer=" ".join([*_sentences(curve, baselines, losses, fitted), *_say_books(books)]),
+        answer=" ".join([*_sentences(curve, baselines, losses, fitted), *whole_books.say(books)]),
         verdict=_verdict(curve, baselines, fitted, books),
         evidence=pd.concat([table, _fit_rows(fitted, max(losses))], ignore_index=True),
         figure=drawn.figure,
@@ -104,65 +102,6 @@ def _longest(trials: pd.DataFrame) -> pd.DataFrame:
     return (
         chosen.sort_values("bits", kind="stable").drop_duplicates(["train_tokens", "seed"]).sort_values("train_tokens")
     )
-
-
-def _books(run: Run, trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials of one model on more and more books of a corpus, with their bits on a held-out part they share.
-
-    Columns beside the trials': bits, shelf and evaluated_on; ``best_valid_perplexity`` too is of that part. The model
-    and part with the most numbers of books are chosen; nothing where none has two.
-    """
-    whole = evidence.cells(trials)
-    whole = whole[whole["corpus"].str.contains(":") & ~whole["corpus"].str.contains("=") & (whole["authors"] == "all")]
-    if whole.empty:
-        return whole
-    parts = run.transfer[["trial_id", "evaluated_on", "bits_per_char", "perplexity", "num_tokens", "test_num_tokens"]]
-    whole = whole.drop(columns="bits").merge(parts[np.isfinite(parts["bits_per_char"].astype(float))], on="trial_id")
-    named = whole["corpus"].str.partition(":")
-    whole = whole.assign(
-        shelf=named[0],
-        num_books=named[2].str.count(r"\+") + 1,
-        bits=whole["bits_per_char"].astype(float),
-        best_valid_perplexity=whole["perplexity"],
-    )
-    # An author's held-out part is the same text as long as no other book of theirs is added: it has as many tokens.
-    common = ["shelf", "evaluated_on", "num_tokens", "test_num_tokens"]
-    model = evidence.settings_without("train_tokens", "corpus", "corpus_digest")
-    chains = [_chain(part) for _, part in whole.groupby([*common, *model], sort=False, dropna=False)]
-    chains = [chain for chain in chains if chain["num_books"].nunique() > 1]
-    return max(chains, key=lambda chain: chain["num_books"].nunique(), default=whole.head(0))
-
-
-def _chain(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials whose books are those of the one before and more, one choice of books for each number."""
-    kept: list[str] = []
-    for corpus in trials.sort_values("num_books", kind="stable")["corpus"].unique():
-        if not kept or _book_names(kept[-1]) < _book_names(corpus):
-            kept.append(corpus)
-    return trials[trials["corpus"].isin(kept)].sort_values(["num_books", "seed"], kind="stable")
-
-
-def _book_names(corpus: str) -> set[str]:
-    return set(corpus.partition(":")[2].split("+"))
-
-
-def _say_books(books: pd.DataFrame) -> list[str]:
-    if books.empty:
-        return []
-    numbers = sorted(books["num_books"].unique())
-    first, last = (mean_interval(books[books["num_books"] == number]["bits"]) for number in (numbers[0], numbers[-1]))
-    change = _change(books)
-    row = books.iloc[0]
-    return [
-        f"Whole books, {int(row['num_epochs'])} passes over {enumerate_names([f'{number}' for number in numbers])} "
-        f"books of {row['shelf']} ({evidence.count_seeds(books)}), all asked for the same held-out text of "
-        f"{row['evaluated_on']}: the bits per character go from {evidence.word_interval(first)} to "
-        f"{evidence.word_interval(last)}. Adding books changes them by {evidence.word_interval(change)}: "
-        + {-1: "more books help", 1: "more books harm", 0: "too uncertain to say that more books help"}[
-            sign_beyond(change, 0.0)
-        ]
-        + ", where each added book also adds updates."
-    ]
 
 
 def _name(curve: pd.DataFrame) -> str:
@@ -203,14 +142,6 @@ def _fit_rows(fitted: FittedCurve | None, largest: float) -> pd.DataFrame:
     )
 
 
-def _change(curve: pd.DataFrame) -> Interval:
-    """Return the bits of the largest text minus those of the smallest, paired over seeds."""
-    sizes = sorted(curve["train_tokens"].unique())
-    ends = [curve[curve["train_tokens"] == size].set_index("seed")["bits"] for size in (sizes[-1], sizes[0])]
-    both = pd.concat(ends, axis=1, keys=["last", "first"]).dropna()
-    return paired_difference(both["last"], both["first"]).interval
-
-
 def _against(curve: pd.DataFrame, baselines: pd.DataFrame) -> tuple[pd.Series | None, Interval]:
     """Return the best baseline and the model's bits at its own largest text minus the baseline's."""
     if baselines.empty:
@@ -222,7 +153,7 @@ def _against(curve: pd.DataFrame, baselines: pd.DataFrame) -> tuple[pd.Series | 
 
 def _verdict(curve: pd.DataFrame, baselines: pd.DataFrame, fitted: FittedCurve | None, books: pd.DataFrame) -> str:
     perplexity = curve.loc[curve["train_tokens"] == curve["train_tokens"].max(), "best_valid_perplexity"].mean()
-    change = sign_beyond(_change(curve), 0.0)
+    change = sign_beyond(evidence.change_with_size(curve), 0.0)
     more = {-1: "more text helps", 1: "more text harms", 0: f"whether more text helps is {UNDECIDED}"}[change]
     parts = [f"{more}: {perplexity:.2f} on the largest text"]
     best, difference = _against(curve, baselines)
@@ -230,8 +161,7 @@ def _verdict(curve: pd.DataFrame, baselines: pd.DataFrame, fitted: FittedCurve |
         side = {-1: "below", 1: "above", 0: "not to be told from"}[sign_beyond(difference, 0.0)]
         parts.append(f"{side} the best baseline")
     if not books.empty:
-        help_or_harm = {-1: "more books help", 1: "more books harm", 0: f"whether more books help is {UNDECIDED}"}
-        parts.append(help_or_harm[sign_beyond(_change(books), 0.0)])
+        parts.append(whole_books.verdict(books))
     if fitted is None or not _floor_is_known(fitted) or _still_learning(curve) or not _is_trusted(curve):
         parts.append(f"floor {UNDECIDED}")
     else:
@@ -277,7 +207,7 @@ def _sentences(
 ) -> list[str]:
     sizes = sorted(losses)
     ends = [mean_interval(losses[size]) for size in (sizes[0], sizes[-1])]
-    change = _change(curve)
+    change = evidence.change_with_size(curve)
     largest = curve.loc[curve["train_tokens"] == curve["train_tokens"].max(), "best_valid_perplexity"].mean()
     said = [
         f"{_name(curve)} on {curve.iloc[0]['corpus']} ({evidence.count_seeds(curve)}, best epoch of each): from "

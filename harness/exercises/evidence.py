@@ -124,3 +124,11 @@ def count_seeds(trials: pd.DataFrame) -> str:
     """Word how many seeds stand behind trials: one gives no interval, and that is said."""
     number = int(trials["seed"].nunique())
     return "one seed, which gives no interval" if number == 1 else f"{number} seeds"
+
+
+def change_with_size(trials: pd.DataFrame) -> Interval:
+    """Return the bits of the largest text minus those of the smallest, paired over seeds."""
+    sizes = sorted(trials["train_tokens"].unique())
+    ends = [trials[trials["train_tokens"] == size].set_index("seed")["bits"] for size in (sizes[-1], sizes[0])]
+    both = pd.concat(ends, axis=1, keys=["last", "first"]).dropna()
+    return paired_difference(both["last"], both["first"]).interval

@@ -1,29 +1,20 @@
 """What problems such a language model has: each one looked for, and shown or not."""
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
-from harness.exercises import charts, evidence, probed
+from harness.exercises import charts, probed, problems
 from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
+from harness.exercises.problems import Problem
 from harness.registry import Registry
 from harness.report.answers import Answer
-from harness.report.comparison import PREPROCESSING
-from harness.report.frames import SETTINGS, Run, records
-from harness.report.wording import count, enumerate_names, plural
-from harness.statistics import CONFIDENCE, Interval, holm, paired_difference, sign_beyond
+from harness.report.frames import Run, records
+from harness.report.wording import enumerate_names, plural
 
 exercise_id = "rnn-4"
 question = "What problems come with a language model as this section describes it?"
 
-LINEAR = 1.0
-"""The exponent of time by length above which twice the text takes more than twice as long."""
-SPREAD = 0.001
-"""Share of the perplexity by which seeds must differ for chance to count as shown."""
 _SENTENCES = (
     ("learning by heart",),
     ("repetition when cold", "invention when warm"),
@@ -55,36 +46,27 @@ def needs(budget: Budget, registry: Registry) -> Sequence[Need]:
     return found
 
 
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """One problem that was looked for."""
-
-    name: str
-    shown: int
-    """1 where the figures show it, −1 where they show that it is not there, 0 where they do not decide."""
-    figure: str
-    """What was measured."""
-    value: Interval
-    n: int
-    words: str
-    """Part of a sentence."""
-
-
 def answer(run: Run) -> Answer:
     """Look for each problem, and say which of them the figures show."""
     looked_for: tuple[Callable[[Run], Problem | None], ...] = (
-        _gap, _repetition, _novelty, _unseen, _brackets, _length, _seeds,
-    )  # fmt: skip
+        problems.learning_by_heart,
+        problems.repetition,
+        problems.invention,
+        problems.unseen_characters,
+        problems.open_brackets,
+        problems.time_by_length,
+        problems.chance,
+    )
     found = [look(run) for look in looked_for]
-    problems = [problem for problem in found if problem is not None]
+    known = [problem for problem in found if problem is not None]
     missing = [sentence for problem, sentence in zip(found, _MISSING, strict=True) if problem is None]
-    if not problems:
+    if not known:
         return unanswered(*missing)
     drawn = _draw(run)
     return Answer(
-        answer=" ".join(_sentences(problems)),
-        verdict=_verdict(problems),
-        evidence=_table(problems),
+        answer=" ".join(_sentences(known)),
+        verdict=_verdict(known),
+        evidence=_table(known),
         figure=drawn.figure,
         datasets=drawn.datasets,
         missing=tuple(missing),
@@ -102,9 +84,9 @@ _MISSING = (
 )
 
 
-def _sentences(problems: Sequence[Problem]) -> list[str]:
-    said = [f"Of {plural(len(problems), 'problem')} looked for, {_verdict(problems)}."]
-    words = {problem.name: problem.words for problem in problems}
+def _sentences(found: Sequence[Problem]) -> list[str]:
+    said = [f"Of {plural(len(found), 'problem')} looked for, {_verdict(found)}."]
+    words = {problem.name: problem.words for problem in found}
     for names in _SENTENCES:
         parts = [words[name] for name in names if name in words]
         if parts:
@@ -113,7 +95,7 @@ def _sentences(problems: Sequence[Problem]) -> list[str]:
     return said
 
 
-def _table(problems: Sequence[Problem]) -> pd.DataFrame:
+def _table(found: Sequence[Problem]) -> pd.DataFrame:
     words = {1: "yes", -1: "no", 0: UNDECIDED}
     return pd.DataFrame(
         [
@@ -126,253 +108,21 @@ def _table(problems: Sequence[Problem]) -> pd.DataFrame:
                 "high": one.value.high,
                 "n": one.n,
             }
-            for one in problems
+            for one in found
         ]
     )
 
 
-def _verdict(problems: Sequence[Problem]) -> str:
-    shown = [problem.name for problem in problems if problem.shown > 0]
-    absent = [problem.name for problem in problems if problem.shown < 0]
+def _verdict(found: Sequence[Problem]) -> str:
+    shown = [problem.name for problem in found if problem.shown > 0]
+    absent = [problem.name for problem in found if problem.shown < 0]
     if not shown and not absent:
         return UNDECIDED
     parts = [f"shown: {enumerate_names(shown, 8)}"] if shown else ["no problem is shown"]
     parts += [f"not there: {enumerate_names(absent, 8)}"] if absent else []
-    open_ones = len(problems) - len(shown) - len(absent)
+    open_ones = len(found) - len(shown) - len(absent)
     parts += [f"{open_ones} {UNDECIDED}"] if open_ones else []
     return "; ".join(parts)
-
-
-# --- one problem each -------------------------------------------------------------------------------------
-
-
-def _kinds(run: Run) -> list[pd.DataFrame]:
-    """Return the finished models by kind, those kinds that have the most seeds."""
-    trials = evidence.cells(evidence.finished(run))
-    kinds = [part for _, part in trials.groupby(list(SETTINGS), sort=False, dropna=False)]
-    most = max((len(part) for part in kinds), default=0)
-    return [part for part in kinds if len(part) == most]
-
-
-def _name(kind: pd.DataFrame) -> str:
-    """Name one kind of model by what makes it over- or underfit."""
-    row = kind.iloc[0]
-    where = "" if row["authors"] == "all" else f" by {row['authors']}"
-    return (
-        f"{row['cell']}, {plural(row['num_layers'], 'layer')}, {plural(row['num_epochs'], 'epoch')} of "
-        f"{count(row['train_tokens'])} tokens{where}"
-    )
-
-
-def _gap(run: Run) -> Problem | None:
-    """Look for a loss on held-out text above that on training text in the last epoch, kind by kind over its seeds."""
-    kinds = [part[np.isfinite((part["valid_loss"] - part["train_loss"]).astype(float))] for part in _kinds(run)]
-    kinds = [part for part in kinds if len(part)]
-    if not kinds:
-        return None
-    gaps = [paired_difference(part["valid_loss"] / math.log(2), part["train_loss"] / math.log(2)) for part in kinds]
-    adjusted = holm([gap.p_value for gap in gaps])
-    signs = [evidence.sign_corrected(gap.interval, p) for gap, p in zip(gaps, adjusted, strict=True)]
-    worst = max(range(len(gaps)), key=lambda place: gaps[place].interval.estimate)
-    interval, n = gaps[worst].interval, gaps[worst].num_pairs
-    shown = 1 if 1 in signs else -1 if set(signs) == {-1} else 0
-    beyond = f"in {signs.count(1)} of {plural(len(kinds), 'kind')} of model beyond chance, after Holm's correction"
-    told = {
-        1: f"in the last epoch held-out text costs more than training text {beyond}, most",
-        -1: "in the last epoch held-out text costs no more than training text in any kind of model, nearest to it",
-        0: "whether held-out text costs more than training text is not decided in any kind of model; most",
-    }[shown]
-    return Problem(
-        name="learning by heart", shown=shown, figure="largest held-out minus training loss, bits a token",
-        value=interval, n=n,
-        words=f"learning by heart: {told} in {_name(kinds[worst])}, by {evidence.word_interval(interval)} bits a token "
-        f"(n = {plural(n, 'seed')})",
-    )  # fmt: skip
-
-
-def _mean(run: Run, quantity: str, place: float) -> tuple[Interval, int] | None:
-    """Return a probed quantity at one place with its interval, of the first model that has it."""
-    curve = probed.curves(run, [quantity])
-    curve = curve[(curve["at"] == place) & ~curve["is_baseline"].astype(bool)]
-    if curve.empty:
-        return None
-    row = curve.iloc[0]
-    return Interval(float(row["value"]), float(row["low"]), float(row["high"])), int(row["n"])
-
-
-def _difference(first: Interval, second: Interval) -> Interval:
-    """Return first − second, of independent means: their margins add in squares."""
-    margin = math.hypot(first.high - first.estimate, second.high - second.estimate)
-    difference = first.estimate - second.estimate
-    return Interval(difference, difference - margin, difference + margin)
-
-
-def _against_held_out(run: Run, quantity: str, temperature: float) -> tuple[Interval, Interval, Interval, int] | None:
-    written, real = _mean(run, quantity, temperature), _mean(run, quantity, -1.0)
-    if written is None or real is None:
-        return None
-    return written[0], real[0], _difference(written[0], real[0]), written[1]
-
-
-def _by_temperature(run: Run, quantity: str) -> str:
-    """Word how a share goes from the coldest to the warmest text of the first model that has it."""
-    curve = probed.curves(run, [quantity])
-    curve = curve[(curve["at"] >= 0) & ~curve["is_baseline"].astype(bool)]
-    curve = curve[curve["trial_id"] == curve["trial_id"].iloc[0]].sort_values("at")
-    ends = [f"{row['value']:.0%} at temperature {row['at']:g}" for row in (curve.iloc[0], curve.iloc[-1])]
-    return " to ".join(ends)
-
-
-def _repetition(run: Run) -> Problem | None:
-    """Look for text that repeats itself more than people's does, at the most probable token each time."""
-    found = _against_held_out(run, "repetition", 0.0)
-    if found is None:
-        return None
-    _, real, difference, n = found
-    sign = sign_beyond(difference, 0.0)
-    told = {1: "cold it goes round in circles", -1: "cold it repeats itself less", 0: "which does not decide"}[sign]
-    return Problem(
-        name="repetition when cold", shown=sign, figure="repeated passages at temperature 0, generated minus held-out",
-        value=difference, n=n,
-        words=f"repetition: from {_by_temperature(run, 'repetition')} of its passages repeat earlier ones, of held-out "
-        f"text {real.estimate:.0%} (n = {n} texts by one model): {told}",
-    )  # fmt: skip
-
-
-def _novelty(run: Run) -> Problem | None:
-    """Look for text at temperature 1 that holds more passages unknown to the training text than people's does."""
-    found = _against_held_out(run, "novelty", 1.0)
-    if found is None:
-        return None
-    warm, real, difference, n = found
-    sign = sign_beyond(difference, 0.0)
-    told = {1: "it invents what nobody writes", -1: "it keeps closer to its training text than people do",
-            0: "which does not decide"}[sign]  # fmt: skip
-    return Problem(
-        name="invention when warm", shown=sign, figure="passages not in the training text at temperature 1, "
-        "generated minus held-out", value=difference, n=n,
-        words=f"invention: from {_by_temperature(run, 'novelty')} are not in the training text; at 1 it is "
-        f"{warm.estimate:.0%}, of held-out text {real.estimate:.0%}: {told}",
-    )  # fmt: skip
-
-
-def _unseen(run: Run) -> Problem | None:
-    """Look for held-out tokens that training never saw, in the model with the most of them."""
-    shares = probed.curves(run, ["unseen_share"])
-    shares = shares[~shares["is_baseline"].astype(bool)]
-    if shares.empty:
-        return None
-    row = shares.sort_values("value", ascending=False, kind="stable").iloc[0]
-    share = Interval(float(row["value"]), float(row["low"]), float(row["high"]))
-    losses = run.probes[run.probes["trial_id"] == row["trial_id"]].set_index("quantity")["value"]
-    cost = ""
-    if {"unseen_loss", "seen_loss"} <= set(losses.index):
-        cost = f", which cost {losses['unseen_loss']:.1f} nats each, the others {losses['seen_loss']:.1f}"
-    there = share.estimate > 0
-    of = PREPROCESSING.get(str(row["text"]), str(row["text"]))
-    told = (
-        f"{share.estimate:.2g} of held-out tokens"
-        if share.estimate < 1e-4
-        else f"{share.estimate:.2%} of held-out tokens"
-    )
-    return Problem(
-        name="unseen characters", shown=1 if there else -1, figure=f"share of held-out tokens ({row['model']}, {of})",
-        value=share, n=int(row["n"]),
-        words=f"characters that training never saw: {told if there else 'none in the held-out text looked at'} "
-        f"({row['model']}, {of}){cost}",
-    )  # fmt: skip
-
-
-def _brackets(run: Run) -> Problem | None:
-    """Look for a closing bracket that gets less probable, or of the wrong kind, the further back the opening one is."""
-    what, groups = "the right one among closing brackets", _bracket_curves(run, "right_kind")
-    if not groups:
-        what, groups = "the closing one", _bracket_curves(run, "closing")
-    if not groups:
-        return None
-    # Of the text with the most brackets, the model that does best: what it forgets, the others forget too.
-    most = max(groups, key=lambda part: part["n"].sum()).iloc[0]["corpus"]
-    groups = [part for part in groups if part.iloc[0]["corpus"] == most]
-    best = max(groups, key=lambda part: part["value"].mean()).sort_values("at")
-    near, far = (Interval(row["value"], row["low"], row["high"]) for row in (best.iloc[0], best.iloc[-1]))
-    drop = _difference(near, far)
-    sign = sign_beyond(drop, 0.0)
-    told = {1: "it forgets what is open", -1: "it gets surer", 0: "which does not decide"}[sign]
-    return Problem(
-        name="open brackets", shown=sign, figure=f"probability of {what}, near minus far", value=drop,
-        n=int(best["n"].sum()),
-        words=f"brackets: the best of {plural(len(groups), 'model')} on {best.iloc[0]['corpus']} "
-        f"({best.iloc[0]['cell']}) gives {what} {near.estimate:.2f} where it opened {best['at'].iloc[0]:g} back and "
-        f"{far.estimate:.2f} at {best['at'].iloc[-1]:g} or more: {told}{_quotes(run, str(most))}",
-    )  # fmt: skip
-
-
-def _quotes(run: Run, told: str) -> str:
-    """Word how probable a due closing quote or bracket is in running text, where such a text was probed too."""
-    groups = [part for part in _bracket_curves(run, "closing") if part.iloc[0]["corpus"] != told]
-    if not groups:
-        return ""
-    best = max(groups, key=lambda part: part["value"].mean()).sort_values("at")
-    ends = [
-        f"{evidence.word_bounds(Interval(row['value'], row['low'], row['high']), 2)} at {row['at']:g}"
-        for row in (best.iloc[0], best.iloc[-1])
-    ]
-    n, corpus = int(best["n"].sum()), best.iloc[0]["corpus"]
-    return f" (in {corpus}'s quotes the due closing one gets {' and '.join(ends)}, n = {n})"
-
-
-def _bracket_curves(run: Run, quantity: str) -> list[pd.DataFrame]:
-    """Return a quantity by distance, model by model, where several distances have a handful of brackets."""
-    curves = probed.curves(run, [quantity])
-    curves = curves[(curves["n"] >= 5) & ~curves["is_baseline"].astype(bool)]
-    return [part for _, part in curves.groupby("trial_id", sort=False) if len(part) > 1]
-
-
-def _length(run: Run) -> Problem | None:
-    """Look for time that grows with the length: a line through its logarithm by that of the length."""
-    curve = probed.curves(run, ["seconds"]).sort_values("at")
-    curve = curve[curve["trial_id"] == curve["trial_id"].iloc[0]] if len(curve) else curve
-    curve = curve[curve["value"] > 0]
-    if len(curve) < 3:
-        return None
-    line = stats.linregress(np.log(curve["at"]), np.log(curve["value"]))
-    margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(curve) - 2) * line.stderr)
-    exponent = Interval(float(line.slope), float(line.slope - margin), float(line.slope + margin))
-    sign = sign_beyond(exponent, 0.0)
-    first, last = curve.iloc[0], curve.iloc[-1]
-    told = {1: "more than in proportion", -1: "less than in proportion", 0: "in proportion"}[
-        sign_beyond(exponent, LINEAR)
-    ]
-    told = told if sign > 0 else "longer is faster" if sign < 0 else "which does not decide"
-    return Problem(
-        name="time by length", shown=sign, figure="exponent of time by length", value=exponent, n=int(curve["n"].sum()),
-        words=f"time: a pass forward and back takes {last['value'] / first['value']:.1f} times as long over "
-        f"{last['at']:g} tokens as over {first['at']:g}, {told} (exponent {evidence.word_interval(exponent, 2)}, "
-        "numpy)",
-    )  # fmt: skip
-
-
-def _seeds(run: Run) -> Problem | None:
-    """Look for a spread over seeds: what chance alone makes of one setting."""
-    kinds = _kinds(run)
-    if not kinds or kinds[0]["seed"].nunique() < 2:
-        return None
-    spreads = [_relative_range(part["valid_perplexity"]) for part in kinds]
-    typical, widest = float(np.median(spreads)), int(np.argmax(spreads))
-    n = len(kinds[0])
-    most = f", at most {spreads[widest]:.1%} ({_name(kinds[widest])})" if len(kinds) > 1 else ""
-    return Problem(
-        name="chance", shown=1 if typical > SPREAD else -1,
-        figure="(largest − smallest) / mean perplexity over seeds, median over kinds of model",
-        value=Interval(typical, math.nan, math.nan), n=n,
-        words=f"chance: the same model under {n} seeds ends {typical:.1%} apart in perplexity (median of "
-        f"{plural(len(kinds), 'kind')} of model{most})",
-    )  # fmt: skip
-
-
-def _relative_range(perplexities: pd.Series) -> float:
-    values = perplexities.astype(float)
-    return float((values.max() - values.min()) / values.mean())
 
 
 def _draw(run: Run) -> charts.Drawn:
