@@ -1,6 +1,7 @@
 """The timing phase: what is timed together, what a row says of a disturbance, and that nothing it meets ends a run."""
 
 import json
+import math
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -60,6 +61,10 @@ def test_a_narrow_last_minibatch_counts_what_it_has(prepare, execute):
     assert (trial["train_tokens"] - 5) % 100  # windows that are left for a narrower minibatch
     (rows,) = blocks_of(trained.folder).values()
     assert any(row["tokens"] % (100 * 5) for row in rows)
+    narrow = (trial["train_tokens"] - 5) % 100
+    assert all(row["tokens"] % (5 * math.gcd(100, narrow)) == 0 for row in rows)
+    # Training counts its tokens by itself.
+    assert trial["tokens_per_s"] > trial["train_tokens"] * 5 / trial["train_seconds"] / 20
 
 
 @pytest.mark.slow
