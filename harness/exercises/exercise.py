@@ -47,7 +47,7 @@ BUDGETS = {
         Budget(
             name="standard", num_hiddens=128, train_tokens=300_000, epochs=6, seeds=(0, 1, 2, 3, 4),
             small_tokens=50_000, small_epochs=4, curve_sizes=(10_000, 30_000, 100_000, 300_000, None),
-            curve_tokens=2_500_000, timing="quick",
+            curve_tokens=5_000_000, timing="quick",
         ),
         Budget(
             name="full", num_hiddens=256, train_tokens=500_000, epochs=20, seeds=(0, 1, 2, 3, 4), small_tokens=100_000,

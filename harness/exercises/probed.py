@@ -1,4 +1,4 @@
-"""Reads what was probed: a quantity's curve for each model, named as a reader would."""
+"""Reads what was probed: a quantity's curve for each kind of model over its seeds, named as a reader would."""
 
 import math
 from collections.abc import Sequence
@@ -7,27 +7,74 @@ import numpy as np
 import pandas as pd
 
 from harness.report.comparison import is_baseline
-from harness.report.frames import Run
-from harness.report.wording import label
-from harness.statistics import mean_margin
+from harness.report.frames import SETTINGS, Run
+from harness.report.wording import label, plural
+from harness.statistics import Interval, mean_margin
 
 _FACTORS = ("cell", "num_layers", "backend", "implementation", "num_hiddens", "train_tokens", "grad_clip", "num_epochs")
+_OF_KIND = ("model", "cell", "num_layers", "grad_clip", "corpus", "text", "is_baseline")
 
 
-def curves(run: Run, quantities: Sequence[str]) -> pd.DataFrame:
-    """Return rows of these quantities with finite values and 95 % t intervals, each with its model's columns and name.
+def by_seed(run: Run, quantities: Sequence[str]) -> pd.DataFrame:
+    """Return the finite rows of these quantities as each model has them, with the model's kind, name and settings.
 
-    Columns: trial_id, model, cell, num_layers, is_baseline, corpus, quantity, at, value, low, high, n.
+    Columns: kind (the first trial_id of those that differ in their seed alone), trial_id, seed, model, cell,
+    num_layers, grad_clip, corpus, text, is_baseline, quantity, at, value, deviation, n (observations).
     """
-    found = run.probes[run.probes["quantity"].isin(list(quantities))].copy()
+    found = run.probes[run.probes["quantity"].isin(list(quantities))]
     found = found[np.isfinite(found["value"].astype(float)) & (found["n"] > 0)]
-    margins = mean_margin(found["deviation"], found["n"])
-    found["low"], found["high"] = found["value"] - margins, found["value"] + margins
     trials = run.trials[run.trials["status"] == "ok"]
     trials = trials[trials["trial_id"].isin(set(found["trial_id"]))]
-    named = trials.assign(model=names(trials), is_baseline=is_baseline(trials))
-    columns = ["trial_id", "model", "cell", "num_layers", "grad_clip", "seed", "corpus", "text", "is_baseline"]
-    return found.merge(named[columns], on="trial_id", how="inner")
+    kinds = trials.groupby(list(SETTINGS), sort=False, dropna=False)["trial_id"].transform("first")
+    named = trials.assign(kind=kinds, model=names(trials), is_baseline=is_baseline(trials))
+    return found.merge(named[["trial_id", "kind", "seed", *_OF_KIND]], on="trial_id", how="inner")
+
+
+def curves(run: Run, quantities: Sequence[str], *, geometric: bool = False) -> pd.DataFrame:
+    """Return one row a kind of model, quantity and place: the mean over its seeds, with a 95 % interval.
+
+    Each seed's value is a mean over observations (contexts, texts, tokens), and mostly the same ones for every seed. So
+    two errors add, in squares: the t interval's over seeds, and that over one seed's observations. Of one seed there is
+    the latter alone. A ``geometric`` mean is one of logarithms, where every seed's value is positive; it suits what
+    spans many decades, and keeps its interval positive.
+
+    Columns: kind, model, cell, num_layers, grad_clip, corpus, text, is_baseline, quantity, at, value, low, high, n
+    (observations of the seed with the fewest), seeds.
+    """
+    found = by_seed(run, quantities)
+    found["margin"] = mean_margin(found["deviation"], found["n"])
+    rows = [
+        {**dict(zip(("kind", "quantity", "at"), key, strict=True)), **_over_seeds(part, geometric)}
+        for key, part in found.groupby(["kind", "quantity", "at"], sort=False)
+    ]
+    columns = ["kind", "quantity", "at", "value", "low", "high", "n", "seeds"]
+    kinds = found.drop_duplicates("kind")[["kind", *_OF_KIND]]
+    return pd.DataFrame(rows, columns=columns).merge(kinds, on="kind", how="inner")
+
+
+def _over_seeds(part: pd.DataFrame, geometric: bool) -> dict[str, float]:
+    values, margins = (part[name].to_numpy(dtype=np.float64) for name in ("value", "margin"))
+    logarithmic = geometric and bool((values > 0).all())
+    if logarithmic:
+        # A small relative margin is the logarithm's margin.
+        values, margins = np.log(values), margins / values
+    estimate = float(values.mean())
+    margin = _both(_over(values), float(np.mean(margins)))
+    bounds = (estimate, estimate - margin, estimate + margin)
+    ends = np.exp(bounds) if logarithmic else np.array(bounds)
+    fewest = int(part["n"].min())
+    return {**dict(zip(("value", "low", "high"), ends.tolist(), strict=True)), "n": fewest, "seeds": len(values)}
+
+
+def _over(values: np.ndarray) -> float:
+    deviation = float(values.std(ddof=1)) if len(values) > 1 else math.nan
+    return float(mean_margin(np.array([deviation]), np.array([len(values)]))[0])
+
+
+def _both(*margins: float) -> float:
+    """Return the margin of errors that add; NaN only where none is known."""
+    known = [margin for margin in margins if math.isfinite(margin)]
+    return math.hypot(*known) if known else math.nan
 
 
 def names(trials: pd.DataFrame) -> pd.Series:
@@ -43,7 +90,27 @@ def names(trials: pd.DataFrame) -> pd.Series:
     return label(trials, factors).where(~is_baseline(trials), plain)
 
 
-def at(curve: pd.DataFrame, place: float) -> float:
+def at(curve: pd.DataFrame, place: float) -> Interval:
     """Return a curve's value at one place; NaN where it was not measured there."""
-    found = curve.loc[curve["at"] == place, "value"]
-    return float(found.iloc[0]) if len(found) else math.nan
+    found = curve[curve["at"] == place]
+    return bounded(found.iloc[0]) if len(found) else Interval(math.nan, math.nan, math.nan)
+
+
+def bounded(row: pd.Series) -> Interval:
+    """Return a curve's value with its interval."""
+    return Interval(*(float(row[name]) for name in ("value", "low", "high")))
+
+
+def count_seeds(curves: pd.DataFrame) -> str:
+    """Word how many seeds stand behind each curve: one gives no interval over seeds, and that is said."""
+    trained = curves[~curves["is_baseline"].astype(bool)]  # chance has no part in a baseline
+    fewest, most = (1, 1) if trained.empty else (int(trained["seeds"].min()), int(trained["seeds"].max()))
+    if most == 1:
+        return "one seed"
+    return plural(most, "seed") if fewest == most else f"{fewest} to {most} seeds"
+
+
+def interval_words(curves: pd.DataFrame, observations: str) -> str:
+    """Say what a figure's bars are."""
+    over = f"over seeds and {observations}" if curves["seeds"].max() > 1 else f"over {observations}"
+    return f"bars are 95 % t intervals {over}"

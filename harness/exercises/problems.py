@@ -35,9 +35,16 @@ class Problem:
 
 
 def _kinds(run: Run) -> list[pd.DataFrame]:
-    """Return the finished models by kind, those kinds that have the most seeds."""
+    """Return the finished models by kind, those kinds that have the most seeds.
+
+    A kind that ends training worse than guessing blindly has not learnt its text: it has none of these problems.
+    """
     trials = evidence.cells(evidence.finished(run))
-    kinds = [part for _, part in trials.groupby(list(SETTINGS), sort=False, dropna=False)]
+    kinds = [
+        part
+        for _, part in trials.groupby(list(SETTINGS), sort=False, dropna=False)
+        if not (part["train_perplexity"].astype(float) > part["vocab_size"].astype(float)).any()
+    ]
     most = max((len(part) for part in kinds), default=0)
     return [part for part in kinds if len(part) == most]
 
@@ -78,14 +85,11 @@ def learning_by_heart(run: Run) -> Problem | None:
     )  # fmt: skip
 
 
-def _mean(run: Run, quantity: str, place: float) -> tuple[Interval, int] | None:
-    """Return a probed quantity at one place with its interval, of the first model that has it."""
+def _mean(run: Run, quantity: str, place: float) -> tuple[Interval, pd.Series] | None:
+    """Return a probed quantity at one place with its interval, of the first kind of model that has it, and its row."""
     curve = probed.curves(run, [quantity])
     curve = curve[(curve["at"] == place) & ~curve["is_baseline"].astype(bool)]
-    if curve.empty:
-        return None
-    row = curve.iloc[0]
-    return Interval(float(row["value"]), float(row["low"]), float(row["high"])), int(row["n"])
+    return None if curve.empty else (probed.bounded(curve.iloc[0]), curve.iloc[0])
 
 
 def _difference(first: Interval, second: Interval) -> Interval:
@@ -95,7 +99,9 @@ def _difference(first: Interval, second: Interval) -> Interval:
     return Interval(difference, difference - margin, difference + margin)
 
 
-def _against_held_out(run: Run, quantity: str, temperature: float) -> tuple[Interval, Interval, Interval, int] | None:
+def _against_held_out(
+    run: Run, quantity: str, temperature: float
+) -> tuple[Interval, Interval, Interval, pd.Series] | None:
     written, real = _mean(run, quantity, temperature), _mean(run, quantity, -1.0)
     if written is None or real is None:
         return None
@@ -106,7 +112,7 @@ def _by_temperature(run: Run, quantity: str) -> str:
     """Word how a share goes from the coldest to the warmest text of the first model that has it."""
     curve = probed.curves(run, [quantity])
     curve = curve[(curve["at"] >= 0) & ~curve["is_baseline"].astype(bool)]
-    curve = curve[curve["trial_id"] == curve["trial_id"].iloc[0]].sort_values("at")
+    curve = curve[curve["kind"] == curve["kind"].iloc[0]].sort_values("at")
     ends = [f"{row['value']:.0%} at temperature {row['at']:g}" for row in (curve.iloc[0], curve.iloc[-1])]
     return " to ".join(ends)
 
@@ -116,14 +122,15 @@ def repetition(run: Run) -> Problem | None:
     found = _against_held_out(run, "repetition", 0.0)
     if found is None:
         return None
-    _, real, difference, n = found
+    _, real, difference, row = found
     sign = sign_beyond(difference, 0.0)
+    by = "one model" if row["seeds"] == 1 else f"each of {plural(int(row['seeds']), 'seed')}"
     told = {1: "cold it goes round in circles", -1: "cold it repeats itself less", 0: "which does not decide"}[sign]
     return Problem(
         name="repetition when cold", shown=sign, figure="repeated passages at temperature 0, generated minus held-out",
-        value=difference, n=n,
+        value=difference, n=int(row["n"] * row["seeds"]),
         words=f"repetition: from {_by_temperature(run, 'repetition')} of its passages repeat earlier ones, of held-out "
-        f"text {real.estimate:.0%} (n = {n} texts by one model): {told}",
+        f"text {real.estimate:.0%} (n = {int(row['n'])} texts by {by}): {told}",
     )  # fmt: skip
 
 
@@ -132,13 +139,13 @@ def invention(run: Run) -> Problem | None:
     found = _against_held_out(run, "novelty", 1.0)
     if found is None:
         return None
-    warm, real, difference, n = found
+    warm, real, difference, row = found
     sign = sign_beyond(difference, 0.0)
     told = {1: "it invents what nobody writes", -1: "it keeps closer to its training text than people do",
             0: "which does not decide"}[sign]  # fmt: skip
     return Problem(
         name="invention when warm", shown=sign, figure="passages not in the training text at temperature 1, "
-        "generated minus held-out", value=difference, n=n,
+        "generated minus held-out", value=difference, n=int(row["n"] * row["seeds"]),
         words=f"invention: from {_by_temperature(run, 'novelty')} are not in the training text; at 1 it is "
         f"{warm.estimate:.0%}, of held-out text {real.estimate:.0%}: {told}",
     )  # fmt: skip
@@ -151,8 +158,9 @@ def unseen_characters(run: Run) -> Problem | None:
     if shares.empty:
         return None
     row = shares.sort_values("value", ascending=False, kind="stable").iloc[0]
-    share = Interval(float(row["value"]), float(row["low"]), float(row["high"]))
-    losses = run.probes[run.probes["trial_id"] == row["trial_id"]].set_index("quantity")["value"]
+    share = probed.bounded(row)
+    losses = probed.curves(run, ["unseen_loss", "seen_loss"])
+    losses = losses[losses["kind"] == row["kind"]].set_index("quantity")["value"]
     cost = ""
     if {"unseen_loss", "seen_loss"} <= set(losses.index):
         cost = f", which cost {losses['unseen_loss']:.1f} nats each, the others {losses['seen_loss']:.1f}"
@@ -182,7 +190,7 @@ def open_brackets(run: Run) -> Problem | None:
     most = max(groups, key=lambda part: part["n"].sum()).iloc[0]["corpus"]
     groups = [part for part in groups if part.iloc[0]["corpus"] == most]
     best = max(groups, key=lambda part: part["value"].mean()).sort_values("at")
-    near, far = (Interval(row["value"], row["low"], row["high"]) for row in (best.iloc[0], best.iloc[-1]))
+    near, far = (probed.bounded(best.iloc[place]) for place in (0, -1))
     drop = _difference(near, far)
     sign = sign_beyond(drop, 0.0)
     told = {1: "it forgets what is open", -1: "it gets surer", 0: "which does not decide"}[sign]
@@ -202,24 +210,29 @@ def _quotes(run: Run, told: str) -> str:
         return ""
     best = max(groups, key=lambda part: part["value"].mean()).sort_values("at")
     ends = [
-        f"{evidence.word_bounds(Interval(row['value'], row['low'], row['high']), 2)} at {row['at']:g}"
+        f"{evidence.word_bounds(_share(probed.bounded(row)), 2)} at {row['at']:g}"
         for row in (best.iloc[0], best.iloc[-1])
     ]
     n, corpus = int(best["n"].sum()), best.iloc[0]["corpus"]
     return f" (in {corpus}'s quotes the due closing one gets {' and '.join(ends)}, n = {n})"
 
 
+def _share(interval: Interval) -> Interval:
+    """Return a share's interval without what no share can be."""
+    return Interval(interval.estimate, max(0.0, interval.low), min(1.0, interval.high))
+
+
 def _bracket_curves(run: Run, quantity: str) -> list[pd.DataFrame]:
-    """Return a quantity by distance, model by model, where several distances have a handful of brackets."""
+    """Return a quantity by distance for each kind of model, where several distances have a handful of brackets."""
     curves = probed.curves(run, [quantity])
     curves = curves[(curves["n"] >= 5) & ~curves["is_baseline"].astype(bool)]
-    return [part for _, part in curves.groupby("trial_id", sort=False) if len(part) > 1]
+    return [part for _, part in curves.groupby("kind", sort=False) if len(part) > 1]
 
 
 def time_by_length(run: Run) -> Problem | None:
     """Look for time that grows with the length: a line through its logarithm by that of the length."""
     curve = probed.curves(run, ["seconds"]).sort_values("at")
-    curve = curve[curve["trial_id"] == curve["trial_id"].iloc[0]] if len(curve) else curve
+    curve = curve[curve["kind"] == curve["kind"].iloc[0]] if len(curve) else curve
     curve = curve[curve["value"] > 0]
     if len(curve) < 3:
         return None

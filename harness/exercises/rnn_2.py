@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import pandas as pd
 
 from harness.exercises import charts, probed
+from harness.exercises.evidence import word_bounds
 from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
 from harness.registry import Registry
 from harness.report.answers import Answer
 from harness.report.frames import Run, records
 from harness.report.wording import enumerate_names
+from harness.statistics import Interval
 
 exercise_id = "rnn-2"
 question = (
@@ -26,11 +28,10 @@ RESOLVED = 1e-28
 
 
 def needs(budget: Budget, registry: Registry) -> Sequence[Need]:  # noqa: ARG001
-    """Return one model of each kind on the shared text, its influence probed."""
-    one_seed = budget.seeds[:1]
-    recurrent = selection(budget, "rnn", "gru", "lstm", "numpy", seeds=one_seed)
+    """Return a model of each kind on the shared text under every seed, its influence probed."""
+    recurrent = selection(budget, "rnn", "gru", "lstm", "numpy", seeds=budget.seeds)
     # No backend has a layer of its own for the window's network: from scratch it is slow, so it reads less.
-    windowed = selection(budget, "mlp", "numpy", seeds=one_seed, epochs=2)
+    windowed = selection(budget, "mlp", "numpy", seeds=budget.seeds, epochs=2)
     probes = ("influence",)
     return [
         Need(selection=recurrent, texts=texts(budget), probes=probes),
@@ -41,10 +42,10 @@ def needs(budget: Budget, registry: Registry) -> Sequence[Need]:  # noqa: ARG001
 
 def answer(run: Run) -> Answer:
     """Read off how the divergence falls with the distance, and where it is nothing at all."""
-    curves = probed.curves(run, ["kl"])
+    curves = probed.curves(run, ["kl"], geometric=True)
     if curves.empty:
         return unanswered("missing: models probed for the influence of earlier tokens ('harness exercises rnn-2').")
-    table = pd.DataFrame([_summary(part) for _, part in curves.groupby("trial_id", sort=False)])
+    table = pd.DataFrame([_summary(part) for _, part in curves.groupby("kind", sort=False)])
     drawn = _draw(curves)
     return Answer(
         answer=_paragraph(table, curves),
@@ -64,19 +65,23 @@ def _summary(curve: pd.DataFrame) -> dict[str, object]:
     last = float(positive["at"].max()) if len(positive) else -1.0
     zero_from = float(curve.loc[curve["at"] > last, "at"].min())
     resolved = curve[curve["value"] > RESOLVED]
-    strong = curve[curve["value"] >= FAINT * probed.at(curve, 0)]
+    newest = probed.at(curve, 0)
+    strong = curve[curve["value"] >= FAINT * newest.estimate]
     return {
         "model": first["model"],
         "seen_by": "window" if first["is_baseline"] or first["cell"] in WINDOWED else "state",
-        "newest_token_kl": probed.at(curve, 0),
-        "kl_8_back": probed.at(curve, 8),
-        "kl_48_back": probed.at(curve, 48),
+        "newest_token_kl": newest.estimate,
+        "newest_token_low": newest.low,
+        "newest_token_high": newest.high,
+        "kl_8_back": probed.at(curve, 8).estimate,
+        "kl_48_back": probed.at(curve, 48).estimate,
         "kl_furthest": float(curve["value"].iloc[-1]),
         "furthest_probed": float(curve["at"].max()),
         "exactly_zero_from": zero_from,
         "resolved_up_to": float(resolved["at"].max()) if len(resolved) else float("nan"),
         "furthest_above_1_percent": float(strong["at"].max()) if len(strong) else float("nan"),
         "n": int(first["n"]),
+        "seeds": int(first["seeds"]),
     }
 
 
@@ -102,15 +107,16 @@ def _paragraph(table: pd.DataFrame, curves: pd.DataFrame) -> str:
     said = [
         "Because the state is computed from the state before it, and so from every token before: nothing limits how "
         "far back the prediction may look. How far it does was measured by changing one token k steps back (n = "
-        f"{int(curves['n'].min())} contexts of held-out text, {_seeds(curves)}) and taking the prediction's divergence."
+        f"{int(curves['n'].min())} contexts of held-out text, {probed.count_seeds(curves)}) and taking the "
+        "prediction's divergence."
     ]
     if len(recurrent):
         near = recurrent["furthest_above_1_percent"]
         span = f"{near.min():g}" if near.min() == near.max() else f"{near.min():g} to {near.max():g}"
-        told = [f"{row['model']} {row['newest_token_kl']:.2g}" for row in records(recurrent)]
+        told = [f"{row['model']} {word_bounds(_newest(row), 2)}" for row in records(recurrent)]
         said.append(
-            f"The newest token changes it by {enumerate_names(told)} nats; more than 1 % of that is left up to {span} "
-            "steps back."
+            f"The newest token changes it by {enumerate_names(told)} nats (95 % intervals); more than 1 % of that is "
+            f"left up to {span} steps back."
         )
         said += _reaches(recurrent)
     ends = [f"{row['model']} from {row['exactly_zero_from']:g}" for row in records(windowed)]
@@ -123,9 +129,8 @@ def _paragraph(table: pd.DataFrame, curves: pd.DataFrame) -> str:
     return " ".join(said)
 
 
-def _seeds(curves: pd.DataFrame) -> str:
-    number = curves["seed"].nunique()
-    return "one seed" if number == 1 else f"{number} seeds"
+def _newest(row: dict[str, object]) -> Interval:
+    return Interval(*(float(row[f"newest_token_{end}"]) for end in ("kl", "low", "high")))  # type: ignore[arg-type]
 
 
 def _reaches(recurrent: pd.DataFrame) -> list[str]:
@@ -167,5 +172,6 @@ def _draw(curves: pd.DataFrame) -> charts.Drawn:
         x=charts.Axis(title="tokens back"),
         y=charts.Axis(title="Divergence of the prediction, nats", log=True),
         caption=f"KL divergence of the prediction when the token k back is another (n = {int(curves['n'].min())} "
-        "contexts a point); bars are 95 % t intervals over contexts. Where a line ends, it is exactly zero.",
+        f"contexts a point, {probed.count_seeds(curves)}, geometric mean over seeds); "
+        f"{probed.interval_words(curves, 'contexts')}. Where a line ends, it is exactly zero.",
     )

@@ -14,8 +14,8 @@ from harness.registry import Registry
 from harness.report import wording
 from harness.report.answers import Answer
 from harness.report.frames import Run, records
-from harness.report.wording import count, enumerate_names
-from harness.statistics import CONFIDENCE, Interval, holm, sign_beyond
+from harness.report.wording import count, enumerate_names, plural
+from harness.statistics import CONFIDENCE, Interval, PairedDifference, holm, paired_difference, sign_beyond
 
 exercise_id = "rnn-3"
 question = "What happens to the gradient when it is backpropagated through a long sequence?"
@@ -27,16 +27,17 @@ BEND = 0.01
 """Share by which the near and the far half's factors a step must differ for a curve to count as bent."""
 ALPHA = 1 - CONFIDENCE
 _UNKNOWN = Interval(math.nan, math.nan, math.nan)
+_ROUNDING = 1e-9
+"""Of a difference of slopes."""
 
 
 def needs(budget: Budget, registry: Registry) -> Sequence[Need]:  # noqa: ARG001
-    """Return one model of each cell and depth, its gradients probed, and the vanilla RNN again without clipping."""
-    one_seed = budget.seeds[:1]
+    """Return each cell and depth under every seed, its gradients probed, and the vanilla RNN again without clipping."""
     probes = ("gradients", "clipping")
-    every = selection(budget, "rnn", "gru", "lstm", "numpy", layers=(1, 2), seeds=one_seed)
+    every = selection(budget, "rnn", "gru", "lstm", "numpy", layers=(1, 2), seeds=budget.seeds)
     # SGD at twice the book's learning rate: where clipping decides whether two layers learn at all.
     clips = {"optimizers": ("sgd",), "learning_rates": (2.0,), "grad_clips": (0.0, 1.0), "epochs": 2}
-    unclipped = selection(budget, "rnn", "numpy", layers=(1, 2), seeds=one_seed, **clips)
+    unclipped = selection(budget, "rnn", "numpy", layers=(1, 2), seeds=budget.seeds, **clips)
     return [Need(selection=every, texts=texts(budget), probes=probes), Need(selection=unclipped, texts=texts(budget))]
 
 
@@ -45,13 +46,13 @@ def answer(run: Run) -> Answer:
     curves = probed.curves(run, list(_STAGES))
     if curves.empty:
         return unanswered("missing: models whose gradients were probed ('harness exercises rnn-3').")
-    groups = curves.groupby(["trial_id", "quantity"], sort=False)
+    groups = probed.by_seed(run, list(_STAGES)).groupby(["kind", "quantity"], sort=False)
     table = _with_shapes(pd.DataFrame([_fit(run, part) for _, part in groups]))
     drawn = _draw(curves)
     return Answer(
         answer=_paragraph(run, table),
         verdict=_verdict(table),
-        evidence=table.drop(columns=["trial_id"]),
+        evidence=table,
         figure=drawn.figure,
         datasets=drawn.datasets,
         missing=tuple(_missing(run, table)),
@@ -60,35 +61,51 @@ def answer(run: Run) -> Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class _Line:
-    """A line through the logarithm of the norm by distance."""
+    """A line through the logarithm of the norm by distance: one model's, or the mean of several seeds'."""
 
-    slope: float
+    slopes: tuple[float, ...]
+    """One a seed."""
     error: float
-    """Standard error of the slope, from the residuals."""
+    """Standard error of the mean slope: over seeds, or of one seed's from the residuals."""
     freedom: int
 
+    @property
+    def slope(self) -> float:
+        return float(np.mean(self.slopes))
+
     def rate(self) -> Interval:
-        """Return the factor a step with the fit's t interval."""
+        """Return the factor a step with its t interval."""
         margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, self.freedom) * self.error)
         return Interval(*(float(np.exp(self.slope + shift)) for shift in (0.0, -margin, margin)))
 
 
-def _line(part: pd.DataFrame) -> _Line | None:
-    if len(part) < MIN_POINTS:
+def _line(parts: Sequence[pd.DataFrame]) -> _Line | None:
+    """Fit each seed's distances, those of them that have enough; several seeds are their own measure of error."""
+    fits = [
+        stats.linregress(part["at"].astype(float), part["value"].astype(float))
+        for part in parts
+        if len(part) >= MIN_POINTS
+    ]
+    if not fits:
         return None
-    found = stats.linregress(part["at"].astype(float), part["value"].astype(float))
-    return _Line(slope=float(found.slope), error=float(found.stderr), freedom=len(part) - 2)
+    slopes = tuple(float(fit.slope) for fit in fits)
+    if len(slopes) > 1:
+        return _Line(slopes=slopes, error=float(stats.sem(slopes)), freedom=len(slopes) - 1)
+    longest = max(len(part) for part in parts)
+    return _Line(slopes=slopes, error=float(fits[0].stderr), freedom=longest - 2)
 
 
 def _fit(run: Run, curve: pd.DataFrame) -> dict[str, object]:
     """Fit a line through the mean logarithm of the norm by distance, and one through each half of the distances."""
-    curve = curve.sort_values("at")
     first = curve.iloc[0]
+    seeds = [part.sort_values("at") for _, part in curve.groupby("trial_id", sort=False)]
     # What underflows has lost its slope.
-    kept = curve[curve["value"] > math.log(np.finfo(np.float64).tiny) + 1]
-    half = len(kept) // 2
-    whole, near, far = _line(kept), _line(kept.iloc[:half]), _line(kept.iloc[half:])
+    kept = [part[part["value"] > math.log(np.finfo(np.float64).tiny) + 1] for part in seeds]
+    whole = _line(kept)
+    near = _line([part.iloc[: len(part) // 2] for part in kept])
+    far = _line([part.iloc[len(part) // 2 :] for part in kept])
     stage = _STAGES[first["quantity"]]
+    mean = curve.groupby("at")["value"].mean()
     return {
         "model": first["model"],
         "layers": int(first["num_layers"]),
@@ -97,14 +114,18 @@ def _fit(run: Run, curve: pd.DataFrame) -> dict[str, object]:
         **_bounds("factor", whole),
         **_bounds("near_factor", near),
         **_bounds("far_factor", far),
-        "far_from": float(kept["at"].iloc[half]) if near and far else math.nan,
+        "far_from": max(_far_from(part) for part in kept) if near and far else math.nan,
         "bend_p": _bend(near, far),
-        "furthest_over_nearest": float(np.exp(curve["value"].iloc[-1] - curve["value"].iloc[0])),
-        "steps": float(curve["at"].iloc[-1]),
-        "clipped_share": _clipped(run, first["trial_id"], "init" if stage == "before training" else "trained"),
-        "n": int(first["n"]),
-        "trial_id": first["trial_id"],
+        "furthest_over_nearest": float(np.exp(mean.iloc[-1] - mean.iloc[0])),
+        "steps": float(mean.index[-1]),
+        "clipped_share": _clipped(run, curve["trial_id"], "init" if stage == "before training" else "trained"),
+        "n": int(curve["n"].min()),
+        "seeds": len(seeds),
     }
+
+
+def _far_from(part: pd.DataFrame) -> float:
+    return float(part["at"].iloc[len(part) // 2]) if len(part) else math.nan
 
 
 def _bounds(name: str, line: _Line | None) -> dict[str, float]:
@@ -113,14 +134,26 @@ def _bounds(name: str, line: _Line | None) -> dict[str, float]:
 
 
 def _bend(near: _Line | None, far: _Line | None) -> float:
-    """Return the p value of Welch's t test that both halves have one slope; NaN where there are no halves."""
+    """Return the p value of a t test that both halves have one slope; NaN where there are no halves.
+
+    Paired over seeds where there are several that have both halves; else Welch's, by the errors of the two fits.
+    """
     if near is None or far is None:
         return math.nan
+    if len(near.slopes) == len(far.slopes) > 1:
+        return _certain(paired_difference(far.slopes, near.slopes))
     errors = near.error**2, far.error**2
     if not sum(errors):
         return 1.0 if near.slope == far.slope else 0.0
     freedom = sum(errors) ** 2 / sum(e**2 / line.freedom for e, line in zip(errors, (near, far), strict=True))
     return float(2 * stats.t.sf(abs(far.slope - near.slope) / math.sqrt(sum(errors)), freedom))
+
+
+def _certain(found: PairedDifference) -> float:
+    """Return the p value; where all pairs differ by the same there is no test, and nothing to doubt either."""
+    if math.isfinite(found.p_value):
+        return found.p_value
+    return 1.0 if abs(found.interval.estimate) < _ROUNDING else 0.0
 
 
 def _with_shapes(table: pd.DataFrame) -> pd.DataFrame:
@@ -138,9 +171,10 @@ def _with_shapes(table: pd.DataFrame) -> pd.DataFrame:
     return found.assign(halves_in_steps=np.where((rate > 0) & (rate < 1), halving, np.nan))
 
 
-def _clipped(run: Run, trial_id: str, stage: str) -> float:
-    rows = run.probes[(run.probes["trial_id"] == trial_id) & (run.probes["quantity"] == f"clipped_{stage}")]
-    return float(rows["value"].iloc[0]) if len(rows) else math.nan
+def _clipped(run: Run, trial_ids: pd.Series, stage: str) -> float:
+    """Return the share of minibatches whose gradient the clip cuts, the mean over these trials."""
+    rows = run.probes[run.probes["trial_id"].isin(set(trial_ids)) & (run.probes["quantity"] == f"clipped_{stage}")]
+    return float(rows["value"].mean()) if len(rows) else math.nan
 
 
 def _rate(row: dict[str, object]) -> Interval:
@@ -159,7 +193,7 @@ def _verdict(table: pd.DataFrame) -> str:
     parts = {
         "vanishes": signs.count(-1),
         "explodes": signs.count(1),
-        "does neither beyond the fit's error": signs.count(0),
+        "does neither beyond chance": signs.count(0),
     }
     told = [f"{word} in {number}" for word, number in parts.items() if number]
     return f"it {enumerate_names(told)} of {len(signs)} measurements"
@@ -168,11 +202,9 @@ def _verdict(table: pd.DataFrame) -> str:
 def _paragraph(run: Run, table: pd.DataFrame) -> str:
     known = table[np.isfinite(table["long_a_step"])]
     verdict = _verdict(table) if len(known) else "how it changes is not known"
-    seeds = run.trials[run.trials["trial_id"].isin(table["trial_id"])]["seed"].nunique()
     said = [
         f"{verdict[:1].upper()}{verdict[1:]}, going by the norm of one loss's gradient by the state k steps before it "
-        f"(held-out text, n = {int(table['n'].min())} contexts a point, {count(seeds)} "
-        f"{'seed' if seeds == 1 else 'seeds'})."
+        f"(held-out text, n = {int(table['n'].min())} contexts a point, {plural(int(table['seeds'].max()), 'seed')})."
     ]
     if len(known) < len(table):
         said.append(
@@ -193,9 +225,10 @@ def _rates(stage: pd.DataFrame) -> list[str]:
     ordered = records(stage.sort_values("long_a_step", ascending=False))
     told = [_word_rate(row) for row in (ordered if len(ordered) < 3 else (ordered[0], ordered[-1]))]
     between = "" if len(ordered) < 3 else ", the others between"
+    over = "over seeds" if stage["seeds"].min() > 1 else "of the fit, not over seeds"
     return [
         f"{str(ordered[0]['when']).capitalize()} each further step back multiplies it by {enumerate_names(told)}"
-        f"{between} (95 % intervals of the fit, not over seeds)."
+        f"{between} (95 % intervals {over})."
     ]
 
 
@@ -212,7 +245,8 @@ def _shapes(known: pd.DataFrame, stage: pd.DataFrame) -> list[str]:
     if tested.empty:
         return []
     bent = tested[tested["shape"] == "bent"]
-    test = "Welch's t test of the near and the far half's slopes, Holm-corrected"
+    kind = "t test over seeds" if tested["seeds"].min() > 1 else "Welch's t test"
+    test = f"{kind} of the near and the far half's slopes, Holm-corrected"
     if bent.empty:
         return [f"None of the {count(len(tested))} curves is shown to bend ({test}): one factor a step describes them."]
     here = stage[stage["shape"] == "bent"] if (stage["shape"] == "bent").any() else bent
@@ -288,5 +322,6 @@ def _draw(curves: pd.DataFrame) -> charts.Drawn:
         x=charts.Axis(title="steps back"),
         y=charts.Axis(title="Norm of the gradient by the state", log=True),
         caption="Geometric mean over contexts of the norm of ∂loss_t/∂state_(t−k), after training where it was trained "
-        f"(n = {int(chosen['n'].min())} contexts a point); bars are 95 % t intervals over contexts.",
+        f"(n = {int(chosen['n'].min())} contexts a point, {probed.count_seeds(chosen)}); "
+        f"{probed.interval_words(chosen, 'contexts')}.",
     )

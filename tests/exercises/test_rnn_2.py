@@ -1,6 +1,10 @@
+import math
+
+import numpy as np
 import pytest
 from invented_answers import ask, finish
 from invented_runs import trial
+from scipy import stats
 
 from harness.worker.trial import BASELINE, NO_BACKEND
 
@@ -14,7 +18,7 @@ def influence(curves):
     def record(ledger):
         for each, curve in curves.items():
             finish(ledger, each, (9.0, 8.0))
-            ledger.probed(each.trial_id, "influence", [("kl", k, value, 0.1, 128) for k, value in curve.items()])
+            ledger.probed(each.trial_id, "influence", [("kl", k, value, value, 128) for k, value in curve.items()])
 
     return record
 
@@ -47,3 +51,27 @@ def test_without_a_recurrent_model_nothing_is_decided(tmp_path):
 def test_without_probes_it_is_not_answered(tmp_path):
     answer = ask("rnn-2", tmp_path / "run", [STATE], lambda ledger: finish(ledger, STATE, (9, 8)))
     assert not answer.answered
+
+
+def test_several_seeds_are_one_model_with_an_interval_over_them(tmp_path):
+    seeds = [trial("lstm", seed=seed) for seed in (0, 1, 2)]
+    newest = [1.0, 2.0, 4.0]
+    curves = {each: FADING | {0: value} for each, value in zip(seeds, newest, strict=True)}
+    answer = ask("rnn-2", tmp_path / "run", [*seeds, WINDOW], influence(curves | {WINDOW: ENDING}))
+    row = answer.evidence.iloc[0]
+    assert answer.evidence["seeds"].tolist() == [3, 1]
+    # A geometric mean; the errors over seeds and over contexts add in squares.
+    logs = np.log(newest)
+    over_seeds = stats.t.ppf(0.975, 2) * logs.std(ddof=1) / math.sqrt(3)
+    over_contexts = stats.t.ppf(0.975, 127) / math.sqrt(128)
+    assert row["newest_token_kl"] == pytest.approx(2)
+    assert row["newest_token_high"] == pytest.approx(2 * math.exp(math.hypot(over_seeds, over_contexts)))
+    assert "(n = 128 contexts of held-out text, 3 seeds)" in answer.answer
+    assert "over seeds and contexts" in answer.figure.caption
+
+
+def test_one_seed_that_still_depends_is_no_exact_zero(tmp_path):
+    seeds = [trial("mlp", seed=seed) for seed in (0, 1)]
+    curves = {STATE: FADING, seeds[0]: ENDING, seeds[1]: FADING}
+    answer = ask("rnn-2", tmp_path / "run", [STATE, *seeds], influence(curves))
+    assert answer.verdict == "a state carries every token probed; a window did not end"

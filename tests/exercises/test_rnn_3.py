@@ -1,8 +1,10 @@
 import math
 
+import numpy as np
 import pytest
 from invented_answers import ask, finish
 from invented_runs import trial
+from scipy import stats
 
 TRIALS = [trial("rnn"), trial("lstm"), trial("rnn", grad_clip=0.0)]
 DISTANCES = (1, 2, 4, 8, 16, 32)
@@ -32,7 +34,7 @@ def gradients(rates, wobble=0.0, distances=DISTANCES):
         (
             (0.8, 1.1, 1.0),
             0.01,
-            "it vanishes in 2, explodes in 2 and does neither beyond the fit's error in 2 of 6 measurements",
+            "it vanishes in 2, explodes in 2 and does neither beyond chance in 2 of 6 measurements",
         ),
         ((1.0, 1.0, 1.0), 3.0, "not decided"),
     ],
@@ -122,3 +124,42 @@ def test_what_goes_without_clipping_is_held_against_the_same_with_it(tmp_path):
     answer = ask("rnn-3", tmp_path / "run", TRIALS, record)
     assert "1 without it and 0 with it ended worse than guessing blindly" in answer.answer
     assert "perplexity 8 with clipping and 1e+06 without" in answer.answer
+
+
+def over_seeds(slopes, far=None):
+    """Record several seeds' gradients, each with its own slope of the logarithm, and another one beyond ten steps."""
+    trials = [trial("gru", seed=seed) for seed in range(len(slopes))]
+
+    def record(ledger):
+        for each, slope, beyond in zip(trials, slopes, far or slopes, strict=True):
+            finish(ledger, each, (9.0, 8.0))
+            rows = [("log_norm_trained", k, min(k, 10) * slope + max(k - 10, 0) * beyond, 0.1, 32) for k in FURTHER]
+            ledger.probed(each.trial_id, "gradients", rows)
+
+    return trials, record
+
+
+def test_several_seeds_give_the_rate_its_interval(tmp_path):
+    slopes = (-0.4, -0.5, -0.6)
+    answer = ask("rnn-3", tmp_path / "run", *over_seeds(slopes))
+    row = answer.evidence.iloc[0]
+    margin = stats.t.ppf(0.975, 2) * np.std(slopes, ddof=1) / math.sqrt(3)
+    assert len(answer.evidence) == 1
+    assert row["seeds"] == 3
+    assert row["factor_a_step"] == pytest.approx(math.exp(-0.5))
+    assert row["factor_high"] == pytest.approx(math.exp(-0.5 + margin))
+    assert "3 seeds)" in answer.answer
+    assert "(95 % intervals over seeds)" in answer.answer
+    assert "over seeds and contexts" in answer.figure.caption
+
+
+def test_seeds_that_disagree_decide_nothing(tmp_path):
+    assert ask("rnn-3", tmp_path / "run", *over_seeds((-0.4, 0.5, 0.1))).verdict == "not decided"
+
+
+def test_a_bend_must_show_in_every_seed_alike(tmp_path):
+    alike = ask("rnn-3", tmp_path / "run", *over_seeds((-0.5, -0.6, -0.7), (-0.1, -0.21, -0.3)))
+    assert alike.evidence["shape"].tolist() == ["bent"]
+    assert "t test over seeds of the near and the far half's slopes" in alike.answer
+    apart = ask("rnn-3", tmp_path / "run2", *over_seeds((-0.5, -0.6, -0.7), (-0.1, -1.2, -0.7)))
+    assert apart.evidence["shape"].tolist() == ["straight"]

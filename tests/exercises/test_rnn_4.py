@@ -111,3 +111,33 @@ def test_repetition_and_novelty_are_told_over_temperature_and_quotes_over_distan
     assert "from 80% at temperature 0 to 80% at temperature 1 of its passages repeat" in answer
     assert "in bronte's quotes the due closing one gets 0.04 (0.03 to 0.05) at 8 and 0.19" in answer
     assert "exponent 1.00" in answer
+
+
+def test_what_one_seed_writes_is_not_taken_for_what_all_write(tmp_path):
+    def writing(shares):
+        def record(ledger):
+            for each, share in zip(TRIALS, shares, strict=True):
+                finish(ledger, each, (9.0, 8.0))
+                rows = [("repetition", at, value, 0.02, 8) for at, value in ((-1, 0.1), (0, share), (1, share))]
+                ledger.probed(each.trial_id, "generation", rows)
+
+        return record
+
+    alike = ask("rnn-4", tmp_path / "run", TRIALS, writing((0.8, 0.85, 0.9)))
+    assert "repetition when cold" in alike.verdict
+    assert "(n = 8 texts by each of 3 seeds)" in alike.answer
+    apart = ask("rnn-4", tmp_path / "run2", TRIALS, writing((0.9, 0.1, 0.1)))
+    assert "repetition when cold" not in apart.verdict
+
+
+def test_what_never_learnt_its_text_has_no_such_problem(tmp_path):
+    ruined = [trial("lstm", seed=seed, grad_clip=0.0) for seed in SEEDS]
+
+    def record(ledger):
+        measured(BAD, probes=False)(ledger)
+        for each in ruined:
+            finish(ledger, each, (9.0, 1e9), train_loss=15.0 + each.seed)
+
+    beside = ask("rnn-4", tmp_path / "run", [*TRIALS, *ruined], record)
+    alone = ask("rnn-4", tmp_path / "run2", TRIALS, measured(BAD, probes=False))
+    assert beside.answer == alone.answer
