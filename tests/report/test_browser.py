@@ -77,6 +77,20 @@ def ask(open_page, tmp_path):
     return run
 
 
+# Chromium prints from the command line, but tells nothing of a print: here the page is put on paper instead.
+ON_PAPER = """
+  const print = (rules) => {
+    for (const rule of rules) {
+      if (!(rule instanceof CSSMediaRule)) continue;
+      const medium = rule.media.mediaText;
+      rule.media.mediaText = medium === "print" ? "all" : medium.includes("screen") ? "not all" : medium;
+    }
+  };
+  [...document.styleSheets].forEach((sheet) => print(sheet.cssRules));
+  document.documentElement.style.width = "718px";  // A4 within the page's margins
+"""
+
+
 @pytest.fixture
 def folder(build_run):
     planned = [trial(cell, depth) for cell in ("lstm", "<b>gru</b>", "=rnn()") for depth in (1, 2, 3)]
@@ -275,6 +289,118 @@ def test_nothing_is_wider_than_a_phone_but_what_scrolls(answered, ask):
         """,
     )
     assert told["wide"] <= 390
+
+
+@pytest.mark.parametrize("width", [360, 390])
+def test_a_phone_does_not_cut_names_in_the_title(answered, ask, width):
+    told = ask(
+        answered,
+        f"""
+        const heading = document.querySelector("h1");
+        heading.style.width = "{width - 32}px";
+        heading.style.fontSize = "1.75rem";
+        const words = [...heading.querySelectorAll("span span")];
+        words[0].textContent = "ngram-3,";
+        words[1].textContent = "ngram-3,";
+        words[2].textContent = "ngram-3,";
+        const lines = (word) => {{
+          const range = document.createRange();
+          range.selectNodeContents(word);
+          return range.getClientRects().length;
+        }};
+        told.words = words.length;
+        told.cut = words.filter((word) => lines(word) > 1).map((word) => word.textContent);
+        told.wide = words.filter((word) => word.getBoundingClientRect().right > heading.getBoundingClientRect().right);
+        """,
+    )
+    assert told.pop("words") > 5
+    assert told == {"cut": [], "wide": []}
+
+
+def wide_run(build_run):
+    """Return a run whose ranking has over twenty columns and long names, and in which a trial failed with a log."""
+    settings = [
+        {},
+        {"backend": "tensorflow", "implementation": "fused", "num_hiddens": 64, "optimizer": "rmsprop", "seed": 1},
+        {
+            "learning_rate": 0.003,
+            "grad_clip": 5.0,
+            "dropout": 0.25,
+            "num_epochs": 4,
+            "batch_size": 128,
+            "num_steps": 64,
+        },
+        {"mix": "proportional", "train_tokens": 3_000_000, "partition": "random", "lr_decay": 0.97, "init": "uniform"},
+    ]
+    planned = [trial(cell, **each) for each in settings for cell in ("lstm", "gru-textbook")]
+    failed = trial("rnn")
+
+    def record(ledger):
+        for each in planned:
+            finish(ledger, each, (14.0, 9.0, 9.5))
+        begin(ledger, failed)
+        ledger.ended(failed.trial_id, "failed", "MemoryError")
+        ledger.note_log_tail(failed.trial_id, "Traceback\n" * 100)
+
+    return build_run([*planned, failed], record)
+
+
+def test_paper_shows_everything_within_its_width_and_no_controls(build_run, ask):
+    told = ask(
+        write_report(wide_run(build_run)),
+        ON_PAPER
+        + """
+        const seen = [...document.querySelectorAll("body *")].filter((element) => element.getClientRects().length);
+        const right = (element) => element.getBoundingClientRect().right;
+        told.columns = Math.max(...[...document.querySelectorAll("tr")].map((row) => row.cells.length));
+        told.cut = seen.filter((element) => right(element) > 719).map((element) => element.outerHTML.slice(0, 80));
+        told.scrolling = seen.filter((element) => getComputedStyle(element).overflowY === "auto").length;
+        told.controls = seen.filter((element) => element.matches("nav, input, .save, .filter")).length;
+        const details = [...document.querySelectorAll("main details")];
+        told.closed = details.filter((d) => getComputedStyle(d, "::details-content").contentVisibility !== "visible");
+        dispatchEvent(new Event("beforeprint"));
+        told.opened = details.filter((each) => each.open).length === details.length && details.length > 1;
+        dispatchEvent(new Event("afterprint"));
+        told.left = details.filter((each) => each.open).length;
+        const whole = (element) => getComputedStyle(element).breakInside === "avoid";
+        told.torn = [...document.querySelectorAll("tr, figure, h2, h3, thead")].filter((each) => !whole(each)).length;
+        const orphan = (element) => getComputedStyle(element).breakAfter !== "avoid";
+        told.orphans = [...document.querySelectorAll("h2, h3, h4, thead, caption")].filter(orphan).length;
+        told.sticky = seen.filter((element) => getComputedStyle(element).position === "sticky").length;
+        """,
+    )
+    assert told.pop("columns") >= 22
+    assert told.pop("opened")
+    assert told == {
+        "cut": [], "scrolling": 0, "controls": 0, "closed": [], "left": 0, "torn": 0, "orphans": 0, "sticky": 0,
+    }  # fmt: skip
+
+
+def test_paper_is_white_in_the_dark(answered, ask):
+    probe = ON_PAPER + "told.paper = getComputedStyle(document.body).backgroundColor;" + CONTRAST
+    told = ask(answered, probe, "--blink-settings=preferredColorScheme=0")
+    assert told == {"paper": "rgb(255, 255, 255)", "poor": {}}
+
+
+def test_many_texts_stand_in_a_list_of_the_contents_that_a_key_opens(build_run, ask):
+    planned = [trial(corpus=name) for name in ("bronte:a", "bronte:a+b", "bronte:a+b+c", "homer")]
+    page = write_report(build_run(planned, lambda ledger: [finish(ledger, each) for each in planned]))
+    told = ask(
+        page,
+        """
+        const summary = document.querySelector("nav summary");
+        const links = [...summary.parentElement.querySelectorAll("a")];
+        const shown = () => links.filter((link) => link.checkVisibility()).length;
+        told.name = summary.textContent;
+        told.before = shown();
+        summary.focus();
+        told.focused = document.activeElement === summary;
+        summary.click();  // what Enter and the space bar do
+        told.after = shown();
+        told.dead = links.filter((link) => !document.getElementById(link.hash.slice(1))).length;
+        """,
+    )
+    assert told == {"name": "Texts (4)", "before": 0, "focused": True, "after": 4, "dead": 0}
 
 
 def test_a_figure_can_be_saved_with_its_colours(answered, ask):

@@ -60,6 +60,14 @@
     }
   };
 
+  // What is closed on the screen is read on paper, and closed again after.
+  const opened = [];
+  const openAll = () => {
+    opened.push(...document.querySelectorAll("main details:not([open])"));
+    opened.forEach((details) => { details.open = true; });
+  };
+  const closeAgain = () => opened.splice(0).forEach((details) => { details.open = false; });
+
   const value = (row, column) => row.cells[column]?.dataset.value ?? "";
 
   // Rows without a value stay last in both directions.
@@ -108,6 +116,8 @@
 
   document.querySelectorAll("table[data-sortable]").forEach(makeSortable);
   document.querySelectorAll(".filter").forEach(makeSearchable);
+  addEventListener("beforeprint", openAll);
+  addEventListener("afterprint", closeAgain);
   Promise.all(Object.entries(drawings.specs).map(([id, spec]) => draw(id, spec))).then(() => {
     document.documentElement.dataset.drawn = "true";
   });
