@@ -1,5 +1,7 @@
 """Opens the page in a real browser: only there is it seen whether the policy lets the figures be drawn."""
 
+import csv
+import io
 import json
 import re
 import shutil
@@ -403,13 +405,85 @@ def test_many_texts_stand_in_a_list_of_the_contents_that_a_key_opens(build_run, 
     assert told == {"name": "Texts (4)", "before": 0, "focused": True, "after": 4, "dead": 0}
 
 
+SAVED_TABLE = """
+  const saved = [];
+  HTMLAnchorElement.prototype.click = function () { saved.push([this.download, this.href]); };
+  const save = async (table) => {
+    table.closest(".scroll").nextElementSibling.querySelector("button").click();
+    const [name, address] = saved.pop();
+    return [name, await (await fetch(address)).text()];
+  };
+"""
+
+
+def test_a_table_can_be_saved_and_no_cell_of_it_is_a_formula(build_run, ask):
+    names = ['=cmd("a,b")', "@SUM(A1)", "+rnn", "-lstm", "\t=gru"]
+    planned = [trial(name, learning_rate=rate) for name in names for rate in (0.5, 1.0)]
+    failed = trial("=broken()")
+
+    def record(ledger):
+        for place, each in enumerate(planned):
+            finish(ledger, each, (14.0, 5.5, 6.0 + place))
+        ledger.ended(failed.trial_id, "failed", "=1+1")
+
+    told = ask(
+        write_report(build_run([*planned, failed], record)),
+        SAVED_TABLE
+        + """
+        const table = document.querySelector("table.ranking");
+        [told.name, told.text] = await save(table);
+        const input = document.querySelector(".filter input");
+        input.value = "lstm";
+        input.dispatchEvent(new Event("input"));
+        told.filtered = (await save(table))[1];
+        const saveable = [...document.querySelectorAll("main table")].map(
+          (each) => each.closest(".scroll").nextElementSibling.querySelector("button"));
+        told.nameless = saveable.filter((button) => !document.getElementById(button.getAttribute("aria-describedby")));
+        """,
+    )
+    assert told["name"] == "text-1.csv"
+    assert told["nameless"] == []
+    rows = list(csv.reader(io.StringIO(told["text"], newline="")))
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert rows[0][:5] == ["Rank", "Cell", "Layers", "Learning rate", "Validation perplexity"]
+    assert rows[0][5] == "Validation perplexity, note"
+    assert rows[1][:6] == ["1", "'" + names[0], "1", "0.5", "6.000", "5.500 at epoch 2"]
+    assert {row[1] for row in rows[1:]} == {f"'{name.strip()}" for name in [*names, "=broken()"]}
+    assert rows[1][rows[0].index("Parameters")] == "300000"
+    assert float(rows[1][rows[0].index("Tokens per second")]) > 1000
+    assert not any(cell[:1] in ("=", "+", "-", "@") for row in rows for cell in row)
+    assert [row[1] for row in csv.reader(io.StringIO(told["filtered"], newline=""))] == ["Cell", "'-lstm", "'-lstm"]
+
+
+def test_numbers_of_a_saved_table_read_as_numbers(answered, ask):
+    told = ask(
+        answered,
+        SAVED_TABLE
+        + """
+        const table = document.querySelector("table.evidence");
+        const worded = { "−1.5 × 10⁻¹⁴": -1.5e-14, "−0.25": -0.25, "506 894": 506894, "25.1 k": 25100, "2e-05": 2e-5 };
+        const row = table.tBodies[0].rows[0];
+        const cells = Object.keys(worded).map((text) => {
+          const cell = row.insertCell();
+          cell.className = "number";
+          cell.textContent = text.replaceAll(" ", "\\u202f");
+          table.tHead.rows[0].append(document.createElement("th"));
+          return cell;
+        });
+        const line = (await save(table))[1].split("\\r\\n")[1].split(",").slice(-cells.length);
+        told.wrong = Object.values(worded).filter((number, i) => Number(line[i]) !== number);
+        """,
+    )
+    assert told["wrong"] == []
+
+
 def test_a_figure_can_be_saved_with_its_colours(answered, ask):
     told = ask(
         answered,
         """
         const saved = [];
         HTMLAnchorElement.prototype.click = function () { saved.push([this.download, this.href]); };
-        const [svg, png] = document.querySelectorAll(".save button");
+        const [svg, png] = document.querySelectorAll("figure .save button");
         svg.click();
         png.click();
         while (saved.length < 2) await new Promise((resolve) => setTimeout(resolve, 50));
