@@ -461,7 +461,10 @@ def test_numbers_of_a_saved_table_read_as_numbers(answered, ask):
         SAVED_TABLE
         + """
         const table = document.querySelector("table.evidence");
-        const worded = { "−1.5 × 10⁻¹⁴": -1.5e-14, "−0.25": -0.25, "506 894": 506894, "25.1 k": 25100, "2e-05": 2e-5 };
+        const worded = {
+          "−1.5 × 10⁻¹⁴": "-1.5e-14", "−0.25": "-0.25", "506 894": "506894", "25.1 k": "25100", "2e-05": "2e-05",
+          "+0.50 %": "+0.50%", "–": "", "+1 (0 to 2)": "'+1 (0 to 2)",
+        };
         const row = table.tBodies[0].rows[0];
         const cells = Object.keys(worded).map((text) => {
           const cell = row.insertCell();
@@ -471,7 +474,7 @@ def test_numbers_of_a_saved_table_read_as_numbers(answered, ask):
           return cell;
         });
         const line = (await save(table))[1].split("\\r\\n")[1].split(",").slice(-cells.length);
-        told.wrong = Object.values(worded).filter((number, i) => Number(line[i]) !== number);
+        told.wrong = Object.values(worded).filter((written, i) => line[i].replace(/\\u202f/g, " ") !== written);
         """,
     )
     assert told["wrong"] == []

@@ -68,14 +68,15 @@
   const UNITS = { k: "e3", M: "e6", G: "e9" };
   const plain = (text) => {
     const worded = text.replace(/[\u202f\s]/g, "").replace(/^\u2212/, "-");
-    const [, figure, unit, power] = /^([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?:([kMG])|×10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?$/.exec(worded) ?? [];
+    const [, figure, unit, power] = /^([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?:([kMG%])|×10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?$/.exec(worded) ?? [];
+    if (unit === "%") return `${figure}%`;
     if (unit) return String(Number(figure + UNITS[unit]));
     return power ? `${figure}e${[...power].map((digit) => "-0123456789"["⁻⁰¹²³⁴⁵⁶⁷⁸⁹".indexOf(digit)]).join("")}` : figure;
   };
 
   // As in the files beside the page: no cell that a spreadsheet would run, rows as RFC 4180 has them.
   const quoted = (text) => {
-    const defused = /^[=+\-@\t\r\n]/.test(text) && !Number.isFinite(Number(text)) ? `'${text}` : text;
+    const defused = /^[=+\-@\t\r\n]/.test(text) && !Number.isFinite(Number(text.replace(/%$/, ""))) ? `'${text}` : text;
     return /[,"\r\n]/.test(defused) ? `"${defused.replaceAll('"', '""')}"` : defused;
   };
 
