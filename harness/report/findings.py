@@ -17,6 +17,12 @@ class Finding:
     name: str
     value: str
     detail: str
+    whole: str = ""
+    """The detail with every name in full, where that is too long to be read first."""
+
+
+MAX_DETAIL = 120
+"""Characters of a detail that is read at a glance; a longer one is shortened, and stands whole behind a control."""
 
 
 def title(trials: pd.DataFrame) -> list[str]:
@@ -69,16 +75,37 @@ def caveat(comparison: Comparison) -> str:
     return ""
 
 
+def _found(name: str, value: str, whole: str, brief: str) -> Finding:
+    """Return the finding with its whole detail where that is short, else the brief one before it."""
+    if len(whole) <= MAX_DETAIL or whole == brief:
+        return Finding(name, value, whole)
+    return Finding(name, value, brief, whole)
+
+
+def _brief(label: str) -> str:
+    """Return the first two parts of a model's name, which say most of it: 'lstm · 1 layer · …'."""
+    parts = label.split(wording.SEPARATOR)
+    return wording.SEPARATOR.join([*parts[:2], "…"]) if len(parts) > 3 else label
+
+
+def _tied(labels: pd.Series) -> tuple[str, str]:
+    """Return who leads, in full and in brief."""
+    if len(labels) == 1:
+        return labels.iloc[0], _brief(labels.iloc[0])
+    return f"{wording.enumerate_names(labels, 4)} tie", f"{wording.plural(len(labels), 'trial')} tie"
+
+
 def _best(ranked: pd.DataFrame) -> Finding:
     first = ranked[ranked["rank"] == 1]
-    tie = f"{wording.enumerate_names(first['label'], 4)} tie" if len(first) > 1 else first["label"].iloc[0]
-    return Finding("Lowest validation perplexity", wording.perplexity(first["valid_perplexity"].iloc[0]), tie)
+    value = wording.perplexity(first["valid_perplexity"].iloc[0])
+    return _found("Lowest validation perplexity", value, *_tied(first["label"]))
 
 
 def _best_in_training(ranked: pd.DataFrame) -> Finding:
     best = ranked.sort_values("train_perplexity", kind="stable").iloc[0]
-    detail = f"{best['label']}, in its last epoch: the figure this experiment's source reports"
-    return Finding("Lowest training perplexity", wording.perplexity(best["train_perplexity"]), detail)
+    value = wording.perplexity(best["train_perplexity"])
+    rest = "in its last epoch: the figure this experiment's source reports"
+    return _found("Lowest training perplexity", value, f"{best['label']}, {rest}", f"{_brief(best['label'])}, {rest}")
 
 
 def _best_mean(comparison: Comparison) -> Finding | None:
@@ -89,13 +116,15 @@ def _best_mean(comparison: Comparison) -> Finding | None:
     best = several.sort_values("valid_perplexity_mean", kind="stable").iloc[0]
     bounds = wording.bracket(best["valid_perplexity_mean_low"], best["valid_perplexity_mean_high"], wording.perplexity)
     seeds = wording.plural(int(best["num_seeds"]), "seed")
-    detail = f"{best['label']}, over {seeds}" + (f" (95 % interval {bounds})" if bounds else "")
+    rest = f", over {seeds}" + (f" (95 % interval {bounds})" if bounds else "")
+    whole, brief = best["label"] + rest, _brief(best["label"]) + rest
     overlap = several[
         (several.index != best.name) & (several["valid_perplexity_mean_low"] <= best["valid_perplexity_mean_high"])
     ]
     if len(overlap):
-        detail += f"; {wording.enumerate_names(overlap['label'], 3)} may be as good: the intervals overlap"
-    return Finding("Lowest mean perplexity", wording.perplexity(best["valid_perplexity_mean"]), detail)
+        whole += f"; {wording.enumerate_names(overlap['label'], 3)} may be as good: the intervals overlap"
+        brief += f"; {wording.plural(len(overlap), 'other model')} may be as good"
+    return _found("Lowest mean perplexity", wording.perplexity(best["valid_perplexity_mean"]), whole, brief)
 
 
 def _fastest(ranked: pd.DataFrame) -> Finding | None:
@@ -105,16 +134,18 @@ def _fastest(ranked: pd.DataFrame) -> Finding | None:
     words = timed["tokens_per_s"].map(wording.rate)
     first, same = timed.iloc[0], words == words.iloc[0]
     bounds = wording.bracket(first["tokens_per_s_low"], first["tokens_per_s_high"], wording.rate)
-    detail = f"{wording.enumerate_names(timed.loc[same, 'label'], 4)} tie" if same.sum() > 1 else first["label"]
-    detail += f" (95 % interval {bounds})" if bounds else ""
+    rest = f" (95 % interval {bounds})" if bounds else ""
+    whole, brief = (leading + rest for leading in _tied(timed.loc[same, "label"]))
     # Other seeds of the same model are no rivals.
     rivals = timed[~same & ((timed["series"] != first["series"]) | (timed["num_layers"] != first["num_layers"]))]
     overlap = rivals[rivals["tokens_per_s_high"] >= first["tokens_per_s_low"]]
     if len(overlap):
-        detail += f"; {wording.enumerate_names(overlap['label'], 3)} may be as fast: the intervals overlap"
+        whole += f"; {wording.enumerate_names(overlap['label'], 3)} may be as fast: the intervals overlap"
+        brief += f"; {wording.plural(len(overlap), 'other trial')} may be as fast"
     if ranked["concurrency"].nunique() > 1:
-        detail += "; trials ran at different concurrencies"
-    return Finding("Fastest training", f"{words.iloc[0]} tokens/s", detail)
+        whole += "; trials ran at different concurrencies"
+        brief += "; trials ran at different concurrencies"
+    return _found("Fastest training", f"{words.iloc[0]} tokens/s", whole, brief)
 
 
 def _baseline(ranked: pd.DataFrame) -> Finding | None:
@@ -140,8 +171,9 @@ def _not_recurrent(comparison: Comparison) -> Finding | None:
         return None
     best = baselines.iloc[0]
     below = int((trained["valid_perplexity"] < best["valid_perplexity"]).sum())
-    detail = f"{best['label']}; {wording.count(below)} of {wording.plural(len(trained), 'ranked trial')} below it"
-    return Finding("Best baseline", wording.perplexity(best["valid_perplexity"]), detail)
+    value = wording.perplexity(best["valid_perplexity"])
+    rest = f"{wording.count(below)} of {wording.plural(len(trained), 'ranked trial')} below it"
+    return _found("Best baseline", value, f"{best['label']}; {rest}", f"{_brief(best['label'])}; {rest}")
 
 
 def _floor(comparison: Comparison) -> Finding | None:
@@ -150,9 +182,12 @@ def _floor(comparison: Comparison) -> Finding | None:
     if known.empty:
         return None
     best = known.sort_values("excess_bits_per_char", kind="stable").iloc[0]
-    detail = f"bits per character, which no model can expect to go below; {best['label']} is nearest, "
-    detail += f"{best['excess_bits_per_char']:+.3f}"
-    return Finding("Entropy rate", wording.ratio(comparison.entropy_rate), detail)
+    whole, brief = (
+        "bits per character, which no model can expect to go below; "
+        f"{label} is nearest, {best['excess_bits_per_char']:+.3f}"
+        for label in (best["label"], _brief(best["label"]))
+    )
+    return _found("Entropy rate", wording.ratio(comparison.entropy_rate), whole, brief)
 
 
 def _leakage(comparison: Comparison) -> Finding | None:
@@ -160,5 +195,6 @@ def _leakage(comparison: Comparison) -> Finding | None:
     suspected = comparison.suspected
     if suspected.empty:
         return None
-    detail = f"better than the text's source allows: {wording.enumerate_names(suspected['label'], 4)}; not ranked"
-    return Finding("Leakage", wording.plural(len(suspected), "trial"), detail)
+    whole = f"better than the text's source allows: {wording.enumerate_names(suspected['label'], 4)}; not ranked"
+    brief = "better than the text's source allows; not ranked"
+    return _found("Leakage", wording.plural(len(suspected), "trial"), whole, brief)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -33,6 +34,8 @@ MAX_COMPARISONS = 12
 MAX_ROWS = 600
 """Rows of all ranking tables together: enough to look at, few enough to scroll."""
 MAX_SAMPLES = 12
+MAX_LISTED = 3
+"""Texts the contents name one by one; more stand in a list that a reader opens."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -77,22 +80,32 @@ def render(run: Run, files: Sequence[tuple[str, str]], answered: Sequence[answer
     )
 
 
+@dataclass(frozen=True)
+class Part:
+    """One entry of the contents: a part of the page, or several under one name."""
+
+    anchor: str
+    name: str
+    within: Sequence["Part"] = ()
+
+
 def _contents(
     run: Run,
     exercises: Sequence[object],
     sections: Sequence[Mapping[str, Any]],
     crossings: Sequence[Matrix],
     samples: Sequence[object],
-) -> list[tuple[str, str]]:
-    """Return the anchors and names of the page's parts, for a reader who looks for one of them."""
-    parts = [("answers", "Exercises")] if exercises else []
-    parts += [(section["anchor"], section["comparison"].title) for section in sections]
-    parts += [("transfer", "On whose text")] if crossings else []
-    parts += [("stopped", "Trials that did not finish")] if (run.trials["status"] != "ok").any() else []
-    parts += [("samples", "Samples")] if samples else []
-    parts += [("measured", "How these were measured")]
-    parts += [("corpora", "Corpora")] if run.manifest.corpora else []
-    return [*parts, ("machine", "Machine and versions"), ("command", "Command and files")]
+) -> list[Part]:
+    """Return the page's parts, for a reader who looks for one of them."""
+    texts = [Part(section["anchor"], section["comparison"].title) for section in sections]
+    parts = [Part("answers", "Exercises")] if exercises else []
+    parts += texts if len(texts) <= MAX_LISTED else [Part("", "Texts", texts)]
+    parts += [Part("transfer", "On whose text")] if crossings else []
+    parts += [Part("stopped", "Trials that did not finish")] if (run.trials["status"] != "ok").any() else []
+    parts += [Part("samples", "Samples")] if samples else []
+    parts += [Part("measured", "How these were measured")]
+    parts += [Part("corpora", "Corpora")] if run.manifest.corpora else []
+    return [*parts, Part("machine", "Machine and versions"), Part("command", "Command and files")]
 
 
 def _section(comparison: Comparison, figure: str, position: int, total: int) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Opens the page in a real browser: only there is it seen whether the policy lets the figures be drawn."""
 
+import csv
+import io
 import json
 import re
 import shutil
@@ -75,6 +77,20 @@ def ask(open_page, tmp_path):
         return json.loads(page.one("body").attributes["data-told"])
 
     return run
+
+
+# Chromium prints from the command line, but tells nothing of a print: here the page is put on paper instead.
+ON_PAPER = """
+  const print = (rules) => {
+    for (const rule of rules) {
+      if (!(rule instanceof CSSMediaRule)) continue;
+      const medium = rule.media.mediaText;
+      rule.media.mediaText = medium === "print" ? "all" : medium.includes("screen") ? "not all" : medium;
+    }
+  };
+  [...document.styleSheets].forEach((sheet) => print(sheet.cssRules));
+  document.documentElement.style.width = "718px";  // A4 within the page's margins
+"""
 
 
 @pytest.fixture
@@ -277,13 +293,200 @@ def test_nothing_is_wider_than_a_phone_but_what_scrolls(answered, ask):
     assert told["wide"] <= 390
 
 
+@pytest.mark.parametrize("width", [360, 390])
+def test_a_phone_does_not_cut_names_in_the_title(answered, ask, width):
+    told = ask(
+        answered,
+        f"""
+        const heading = document.querySelector("h1");
+        heading.style.width = "{width - 32}px";
+        heading.style.fontSize = "1.75rem";
+        const words = [...heading.querySelectorAll("span span")];
+        words[0].textContent = "ngram-3,";
+        words[1].textContent = "ngram-3,";
+        words[2].textContent = "ngram-3,";
+        const lines = (word) => {{
+          const range = document.createRange();
+          range.selectNodeContents(word);
+          return range.getClientRects().length;
+        }};
+        told.words = words.length;
+        told.cut = words.filter((word) => lines(word) > 1).map((word) => word.textContent);
+        told.wide = words.filter((word) => word.getBoundingClientRect().right > heading.getBoundingClientRect().right);
+        """,
+    )
+    assert told.pop("words") > 5
+    assert told == {"cut": [], "wide": []}
+
+
+def wide_run(build_run):
+    """Return a run whose ranking has over twenty columns and long names, and in which a trial failed with a log."""
+    settings = [
+        {},
+        {"backend": "tensorflow", "implementation": "fused", "num_hiddens": 64, "optimizer": "rmsprop", "seed": 1},
+        {
+            "learning_rate": 0.003,
+            "grad_clip": 5.0,
+            "dropout": 0.25,
+            "num_epochs": 4,
+            "batch_size": 128,
+            "num_steps": 64,
+        },
+        {"mix": "proportional", "train_tokens": 3_000_000, "partition": "random", "lr_decay": 0.97, "init": "uniform"},
+    ]
+    planned = [trial(cell, **each) for each in settings for cell in ("lstm", "gru-textbook")]
+    failed = trial("rnn")
+
+    def record(ledger):
+        for each in planned:
+            finish(ledger, each, (14.0, 9.0, 9.5))
+        begin(ledger, failed)
+        ledger.ended(failed.trial_id, "failed", "MemoryError")
+        ledger.note_log_tail(failed.trial_id, "Traceback\n" * 100)
+
+    return build_run([*planned, failed], record)
+
+
+def test_paper_shows_everything_within_its_width_and_no_controls(build_run, ask):
+    told = ask(
+        write_report(wide_run(build_run)),
+        ON_PAPER
+        + """
+        const seen = [...document.querySelectorAll("body *")].filter((element) => element.getClientRects().length);
+        const right = (element) => element.getBoundingClientRect().right;
+        told.columns = Math.max(...[...document.querySelectorAll("tr")].map((row) => row.cells.length));
+        told.cut = seen.filter((element) => right(element) > 719).map((element) => element.outerHTML.slice(0, 80));
+        told.scrolling = seen.filter((element) => getComputedStyle(element).overflowY === "auto").length;
+        told.controls = seen.filter((element) => element.matches("nav, input, .save, .filter")).length;
+        const details = [...document.querySelectorAll("main details")];
+        told.closed = details.filter((d) => getComputedStyle(d, "::details-content").contentVisibility !== "visible");
+        dispatchEvent(new Event("beforeprint"));
+        told.opened = details.filter((each) => each.open).length === details.length && details.length > 1;
+        dispatchEvent(new Event("afterprint"));
+        told.left = details.filter((each) => each.open).length;
+        const whole = (element) => getComputedStyle(element).breakInside === "avoid";
+        told.torn = [...document.querySelectorAll("tr, figure, h2, h3, thead")].filter((each) => !whole(each)).length;
+        const orphan = (element) => getComputedStyle(element).breakAfter !== "avoid";
+        told.orphans = [...document.querySelectorAll("h2, h3, h4, thead, caption")].filter(orphan).length;
+        told.sticky = seen.filter((element) => getComputedStyle(element).position === "sticky").length;
+        """,
+    )
+    assert told.pop("columns") >= 22
+    assert told.pop("opened")
+    assert told == {
+        "cut": [], "scrolling": 0, "controls": 0, "closed": [], "left": 0, "torn": 0, "orphans": 0, "sticky": 0,
+    }  # fmt: skip
+
+
+def test_paper_is_white_in_the_dark(answered, ask):
+    probe = ON_PAPER + "told.paper = getComputedStyle(document.body).backgroundColor;" + CONTRAST
+    told = ask(answered, probe, "--blink-settings=preferredColorScheme=0")
+    assert told == {"paper": "rgb(255, 255, 255)", "poor": {}}
+
+
+def test_many_texts_stand_in_a_list_of_the_contents_that_a_key_opens(build_run, ask):
+    planned = [trial(corpus=name) for name in ("bronte:a", "bronte:a+b", "bronte:a+b+c", "homer")]
+    page = write_report(build_run(planned, lambda ledger: [finish(ledger, each) for each in planned]))
+    told = ask(
+        page,
+        """
+        const summary = document.querySelector("nav summary");
+        const links = [...summary.parentElement.querySelectorAll("a")];
+        const shown = () => links.filter((link) => link.checkVisibility()).length;
+        told.name = summary.textContent;
+        told.before = shown();
+        summary.focus();
+        told.focused = document.activeElement === summary;
+        summary.click();  // what Enter and the space bar do
+        told.after = shown();
+        told.dead = links.filter((link) => !document.getElementById(link.hash.slice(1))).length;
+        """,
+    )
+    assert told == {"name": "Texts (4)", "before": 0, "focused": True, "after": 4, "dead": 0}
+
+
+SAVED_TABLE = """
+  const saved = [];
+  HTMLAnchorElement.prototype.click = function () { saved.push([this.download, this.href]); };
+  const save = async (table) => {
+    table.closest(".scroll").nextElementSibling.querySelector("button").click();
+    const [name, address] = saved.pop();
+    return [name, await (await fetch(address)).text()];
+  };
+"""
+
+
+def test_a_table_can_be_saved_and_no_cell_of_it_is_a_formula(build_run, ask):
+    names = ['=cmd("a,b")', "@SUM(A1)", "+rnn", "-lstm", "\t=gru"]
+    planned = [trial(name, learning_rate=rate) for name in names for rate in (0.5, 1.0)]
+    failed = trial("=broken()")
+
+    def record(ledger):
+        for place, each in enumerate(planned):
+            finish(ledger, each, (14.0, 5.5, 6.0 + place))
+        ledger.ended(failed.trial_id, "failed", "=1+1")
+
+    told = ask(
+        write_report(build_run([*planned, failed], record)),
+        SAVED_TABLE
+        + """
+        const table = document.querySelector("table.ranking");
+        [told.name, told.text] = await save(table);
+        const input = document.querySelector(".filter input");
+        input.value = "lstm";
+        input.dispatchEvent(new Event("input"));
+        told.filtered = (await save(table))[1];
+        const saveable = [...document.querySelectorAll("main table")].map(
+          (each) => each.closest(".scroll").nextElementSibling.querySelector("button"));
+        told.nameless = saveable.filter((button) => !document.getElementById(button.getAttribute("aria-describedby")));
+        """,
+    )
+    assert told["name"] == "text-1.csv"
+    assert told["nameless"] == []
+    rows = list(csv.reader(io.StringIO(told["text"], newline="")))
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert rows[0][:5] == ["Rank", "Cell", "Layers", "Learning rate", "Validation perplexity"]
+    assert rows[0][5] == "Validation perplexity, note"
+    assert rows[1][:6] == ["1", "'" + names[0], "1", "0.5", "6.000", "5.500 at epoch 2"]
+    assert {row[1] for row in rows[1:]} == {f"'{name.strip()}" for name in [*names, "=broken()"]}
+    assert rows[1][rows[0].index("Parameters")] == "300000"
+    assert float(rows[1][rows[0].index("Tokens per second")]) > 1000
+    assert not any(cell[:1] in ("=", "+", "-", "@") for row in rows for cell in row)
+    assert [row[1] for row in csv.reader(io.StringIO(told["filtered"], newline=""))] == ["Cell", "'-lstm", "'-lstm"]
+
+
+def test_numbers_of_a_saved_table_read_as_numbers(answered, ask):
+    told = ask(
+        answered,
+        SAVED_TABLE
+        + """
+        const table = document.querySelector("table.evidence");
+        const worded = {
+          "−1.5 × 10⁻¹⁴": "-1.5e-14", "−0.25": "-0.25", "506 894": "506894", "25.1 k": "25100", "2e-05": "2e-05",
+          "+0.50 %": "+0.50%", "–": "", "+1 (0 to 2)": "'+1 (0 to 2)",
+        };
+        const row = table.tBodies[0].rows[0];
+        const cells = Object.keys(worded).map((text) => {
+          const cell = row.insertCell();
+          cell.className = "number";
+          cell.textContent = text.replaceAll(" ", "\\u202f");
+          table.tHead.rows[0].append(document.createElement("th"));
+          return cell;
+        });
+        const line = (await save(table))[1].split("\\r\\n")[1].split(",").slice(-cells.length);
+        told.wrong = Object.values(worded).filter((written, i) => line[i].replace(/\\u202f/g, " ") !== written);
+        """,
+    )
+    assert told["wrong"] == []
+
+
 def test_a_figure_can_be_saved_with_its_colours(answered, ask):
     told = ask(
         answered,
         """
         const saved = [];
         HTMLAnchorElement.prototype.click = function () { saved.push([this.download, this.href]); };
-        const [svg, png] = document.querySelectorAll(".save button");
+        const [svg, png] = document.querySelectorAll("figure .save button");
         svg.click();
         png.click();
         while (saved.length < 2) await new Promise((resolve) => setTimeout(resolve, 50));

@@ -186,3 +186,16 @@ def test_the_figure_of_a_protocol_that_reports_training_perplexity_comes_first(c
 def test_the_title_names_a_corpus_of_many_selections_once(build_run, names, worded):
     planned = [trial("lstm", corpus=name) for name in names]
     assert title(read_run(build_run(planned)).trials)[-1] == worded
+
+
+def test_a_long_detail_is_brief_first_and_stands_whole_beside_it(compared):
+    settings = {"backend": "torch", "num_hiddens": 64, "optimizer": "adam", "learning_rate": 0.003, "dropout": 0.25}
+    best = [(trial(seed=seed, **settings), 7.0 + 0.1 * seed) for seed in range(3)]
+    near = [(trial("gru", seed=seed), 7.1 + 0.1 * seed) for seed in range(3)]
+    (found,) = (each for each in findings(compared(*best, *near)) if each.name == "Lowest mean perplexity")
+    brief = found.detail.replace("\u00a0", " ")
+    assert brief == "lstm · 1 layer · …, over 3 seeds (95 % interval 6.852 to 7.348); 1 other model may be as good"
+    whole = found.whole.replace("\u00a0", " ")
+    assert whole.startswith("lstm · 1 layer · torch · 64 hiddens · adam · learning rate 0.003 · dropout 0.25, over")
+    assert "gru · 1 layer" in whole
+    assert whole.endswith("may be as good: the intervals overlap")

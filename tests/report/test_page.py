@@ -167,6 +167,14 @@ def test_the_contents_lead_to_every_part_of_the_page(finished_page):
     assert linked == [f"#{heading.attributes['id']}" for heading in finished_page.all("h2")]
 
 
+def test_many_texts_are_one_entry_of_the_contents(build_run):
+    planned = [trial(corpus=name) for name in ("bronte:a", "bronte:a+b", "bronte:a+b+c", "homer")]
+    nav = report(build_run(planned, lambda ledger: [finish(ledger, each) for each in planned])).one("nav")
+    assert nav.one("summary").text == "Texts (4)"
+    listed = [link.text for link in nav.one("details").all("a")]
+    assert [name.partition(": ")[0] for name in listed] == ["bronte:a", "bronte:a+b", "bronte:a+b+c", "homer"]
+
+
 def test_the_page_opens_without_network(finished_page):
     addresses = [
         (element.tag, name, value)

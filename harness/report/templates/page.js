@@ -1,4 +1,5 @@
-// Draws the figures and makes the ranking tables sortable and searchable; the page reads without it.
+// Draws the figures, makes the ranking tables sortable and searchable, and saves figures and tables; the page reads
+// without it.
 "use strict";
 
 (() => {
@@ -35,15 +36,15 @@
     view.finalize();
   };
 
-  const offer = (place, id, spec, view) => {
+  const offer = (place, what, savers) => {
     const row = document.createElement("div");
     row.className = "save";
-    for (const kind of ["svg", "png"]) {
+    for (const [kind, save] of Object.entries(savers)) {
       const button = document.createElement("button");
       button.type = "button";
-      button.textContent = `Save as ${kind.toUpperCase()}`;
-      button.setAttribute("aria-label", `Save the figure "${place.parentElement.querySelector("h4").textContent}" as ${kind.toUpperCase()}`);
-      button.addEventListener("click", () => save(id, spec, view.width(), kind));
+      button.textContent = `Save as ${kind}`;
+      button.setAttribute("aria-label", `Save the ${what} as ${kind}`);
+      button.addEventListener("click", save);
       row.append(button);
     }
     place.after(row);
@@ -53,12 +54,70 @@
     const place = document.getElementById(id);
     try {
       const { view } = await vegaEmbed(place, { ...spec, datasets: drawings.datasets }, options);
-      offer(place, id, spec, view);
+      offer(place, `figure "${place.parentElement.querySelector("h4").textContent}"`, {
+        SVG: () => save(id, spec, view.width(), "svg"),
+        PNG: () => save(id, spec, view.width(), "png"),
+      });
     } catch (error) {
       place.textContent = "This figure could not be drawn; its numbers are in epochs.csv and summary.csv.";
       console.error(error);
     }
   };
+
+  // A number as a spreadsheet reads it, of what the page words for people: 506 894, 25.1 k, −1.5 × 10⁻⁴.
+  const UNITS = { k: "e3", M: "e6", G: "e9" };
+  const plain = (text) => {
+    const worded = text.replace(/[\u202f\s]/g, "").replace(/^\u2212/, "-");
+    const [, figure, unit, power] = /^([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?:([kMG%])|×10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?$/.exec(worded) ?? [];
+    if (unit === "%") return `${figure}%`;
+    if (unit) return String(Number(figure + UNITS[unit]));
+    return power ? `${figure}e${[...power].map((digit) => "-0123456789"["⁻⁰¹²³⁴⁵⁶⁷⁸⁹".indexOf(digit)]).join("")}` : figure;
+  };
+
+  // As in the files beside the page: no cell that a spreadsheet would run, rows as RFC 4180 has them.
+  const quoted = (text) => {
+    const defused = /^[=+\-@\t\r\n]/.test(text) && !Number.isFinite(Number(text.replace(/%$/, ""))) ? `'${text}` : text;
+    return /[,"\r\n]/.test(defused) ? `"${defused.replaceAll('"', '""')}"` : defused;
+  };
+
+  // The table's rows as they stand: sorted, filtered, each as wide as its headings; notes have columns of their own.
+  const csv = (table) => {
+    const shown = [...table.tBodies].flatMap((body) => [...body.rows]).filter((row) => !row.hidden);
+    const lines = shown.map((row) => [...row.cells].flatMap((cell) => {
+      const main = cell.cloneNode(true);
+      const notes = [...main.querySelectorAll(".note")];
+      notes.forEach((note) => note.remove());
+      const text = main.textContent.replace(/\s+/g, " ").trim();
+      const both = [text === "–" ? "" : (cell.classList.contains("number") && plain(text)) || text, notes.map((note) => note.textContent.trim()).join("; ")];
+      return [both, ...Array.from({ length: cell.colSpan - 1 }, () => ["", ""])];
+    }));
+    const headings = [...table.tHead.rows[0].cells].map((heading) => heading.textContent.trim());
+    const noted = headings.map((_, column) => lines.some((line) => line[column]?.[1]));
+    const names = headings.map((heading) => [heading, `${heading}, note`]);
+    return [names, ...lines].map((line) => line.flatMap((both, i) => noted[i] ? both : both.slice(0, 1)))
+      .map((line) => `${line.map(quoted).join(",")}\r\n`).join("");
+  };
+
+  const makeSaveable = (table) => {
+    const caption = table.caption.id;
+    const saveTable = () => {
+      const link = document.createElement("a");
+      link.download = `${caption.replace(/-caption$/, "")}.csv`;
+      link.href = URL.createObjectURL(new Blob([csv(table)], { type: "text/csv" }));
+      link.click();
+    };
+    const place = table.closest(".scroll");
+    offer(place, "table", { CSV: saveTable });
+    place.nextElementSibling.querySelector("button").setAttribute("aria-describedby", caption);
+  };
+
+  // What is closed on the screen is read on paper, and closed again after.
+  const opened = [];
+  const openAll = () => {
+    opened.push(...document.querySelectorAll("main details:not([open])"));
+    opened.forEach((details) => { details.open = true; });
+  };
+  const closeAgain = () => opened.splice(0).forEach((details) => { details.open = false; });
 
   const value = (row, column) => row.cells[column]?.dataset.value ?? "";
 
@@ -108,6 +167,9 @@
 
   document.querySelectorAll("table[data-sortable]").forEach(makeSortable);
   document.querySelectorAll(".filter").forEach(makeSearchable);
+  document.querySelectorAll(".scroll > table").forEach(makeSaveable);
+  addEventListener("beforeprint", openAll);
+  addEventListener("afterprint", closeAgain);
   Promise.all(Object.entries(drawings.specs).map(([id, spec]) => draw(id, spec))).then(() => {
     document.documentElement.dataset.drawn = "true";
   });
