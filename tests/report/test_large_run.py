@@ -12,8 +12,8 @@ import pytest
 from invented_runs import FINISHED, STARTED, make_folder, trial
 
 NUM_TRIALS, NUM_EPOCHS = 1500, 50
-CPU_SECONDS, MEGABYTES = 30, 290
-"""Several times what a busy machine needed, 5 s; and a little more than the 240 MB: with a dict a row it was 316.
+CPU_SECONDS, MEGABYTES = 20, 290
+"""Several times what a busy machine needed, 5.5 s; and a little more than the 254 MB: with a dict a row it was 316.
 
 The exercises are answered too."""
 
