@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy  # whose stats load with the first test that is made, and take most of a second
 
 CONFIDENCE = 0.95
 _FEWEST_FOR_MEDIANS = 6
@@ -67,12 +67,12 @@ def median_ratio(first: npt.ArrayLike, second: npt.ArrayLike, confidence: float 
     if np.ptp(a) == np.ptp(b) == 0:
         return MedianRatio(Interval(ratio, ratio, ratio), 1.0 if ratio == 1 else 0.0)
     # Drawn by resampling with a generator of its own, so that the same two samples always have the same interval.
-    drawn = stats.bootstrap(
+    drawn = scipy.stats.bootstrap(
         (a, b), _ratio_of_medians, confidence_level=confidence, n_resamples=_RESAMPLES, method="percentile",
         vectorized=True, random_state=np.random.default_rng(0),
     )  # fmt: skip
     bounds = drawn.confidence_interval
-    p_value = float(stats.mannwhitneyu(a, b).pvalue)
+    p_value = float(scipy.stats.mannwhitneyu(a, b).pvalue)
     return MedianRatio(Interval(ratio, float(bounds.low), float(bounds.high)), p_value)
 
 
@@ -89,7 +89,9 @@ def median_ranks(
     even the extremes do not reach the confidence, the low rank is -1 and the high one is n.
     """
     n = np.asarray(counts, dtype=np.int64)
-    low = np.asarray(stats.binom.ppf((1 - confidence) / 2, n, 0.5), dtype=np.int64) - 1
+    # The inverse of the binomial distribution by its number of successes; what lies below none of them is none.
+    below = np.ceil(scipy.special.bdtrik((1 - confidence) / 2, np.maximum(n, 1), 0.5)).clip(min=0)
+    low = below.astype(np.int64) - 1
     return low, n - 1 - low
 
 
@@ -97,7 +99,7 @@ def mean_margin(deviations: npt.ArrayLike, counts: npt.ArrayLike, confidence: fl
     """Return half the width of each mean's t interval, from sample deviations (ddof=1); NaN below two observations."""
     n = np.asarray(counts, dtype=np.float64)
     several = n > 1
-    quantiles = stats.t.ppf((1 + confidence) / 2, np.where(several, n - 1, 1))
+    quantiles = scipy.special.stdtrit(np.where(several, n - 1, 1), (1 + confidence) / 2)
     margins = quantiles * np.asarray(deviations, dtype=np.float64) / np.sqrt(np.where(several, n, 1))
     return np.where(several, margins, np.nan)
 
@@ -134,8 +136,8 @@ def paired_difference(first: npt.ArrayLike, second: npt.ArrayLike) -> PairedDiff
     p_value = wilcoxon = effect = np.nan
     # Differences that agree to rounding have no spread a test could be made with.
     if differences.size > 1 and np.ptp(differences) > 1e-12 * max(1.0, np.abs(differences).max()):
-        p_value = float(stats.ttest_1samp(differences, 0.0).pvalue)
-        wilcoxon = float(stats.wilcoxon(differences).pvalue)
+        p_value = float(scipy.stats.ttest_1samp(differences, 0.0).pvalue)
+        wilcoxon = float(scipy.stats.wilcoxon(differences).pvalue)
         effect = float(differences.mean() / differences.std(ddof=1))
     return PairedDifference(interval, int(differences.size), p_value, wilcoxon, effect)
 

@@ -20,6 +20,8 @@ _CHUNK_ROWS = 5_000
 _NUMBER = "%.12g"
 """Of a figure twelve digits are written, which is quicker by far than all seventeen; the ledger has them all."""
 _QUOTED = re.compile(r'[,"\r\n]')
+_PLAIN = re.compile(r'[^,"\r\n=+\-@\t][^,"\r\n]*')
+"""A text that is neither defused nor quoted, as nearly all are."""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -67,13 +69,19 @@ def _cells(column: pd.Series) -> tuple[str, list[Any]]:
     values = column.tolist()
     if _holds_text(column):
         # Few values, many rows: each value is looked at once.
-        texts = {each: "" if pd.isna(each) else _quoted(_defused(str(each))) for each in dict.fromkeys(values)}
+        texts = {each: _text(each) for each in dict.fromkeys(values)}
         return "%s", list(map(texts.__getitem__, values))
     form = _NUMBER if pd.api.types.is_float_dtype(column) else "%s"
     unknown = column.isna()
     if unknown.any():
         return "%s", ["" if lost else form % value for value, lost in zip(values, unknown.tolist(), strict=True)]
     return form, values
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value if _PLAIN.fullmatch(value) else _quoted(_defused(value))
+    return "" if pd.isna(value) else _quoted(_defused(str(value)))
 
 
 def _holds_text(column: pd.Series) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import altair as alt
 import pandas as pd
@@ -53,16 +54,16 @@ def _matrix(key: tuple[str, str, str], transfer: pd.DataFrame, anchor: str) -> M
     means = _means(transfer)
     authors = list(dict.fromkeys(means["evaluated_on"]))
     shown = authors[:MAX_AUTHORS]
-    lines = [
-        (model, trained_on, int(line["seeds"].iloc[0]), _cells(line, shown))
-        for (model, trained_on), line in means.groupby(["model", "trained_on"], sort=False)
-    ]
+    lines = means.groupby(["model", "trained_on"], sort=False)
     drawn = means[(means["model"] == means["model"].iloc[0]) & means["evaluated_on"].isin(shown)]
     return Matrix(
         title=f"{corpus}: {UNITS.get(tokens, tokens)}, {PREPROCESSING.get(text, text)}",
         anchor=anchor,
         authors=shown,
-        rows=lines[:MAX_ROWS],
+        rows=[
+            (model, trained_on, int(line["seeds"].iloc[0]), _cells(line, shown))
+            for (model, trained_on), line in islice(lines, MAX_ROWS)
+        ],
         hidden_rows=max(0, len(lines) - MAX_ROWS),
         hidden_authors=len(authors) - len(shown),
         figure=_draw(drawn, anchor),

@@ -48,8 +48,9 @@ def own_test_figures(evaluations: pd.DataFrame, authors: Mapping[str, str]) -> p
             **{name: tests[name] * tokens for name in ("loss", "accuracy", "top5_accuracy")},
         }
     )
+    known = sums.set_index("trial_id").notna().groupby("trial_id").all()
     # A missing figure of one part is a missing figure of all.
-    sums = sums.groupby("trial_id").agg(lambda column: column.sum(skipna=False))
+    sums = sums.groupby("trial_id").sum().where(known)
     with np.errstate(over="ignore"):
         figures = {
             "test_loss": sums["loss"] / sums["num_tokens"],
