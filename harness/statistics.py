@@ -13,6 +13,8 @@ CONFIDENCE = 0.95
 _FEWEST_FOR_MEDIANS = 6
 """Below it even the extremes do not bound a median with 95 %."""
 _RESAMPLES = 4999
+ROUNDING = 1e-12
+"""Share of their size by which numbers may differ that stand for the same."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -104,6 +106,17 @@ def mean_margin(deviations: npt.ArrayLike, counts: npt.ArrayLike, confidence: fl
     return np.where(several, margins, np.nan)
 
 
+def mean_p_values(means: npt.ArrayLike, deviations: npt.ArrayLike, counts: npt.ArrayLike) -> Floats:
+    """Return the two-sided p value of Student's t test of each mean against zero, from sample deviations (ddof=1).
+
+    NaN below two observations, and where they agree to rounding: there is no spread a test could be made with.
+    """
+    m, s, n = (np.asarray(values, dtype=np.float64) for values in (means, deviations, counts))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p_values = 2 * scipy.special.stdtr(n - 1, -np.abs(m) / (s / np.sqrt(n)))
+    return np.where((n > 1) & (s > ROUNDING * np.maximum(1.0, np.abs(m))), p_values, np.nan)
+
+
 @dataclass(frozen=True)
 class PairedDifference:
     """The mean of paired differences, and how far it can be told from none."""
@@ -135,7 +148,7 @@ def paired_difference(first: npt.ArrayLike, second: npt.ArrayLike) -> PairedDiff
     interval = mean_interval(differences)
     p_value = wilcoxon = effect = np.nan
     # Differences that agree to rounding have no spread a test could be made with.
-    if differences.size > 1 and np.ptp(differences) > 1e-12 * max(1.0, np.abs(differences).max()):
+    if differences.size > 1 and np.ptp(differences) > ROUNDING * max(1.0, np.abs(differences).max()):
         p_value = float(scipy.stats.ttest_1samp(differences, 0.0).pvalue)
         wilcoxon = float(scipy.stats.wilcoxon(differences).pvalue)
         effect = float(differences.mean() / differences.std(ddof=1))

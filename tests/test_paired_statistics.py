@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.statistics import Interval, holm, paired_difference, sign_beyond
+from harness.statistics import Interval, holm, mean_p_values, paired_difference, sign_beyond
 
 
 def test_paired_differences_are_scipys():
@@ -38,3 +38,14 @@ def test_holm_steps_down():
 def test_the_sign_needs_the_whole_interval():
     assert [sign_beyond(Interval(1, low, high), 1.0) for low, high in ((1.1, 2), (0.5, 0.9), (0.5, 2))] == [1, -1, 0]
     assert sign_beyond(Interval(1, np.nan, np.nan), 0.0) == 0
+
+
+def test_many_means_are_tested_at_once_as_scipy_tests_each():
+    samples = [[0.1, 0.3, 0.2], [-1.0, 2.0, 0.5, 0.1], [5.0], [0.2, 0.2, 0.2]]
+    found = mean_p_values(
+        [np.mean(sample) for sample in samples],
+        [np.std(sample, ddof=1) if len(sample) > 1 else np.nan for sample in samples],
+        [len(sample) for sample in samples],
+    )
+    assert found[:2] == pytest.approx([stats.ttest_1samp(sample, 0).pvalue for sample in samples[:2]])
+    assert np.isnan(found[2:]).all()

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from harness.exercises import evidence, probed
 from harness.report.comparison import PREPROCESSING
 from harness.report.frames import SETTINGS, Run
 from harness.report.wording import count, plural
-from harness.statistics import CONFIDENCE, Interval, holm, paired_difference, sign_beyond
+from harness.statistics import CONFIDENCE, Interval, holm, mean_margin, mean_p_values, sign_beyond
 
 LINEAR = 1.0
 """The exponent of time by length above which twice the text takes more than twice as long."""
@@ -34,24 +34,22 @@ class Problem:
     """Part of a sentence."""
 
 
-def _kinds(run: Run) -> list[pd.DataFrame]:
-    """Return the finished models by kind, those kinds that have the most seeds.
+def _kinds(run: Run) -> pd.DataFrame:
+    """Return the finished models with the number of their ``kind``; where any kind has several seeds, those that do.
 
     A kind that ends training worse than guessing blindly has not learnt its text: it has none of these problems.
     """
     trials = evidence.cells(evidence.finished(run))
-    kinds = [
-        part
-        for _, part in trials.groupby(list(SETTINGS), sort=False, dropna=False)
-        if not (part["train_perplexity"].astype(float) > part["vocab_size"].astype(float)).any()
-    ]
-    most = max((len(part) for part in kinds), default=0)
-    return [part for part in kinds if len(part) == most]
+    trials = trials.assign(kind=trials.groupby(list(SETTINGS), sort=False, dropna=False).ngroup())
+    blind = trials["train_perplexity"].astype(float) > trials["vocab_size"].astype(float)
+    trials = trials[~blind.groupby(trials["kind"]).transform("any")]
+    seeds = trials.groupby("kind")["seed"].transform("nunique")
+    return trials[seeds > 1] if (seeds > 1).any() else trials
 
 
-def _name(kind: pd.DataFrame) -> str:
+def _name(trials: pd.DataFrame, kind: int) -> str:
     """Name one kind of model by what makes it over- or underfit."""
-    row = kind.iloc[0]
+    row = trials[trials["kind"] == kind].iloc[0]
     where = "" if row["authors"] == "all" else f" by {row['authors']}"
     return (
         f"{row['cell']}, {plural(row['num_layers'], 'layer')}, {plural(row['num_epochs'], 'epoch')} of "
@@ -61,17 +59,20 @@ def _name(kind: pd.DataFrame) -> str:
 
 def learning_by_heart(run: Run) -> Problem | None:
     """Look for a loss on held-out text above that on training text in the last epoch, kind by kind over its seeds."""
-    kinds = [part[np.isfinite((part["valid_loss"] - part["train_loss"]).astype(float))] for part in _kinds(run)]
-    kinds = [part for part in kinds if len(part)]
-    if not kinds:
+    trials = _kinds(run)
+    gap = (trials["valid_loss"] - trials["train_loss"]).astype(float) / math.log(2)
+    gaps = gap[np.isfinite(gap)].groupby(trials["kind"], sort=False).agg(["mean", "std", "count"])
+    if gaps.empty:
         return None
-    gaps = [paired_difference(part["valid_loss"] / math.log(2), part["train_loss"] / math.log(2)) for part in kinds]
-    adjusted = holm([gap.p_value for gap in gaps])
-    signs = [evidence.sign_corrected(gap.interval, p) for gap, p in zip(gaps, adjusted, strict=True)]
-    worst = max(range(len(gaps)), key=lambda place: gaps[place].interval.estimate)
-    interval, n = gaps[worst].interval, gaps[worst].num_pairs
+    margins = mean_margin(gaps["std"], gaps["count"])
+    gaps = gaps.assign(low=gaps["mean"] - margins, high=gaps["mean"] + margins)
+    adjusted = holm(mean_p_values(gaps["mean"], gaps["std"], gaps["count"]))
+    intervals = [Interval(*bounds) for bounds in gaps[["mean", "low", "high"]].itertuples(index=False)]
+    signs = [evidence.sign_corrected(interval, p) for interval, p in zip(intervals, adjusted, strict=True)]
+    worst = int(np.argmax(gaps["mean"]))
+    interval, n = intervals[worst], int(gaps["count"].iloc[worst])
     shown = 1 if 1 in signs else -1 if set(signs) == {-1} else 0
-    beyond = f"in {signs.count(1)} of {plural(len(kinds), 'kind')} of model beyond chance, after Holm's correction"
+    beyond = f"in {signs.count(1)} of {plural(len(gaps), 'kind')} of model beyond chance, after Holm's correction"
     told = {
         1: f"in the last epoch held-out text costs more than training text {beyond}, most",
         -1: "in the last epoch held-out text costs no more than training text in any kind of model, nearest to it",
@@ -80,8 +81,8 @@ def learning_by_heart(run: Run) -> Problem | None:
     return Problem(
         name="learning by heart", shown=shown, figure="largest held-out minus training loss, bits a token",
         value=interval, n=n,
-        words=f"learning by heart: {told} in {_name(kinds[worst])}, by {evidence.word_interval(interval)} bits a token "
-        f"(n = {plural(n, 'seed')})",
+        words=f"learning by heart: {told} in {_name(trials, int(gaps.index[worst]))}, by "
+        f"{evidence.word_interval(interval)} bits a token (n = {plural(n, 'seed')})",
     )  # fmt: skip
 
 
@@ -236,8 +237,8 @@ def time_by_length(run: Run) -> Problem | None:
     curve = curve[curve["value"] > 0]
     if len(curve) < 3:
         return None
-    line = stats.linregress(np.log(curve["at"]), np.log(curve["value"]))
-    margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(curve) - 2) * line.stderr)
+    line = scipy.stats.linregress(np.log(curve["at"]), np.log(curve["value"]))
+    margin = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, len(curve) - 2) * line.stderr)
     exponent = Interval(float(line.slope), float(line.slope - margin), float(line.slope + margin))
     sign = sign_beyond(exponent, 0.0)
     first, last = curve.iloc[0], curve.iloc[-1]
@@ -255,22 +256,21 @@ def time_by_length(run: Run) -> Problem | None:
 
 def chance(run: Run) -> Problem | None:
     """Look for a spread over seeds: what chance alone makes of one setting."""
-    kinds = _kinds(run)
-    if not kinds or kinds[0]["seed"].nunique() < 2:
+    trials = _kinds(run)
+    kinds = trials.groupby("kind", sort=False)
+    seeds = kinds["seed"].nunique()
+    if seeds.empty or seeds.max() < 2:
         return None
-    spreads = [_relative_range(part["valid_perplexity"]) for part in kinds]
-    typical, widest = float(np.median(spreads)), int(np.argmax(spreads))
-    n = len(kinds[0])
-    most = f", at most {spreads[widest]:.1%} ({_name(kinds[widest])})" if len(kinds) > 1 else ""
+    perplexity = trials["valid_perplexity"].astype(float).groupby(trials["kind"], sort=False)
+    spreads = (perplexity.max() - perplexity.min()) / perplexity.mean()
+    typical, widest = float(spreads.median()), int(spreads.idxmax())
+    few, many = int(seeds.min()), int(seeds.max())
+    under = plural(many, "seed") if few == many else f"{few} to {many} seeds"
+    most = f", at most {spreads[widest]:.1%} ({_name(trials, widest)})" if len(spreads) > 1 else ""
     return Problem(
         name="chance", shown=1 if typical > SPREAD else -1,
         figure="(largest − smallest) / mean perplexity over seeds, median over kinds of model",
-        value=Interval(typical, math.nan, math.nan), n=n,
-        words=f"chance: the same model under {n} seeds ends {typical:.1%} apart in perplexity (median of "
-        f"{plural(len(kinds), 'kind')} of model{most})",
+        value=Interval(typical, math.nan, math.nan), n=few,
+        words=f"chance: the same model under {under} ends {typical:.1%} apart in perplexity (median of "
+        f"{plural(len(spreads), 'kind')} of model{most})",
     )  # fmt: skip
-
-
-def _relative_range(perplexities: pd.Series) -> float:
-    values = perplexities.astype(float)
-    return float((values.max() - values.min()) / values.mean())

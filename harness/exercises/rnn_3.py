@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from harness.exercises import charts, evidence, probed
 from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
@@ -21,6 +21,7 @@ exercise_id = "rnn-3"
 question = "What happens to the gradient when it is backpropagated through a long sequence?"
 
 _STAGES = {"log_norm_init": "before training", "log_norm_trained": "after training"}
+_CLIPPED = {"clipped_init": "log_norm_init", "clipped_trained": "log_norm_trained"}
 MIN_POINTS = 4
 """Distances a rate is fitted to at least."""
 BEND = 0.01
@@ -47,7 +48,8 @@ def answer(run: Run) -> Answer:
     if curves.empty:
         return unanswered("missing: models whose gradients were probed ('harness exercises rnn-3').")
     groups = probed.by_seed(run, list(_STAGES)).groupby(["kind", "quantity"], sort=False)
-    table = _with_shapes(pd.DataFrame([_fit(run, part) for _, part in groups]))
+    clipped = _clipped(run)
+    table = _with_shapes(pd.DataFrame([_fit(part, clipped) for _, part in groups]))
     drawn = _draw(curves)
     return Answer(
         answer=_paragraph(run, table),
@@ -75,14 +77,14 @@ class _Line:
 
     def rate(self) -> Interval:
         """Return the factor a step with its t interval."""
-        margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, self.freedom) * self.error)
+        margin = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, self.freedom) * self.error)
         return Interval(*(float(np.exp(self.slope + shift)) for shift in (0.0, -margin, margin)))
 
 
 def _line(parts: Sequence[pd.DataFrame]) -> _Line | None:
     """Fit each seed's distances, those of them that have enough; several seeds are their own measure of error."""
     fits = [
-        stats.linregress(part["at"].astype(float), part["value"].astype(float))
+        scipy.stats.linregress(part["at"].astype(float), part["value"].astype(float))
         for part in parts
         if len(part) >= MIN_POINTS
     ]
@@ -90,12 +92,12 @@ def _line(parts: Sequence[pd.DataFrame]) -> _Line | None:
         return None
     slopes = tuple(float(fit.slope) for fit in fits)
     if len(slopes) > 1:
-        return _Line(slopes=slopes, error=float(stats.sem(slopes)), freedom=len(slopes) - 1)
+        return _Line(slopes=slopes, error=float(scipy.stats.sem(slopes)), freedom=len(slopes) - 1)
     longest = max(len(part) for part in parts)
     return _Line(slopes=slopes, error=float(fits[0].stderr), freedom=longest - 2)
 
 
-def _fit(run: Run, curve: pd.DataFrame) -> dict[str, object]:
+def _fit(curve: pd.DataFrame, clipped: pd.Series) -> dict[str, object]:
     """Fit a line through the mean logarithm of the norm by distance, and one through each half of the distances."""
     first = curve.iloc[0]
     seeds = [part.sort_values("at") for _, part in curve.groupby("trial_id", sort=False)]
@@ -118,7 +120,7 @@ def _fit(run: Run, curve: pd.DataFrame) -> dict[str, object]:
         "bend_p": _bend(near, far),
         "furthest_over_nearest": float(np.exp(mean.iloc[-1] - mean.iloc[0])),
         "steps": float(mean.index[-1]),
-        "clipped_share": _clipped(run, curve["trial_id"], "init" if stage == "before training" else "trained"),
+        "clipped_share": clipped.get((first["kind"], first["quantity"]), math.nan),
         "n": int(curve["n"].min()),
         "seeds": len(seeds),
     }
@@ -146,7 +148,7 @@ def _bend(near: _Line | None, far: _Line | None) -> float:
     if not sum(errors):
         return 1.0 if near.slope == far.slope else 0.0
     freedom = sum(errors) ** 2 / sum(e**2 / line.freedom for e, line in zip(errors, (near, far), strict=True))
-    return float(2 * stats.t.sf(abs(far.slope - near.slope) / math.sqrt(sum(errors)), freedom))
+    return float(2 * scipy.stats.t.sf(abs(far.slope - near.slope) / math.sqrt(sum(errors)), freedom))
 
 
 def _certain(found: PairedDifference) -> float:
@@ -171,10 +173,10 @@ def _with_shapes(table: pd.DataFrame) -> pd.DataFrame:
     return found.assign(halves_in_steps=np.where((rate > 0) & (rate < 1), halving, np.nan))
 
 
-def _clipped(run: Run, trial_ids: pd.Series, stage: str) -> float:
-    """Return the share of minibatches whose gradient the clip cuts, the mean over these trials."""
-    rows = run.probes[run.probes["trial_id"].isin(set(trial_ids)) & (run.probes["quantity"] == f"clipped_{stage}")]
-    return float(rows["value"].mean()) if len(rows) else math.nan
+def _clipped(run: Run) -> pd.Series:
+    """Return the share of minibatches whose gradient the clip cuts, by kind and the stage's quantity, over seeds."""
+    shares = probed.by_seed(run, list(_CLIPPED))
+    return shares["value"].groupby([shares["kind"], shares["quantity"].map(_CLIPPED)]).mean()
 
 
 def _rate(row: dict[str, object]) -> Interval:
