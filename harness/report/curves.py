@@ -1,6 +1,5 @@
 """The figures of the epochs: perplexity by epoch, and by the seconds it took."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from harness.report import wording
 from harness.report.comparison import Comparison
 from harness.report.drawing import QUIET, Figure, Key, Panel, perplexity_axis, specify, whole_ticks
 from harness.report.frames import records
-from harness.report.levels import SAME_LEVELS, describe_levels, level_marks, levels, near
+from harness.report.levels import SAME_LEVELS, ceiling, describe_levels, level_marks, levels, near, say_cut
 
 FINE = 16
 """From this many curves on they are drawn finer."""
@@ -60,12 +59,6 @@ def _stride(num_epochs: pd.Series) -> pd.Series:
     return (num_epochs.astype(int) // MAX_POINTS).clip(lower=1)
 
 
-def _ceiling(comparison: Comparison) -> float:
-    """Return twice what guessing blindly would give: a trial that goes beyond must not flatten the others' curves."""
-    largest = comparison.trials["vocab_size"].max()
-    return math.inf if pd.isna(largest) else 2.0 * float(largest)
-
-
 # --- by epoch ---------------------------------------------------------------------------------------------
 
 
@@ -73,7 +66,7 @@ def draw_curves(comparison: Comparison, points: pd.DataFrame, key: Key, dataset:
     """Draw a panel a depth: all panels share one specification, and the depth is its parameter."""
     marked = levels(comparison)
     values = [points["valid"], points["train"], [level.room for level in marked]]
-    valid, train = (perplexity_axis(name, values, _ceiling(comparison)) for name in ("valid", "train"))
+    valid, train = (perplexity_axis(name, values, ceiling(comparison)) for name in ("valid", "train"))
     base = alt.Chart(alt.NamedData(dataset)).transform_filter("datum.layers === depth")
     base = base.encode(x=_epoch_axis(int(points["epoch"].max())), color=key.colour(), detail="line:N")
     width = 2 if points["line"].nunique() < FINE else 1.25
@@ -157,9 +150,7 @@ def _curve_caption(comparison: Comparison, points: pd.DataFrame) -> list[str]:
         sentences.append("An open mark ends a trial that has not finished.")
     if int(_stride(comparison.trials["num_epochs_done"]).max()) > 1:
         sentences.append(f"Of long trials about {MAX_POINTS} epochs are drawn.")
-    if (points[["valid", "train"]] > _ceiling(comparison)).any(axis=None):
-        sentences.append(f"Above {wording.count(_ceiling(comparison))}, twice the vocabulary, curves are cut off.")
-    return [*sentences, *describe_levels(comparison)]
+    return [*sentences, *say_cut(comparison, points[["valid", "train"]]), *describe_levels(comparison)]
 
 
 # --- by time ----------------------------------------------------------------------------------------------
@@ -172,7 +163,7 @@ def draw_times(comparison: Comparison, points: pd.DataFrame, key: Key, dataset: 
         return None
     marked = near(levels(comparison), points["valid"])
     values = [points["valid"], [level.room for level in marked]]
-    valid = perplexity_axis("valid", values, _ceiling(comparison))
+    valid = perplexity_axis("valid", values, ceiling(comparison))
     base = alt.Chart(alt.NamedData(dataset)).transform_filter("datum.done")
     base = base.encode(x=_seconds_axis(points), y=valid, color=key.colour(), detail="line:N")
     layers = base.transform_filter("datum.last").mark_text(align="left", dx=8, fontSize=11, clip=True)

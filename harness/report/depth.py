@@ -9,9 +9,10 @@ from harness.report import wording
 from harness.report.comparison import Comparison, is_baseline
 from harness.report.drawing import Figure, Key, Panel, perplexity_axis, specify
 from harness.report.frames import records
-from harness.report.levels import SAME_LEVELS, Level, level_marks, levels, near
+from harness.report.levels import SAME_LEVELS, Level, ceiling, level_marks, levels, near, say_cut
 
 _TITLES = {"valid": "Validation perplexity", "rate": "Tokens per second, training"}
+_PERPLEXITIES = ["valid", "valid_low", "valid_high"]
 _FORMATS = {"valid": ",.3f", "rate": ",.0f"}
 
 
@@ -51,7 +52,7 @@ def draw_depth(comparison: Comparison, points: pd.DataFrame, key: Key, dataset: 
     if not names:
         return None
     marked = near(levels(comparison), points["valid"])
-    axes = {"valid": _perplexity_axis(points, marked), "rate": _rate_axis()}
+    axes = {"valid": _perplexity_axis(comparison, points, marked), "rate": _rate_axis()}
     marks = {"valid": level_marks(marked, axes["valid"]), "rate": []}
     panels = [
         Panel(
@@ -77,9 +78,9 @@ def _layers_axis(points: pd.DataFrame) -> alt.X:
     return alt.X("place:Q", scale=scale, axis=alt.Axis(title="layers", values=ticks, format="d"))
 
 
-def _perplexity_axis(points: pd.DataFrame, marked: Sequence[Level]) -> alt.Y:
-    values = [points[name] for name in ("valid", "valid_low", "valid_high")]
-    return perplexity_axis("valid", [*values, [level.room for level in marked]])
+def _perplexity_axis(comparison: Comparison, points: pd.DataFrame, marked: Sequence[Level]) -> alt.Y:
+    values = [points[name] for name in _PERPLEXITIES]
+    return perplexity_axis("valid", [*values, [level.room for level in marked]], ceiling(comparison))
 
 
 def _rate_axis() -> alt.Y:
@@ -99,9 +100,9 @@ def _chart(name: str, y: alt.Y, layers: alt.X, key: Key, dataset: str, marks: Se
     tooltip += [alt.Tooltip(f"{column}:Q", title=title, format=_FORMATS[name]) for column, title in titles.items()]
     return alt.layer(
         *marks,
-        base.mark_line(strokeWidth=2).encode(y=y),
-        bounded.mark_rule(strokeWidth=1.5).encode(y=alt.Y(f"{low}:Q"), y2=f"{high}:Q"),
-        base.mark_point(size=60, filled=True, opacity=1).encode(y=y, shape=key.shape(), tooltip=tooltip),
+        base.mark_line(strokeWidth=2, clip=True).encode(y=y),
+        bounded.mark_rule(strokeWidth=1.5, clip=True).encode(y=alt.Y(f"{low}:Q"), y2=f"{high}:Q"),
+        base.mark_point(size=60, filled=True, opacity=1, clip=True).encode(y=y, shape=key.shape(), tooltip=tooltip),
     )
 
 
@@ -124,6 +125,7 @@ def _caption(comparison: Comparison, points: pd.DataFrame) -> list[str]:
     drawn, finished = points["series"].nunique(), summary[~is_baseline(summary)]["series"].nunique()
     if drawn < finished:
         sentences.append(f"Only the best {drawn} of {finished} models are drawn; summary.csv has all.")
+    sentences += say_cut(comparison, points[_PERPLEXITIES])
     if near(levels(comparison), points["valid"]):
         sentences.append(SAME_LEVELS)
     return sentences

@@ -1,11 +1,13 @@
 """The levels that figures of perplexity are read against: baselines, and the entropy rate of the text's source."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import altair as alt
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from harness.report import wording
 from harness.report.comparison import Comparison
@@ -34,6 +36,19 @@ class Level:
     def room(self) -> float:
         """Return the perplexity down to which the drawing must reach."""
         return 0.88 * self.perplexity if self.is_floor else self.perplexity
+
+
+def ceiling(comparison: Comparison) -> float:
+    """Return twice what guessing blindly would give: a trial that goes beyond must not flatten the others' curves."""
+    largest = comparison.trials["vocab_size"].max()
+    return math.inf if pd.isna(largest) else 2.0 * float(largest)
+
+
+def say_cut(comparison: Comparison, values: pd.DataFrame) -> list[str]:
+    """Say that what is drawn goes beyond the ceiling, where it does."""
+    if not (values.astype(float) > ceiling(comparison)).any(axis=None):
+        return []
+    return [f"Above {wording.count(ceiling(comparison))}, twice the vocabulary, curves are cut off."]
 
 
 def levels(comparison: Comparison) -> list[Level]:

@@ -79,6 +79,20 @@ def test_a_curve_that_leaves_the_scale_is_said_to_be_cut_off(drawn):
     assert "cut off" in drawn(planned, record).figures[0].caption
 
 
+def test_what_never_learnt_does_not_flatten_the_depths_of_the_others(drawn):
+    planned = [trial(cell, depth) for cell in ("lstm", "gru") for depth in (1, 2)]
+
+    def record(ledger):
+        for each in planned[:3]:
+            finish(ledger, each)
+        finish(ledger, planned[3], [1e12])
+
+    figure = next(figure for figure in drawn(planned, record).figures if figure.title == "Depth")
+    [line] = [layer for layer in figure.panels[0].spec["layer"] if layer["mark"]["type"] == "line"]
+    assert line["encoding"]["y"]["scale"]["domain"][1] < 1000
+    assert "cut off" in figure.caption
+
+
 def test_of_many_trials_the_best_of_each_model_and_depth_are_drawn(drawn):
     planned = [trial(cell, seed=seed, num_epochs=1) for cell in ("lstm", "gru") for seed in range(MAX_CURVES)]
     figures = drawn(planned, lambda ledger: [finish(ledger, each, (9.0 + each.seed,)) for each in planned])
