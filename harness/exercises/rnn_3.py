@@ -161,7 +161,7 @@ def _with_shapes(table: pd.DataFrame) -> pd.DataFrame:
     adjusted = holm(table["bend_p"])
     apart = (table["far_factor_a_step"] / table["near_factor_a_step"] - 1).abs()
     bent = (adjusted < ALPHA) & (apart > BEND)
-    shapes = np.where(bent, "bent", np.where(np.isfinite(adjusted), "straight", "not known"))
+    shapes = np.where(bent, "bent", np.where(np.isfinite(adjusted), "no bend shown", "not known"))
     found = table.assign(bend_p_holm=adjusted, shape=shapes).drop(columns="bend_p")
     for end in ("a_step", "low", "high"):
         found[f"long_{end}"] = found[f"far_factor_{end}"].where(bent, found[f"factor_{end}"])
@@ -174,7 +174,8 @@ def _with_shapes(table: pd.DataFrame) -> pd.DataFrame:
 def _clipped(run: Run, trial_ids: pd.Series, stage: str) -> float:
     """Return the share of minibatches whose gradient the clip cuts, the mean over these trials."""
     rows = run.probes[run.probes["trial_id"].isin(set(trial_ids)) & (run.probes["quantity"] == f"clipped_{stage}")]
-    return float(rows["value"].mean()) if len(rows) else math.nan
+    known = rows["value"][np.isfinite(rows["value"].astype(float))]
+    return float(known.mean()) if len(known) else math.nan
 
 
 def _rate(row: dict[str, object]) -> Interval:
@@ -248,7 +249,7 @@ def _shapes(known: pd.DataFrame, stage: pd.DataFrame) -> list[str]:
     kind = "t test over seeds" if tested["seeds"].min() > 1 else "Welch's t test"
     test = f"{kind} of the near and the far half's slopes, Holm-corrected"
     if bent.empty:
-        return [f"None of the {count(len(tested))} curves is shown to bend ({test}): one factor a step describes them."]
+        return [f"None of the {count(len(tested))} curves is shown to bend ({test}): each is given one factor a step."]
     here = stage[stage["shape"] == "bent"] if (stage["shape"] == "bent").any() else bent
     apart = np.log(here["far_factor_a_step"] / here["near_factor_a_step"]).abs()
     row = here.loc[apart.idxmax()]
@@ -301,9 +302,9 @@ def _ruined(both: pd.DataFrame, end: str) -> pd.Series:
 def _missing(run: Run, table: pd.DataFrame) -> list[str]:
     missing = []
     if table["layers"].nunique() < 2:
-        missing.append("missing: a second depth (--layers 1,2).")
+        missing.append("missing: a second depth, probed ('harness exercises rnn-3').")
     if not _without_clipping(run):
-        missing.append("missing: the same trials with and without clipping (--clip 0,1).")
+        missing.append("missing: the same trials with and without clipping ('harness exercises rnn-3').")
     return missing
 
 
