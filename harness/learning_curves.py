@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize
+from scipy import optimize, stats
 
 from harness.statistics import CONFIDENCE, Interval
 
@@ -56,8 +56,9 @@ class FittedCurve:
 def fit(losses: Mapping[float, Sequence[float]], *, seed: int = 0) -> FittedCurve | None:
     """Fit the losses found at each size; None below `MIN_SIZES` sizes or where nothing fits.
 
-    The bootstrap draws anew among the seeds of each size, so it shows how chance moves the fit; it can't show that the
-    form is wrong, which `held_out_error` may.
+    The bootstrap is parametric: it draws each size's mean from Student's t about the one found, as wide as its interval
+    over seeds. Drawn anew among a few seeds the means would lie too close: of three seeds at less than half that width.
+    It shows how chance moves the fit; it can't show that the form is wrong, which `held_out_error` may.
     """
     known = {size: [value for value in found if np.isfinite(value)] for size, found in losses.items()}
     known = {size: found for size, found in sorted(known.items()) if found}
@@ -70,9 +71,11 @@ def fit(losses: Mapping[float, Sequence[float]], *, seed: int = 0) -> FittedCurv
     resampled: list[PowerLaw] = []
     if min(len(found) for found in known.values()) > 1:
         generator = np.random.default_rng(seed)
+        means = np.array([np.mean(found) for found in known.values()])
+        errors = np.array([stats.sem(found) for found in known.values()])
+        freedom = np.array([len(found) - 1 for found in known.values()])
         for _ in range(_RESAMPLES):
-            means = [np.mean(generator.choice(found, len(found))) for found in known.values()]
-            again = _least_squares(sizes, np.array(means), near=law)
+            again = _least_squares(sizes, means + errors * generator.standard_t(freedom), near=law)
             resampled += [again] if again is not None else []
     return FittedCurve(
         law=law,

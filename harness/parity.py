@@ -8,7 +8,10 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
 from itertools import zip_longest
 from pathlib import Path
 
@@ -45,11 +48,34 @@ def compare(steps: FirstSteps, reference: FirstSteps) -> Certificate:
     return Certificate(parity_max_rel_diff=largest, parity_certified=certified, parity_steps=len(steps.losses))
 
 
-def reference_key(trial: Trial, parity_steps: int) -> str:
-    """Return the name of a trial's reference in the cache."""
+def reference_key(trial: Trial, parity_steps: int, equations: str = "") -> str:
+    """Return the name of a trial's reference in the cache; ``equations`` is the digest of the cell's source."""
     fields = {name: value for name, value in asdict(trial).items() if name not in _OTHERS}
-    canonical = json.dumps([_FORMAT_VERSION, parity_steps, fields], sort_keys=True)
+    canonical = json.dumps([_FORMAT_VERSION, parity_steps, fields, equations], sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:24]
+
+
+def digest_source(module: str, folders: Sequence[str] = ()) -> str:
+    """Return a digest of a module's file, and of those beside it in its package; empty where there is no file.
+
+    A plugin that is being written changes under one name: references of its last revision are not this one's. The
+    module is found, in ``folders`` first, and not imported; what it imports from elsewhere is not looked at.
+    """
+    try:
+        spec = PathFinder.find_spec(module, list(folders)) or find_spec(module)
+    except (ImportError, ValueError):
+        return ""
+    if spec is None or not spec.origin:
+        return ""
+    origin = Path(spec.origin)
+    in_package = (origin.parent / "__init__.py").is_file()
+    digest = hashlib.sha256()
+    for path in sorted(origin.parent.glob("*.py")) if in_package else [origin]:
+        try:
+            digest.update(path.read_bytes())
+        except OSError:
+            return ""
+    return digest.hexdigest()
 
 
 def read_reference(path: Path) -> FirstSteps | None:

@@ -32,7 +32,8 @@ class References:
 
         None where it can't be made: then the trial goes uncertified, and the reference's log says why.
         """
-        key = parity.reference_key(job.trial, job.parity_steps)
+        equations = parity.digest_source(job.equations, self.registry.module_paths)
+        key = parity.reference_key(job.trial, job.parity_steps, equations)
         path = _references_dir() / f"{key}.json"
         # Trials of one configuration on several backends want the same one at the same time.
         async with self._locks[key]:

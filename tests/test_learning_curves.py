@@ -50,3 +50,18 @@ def test_the_largest_size_held_out_shows_what_the_fit_is_worth():
     worse = losses() | {1e6: [2.6, 2.6, 2.6]}
     assert held_out_error(worse)[0] == pytest.approx(2.6 - float(LAW.at(1e6)), abs=1e-3)
     assert held_out_error({1e4: [3.0], 1e5: [2.0], 1e6: [1.0]}) is None
+
+
+def test_the_interval_of_three_seeds_is_as_wide_as_three_seeds_leave_it():
+    # The delta method's standard error of the floor, from the seeds' own: of three, t is 4.3 of them wide, and never
+    # below the normal's 1.96.
+    found = losses(0.01)
+    sizes = np.array(SIZES)
+    scaled = sizes / np.exp(np.mean(np.log(sizes)))
+    law = fit(found).law
+    powers = scaled**-law.exponent
+    jacobian = np.column_stack([np.ones(len(sizes)), powers, -law.factor * powers * np.log(scaled)])
+    errors = np.array([np.std(found[size], ddof=1) / np.sqrt(3) for size in SIZES])
+    error = np.sqrt((np.linalg.pinv(jacobian)[0] ** 2 * errors**2).sum())
+    floor = fit(found).floor
+    assert 1.96 * error < (floor.high - floor.low) / 2 < 4.31 * error

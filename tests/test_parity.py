@@ -1,5 +1,6 @@
 """The certificate: right models pass, each kind of wrong one is caught."""
 
+import csv
 import json
 import math
 from dataclasses import replace
@@ -141,3 +142,44 @@ def test_a_certificate_that_is_no_number_can_be_recorded(tmp_path):
     assert row["parity_certified"] is False
     assert "parity_max_rel_diff" not in row
     assert row["reason"] == "a lone ? surrogate"
+
+
+LEAKY = """
+from harness.hookspecs import Cell, hookimpl
+from harness.worker.cells import gated_shapes
+
+state_names = ("H",)
+
+def parameter_shapes(num_inputs, num_hiddens):
+    return gated_shapes(1, num_inputs, num_hiddens)
+
+def project(xp, params, X):
+    return xp.linear(X, params["W_x"], params["b_x"])
+
+def step(xp, params, x, state):
+    (H,) = state
+    H = 0.9 * H + 0.1 * xp.tanh(x + xp.linear(H, params["W_h"], params["b_h"]))
+    return H, (H,)
+
+@hookimpl
+def harness_cells():
+    return [Cell(name="leaky", title="Leaky", source="this test", equations="leaky")]
+"""
+
+
+@pytest.mark.slow
+def test_a_plugin_s_next_revision_is_not_held_against_the_reference_of_the_last(here, harness, small):
+    plugin = here / "plugins" / "leaky.py"
+    plugin.parent.mkdir()
+    for name, code in (("old", LEAKY), ("new", LEAKY.replace("0.9 * H + 0.1", "0.2 * H + 0.8"))):
+        plugin.write_text(code)
+        done = harness(*small, "--plugins-dir", plugin.parent, "--plugins", "leaky,numpy", "--out", name)
+        assert done.returncode == 0, done.stderr
+        (row,) = csv.DictReader((here / name / "trials.csv").read_text().splitlines())
+        assert row["parity_certified"] == "True"
+
+
+def test_equations_in_a_package_are_found_and_others_have_no_digest():
+    assert parity.digest_source("harness_lstm.cell")
+    assert parity.digest_source("harness_lstm.cell") != parity.digest_source("harness_gru.cell")
+    assert parity.digest_source("no_such_module.cell") == ""

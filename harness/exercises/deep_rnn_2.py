@@ -63,7 +63,10 @@ def answer(run: Run) -> Answer:
     trials = evidence.cells(evidence.finished(run))
     matched = evidence.on_one_text(evidence.pairs(trials, "cell", "gru", "lstm"))
     if matched.empty:
-        return unanswered("missing: finished trials of gru and lstm that share seed, depth, backend and settings.")
+        return unanswered(
+            "missing: finished trials of gru and lstm that share seed, depth, backend and settings "
+            "(--plugins lstm,gru)."
+        )
     equal = evidence.on_one_text(_equal_params(trials))
     times = _time_ratios(run, pd.concat([matched, equal]))
     groups = [("equal hidden units", "all", matched)]

@@ -15,7 +15,7 @@ from harness.registry import Registry
 from harness.report.answers import Answer
 from harness.report.comparison import is_baseline
 from harness.report.frames import Run, records
-from harness.report.wording import count, enumerate_names, label
+from harness.report.wording import count, label
 from harness.statistics import Interval, mean_interval, sign_beyond
 
 exercise_id = "deep-rnn-3"
@@ -29,6 +29,8 @@ MAX_EPOCHS = 40
 """A small text is known by heart long before; only the best epoch counts."""
 TRUSTED = 0.1
 """Of the gain from the smallest text to the largest, how wrong the fit may be about a size it has not seen."""
+SAME_TRAINING = 0.8
+"""Tokens read in all, as a share of another model's, below which a model counts as trained less."""
 _PROMISE = 10
 """How many times the largest text the curve is asked about."""
 
@@ -157,7 +159,7 @@ def _against(curve: pd.DataFrame, baselines: pd.DataFrame) -> tuple[pd.Series | 
 def _verdict(curve: pd.DataFrame, baselines: pd.DataFrame, fitted: FittedCurve | None, books: pd.DataFrame) -> str:
     perplexity = curve.loc[curve["train_tokens"] == curve["train_tokens"].max(), "best_valid_perplexity"].mean()
     change = sign_beyond(evidence.change_with_size(curve), 0.0)
-    more = {-1: "more text helps", 1: "more text harms", 0: f"whether more text helps is {UNDECIDED}"}[change]
+    more = {-1: _helps(curve), 1: "more text harms", 0: f"whether more text helps is {UNDECIDED}"}[change]
     parts = [f"{more}: {perplexity:.2f} on the largest text"]
     best, difference = _against(curve, baselines)
     if best is not None:
@@ -184,6 +186,20 @@ def _still_learning(curve: pd.DataFrame) -> bool:
     """Return whether the models of the largest text were best in their last epoch: more training would help them."""
     last = curve[curve["train_tokens"] == curve["train_tokens"].max()]
     return bool((last["best_epoch"] >= last["num_epochs_done"]).mean() > 0.5)
+
+
+def _trained_less(curve: pd.DataFrame) -> bool:
+    """Return whether the smallest text's models were still learning when they stopped, after fewer tokens in all.
+
+    Then training is part of what the largest text's are better by.
+    """
+    ends = [curve[curve["train_tokens"] == size] for size in (curve["train_tokens"].min(), curve["train_tokens"].max())]
+    first, last = (float((part["train_tokens"] * part["num_epochs_done"]).mean()) for part in ends)
+    return _still_learning(ends[0]) and first < SAME_TRAINING * last
+
+
+def _helps(curve: pd.DataFrame) -> str:
+    return "more text with more training helps" if _trained_less(curve) else "more text helps"
 
 
 def _is_trusted(curve: pd.DataFrame) -> bool:
@@ -218,10 +234,15 @@ def _sentences(
         f"{evidence.word_interval(ends[0])} to {evidence.word_interval(ends[1])}, a "
         f"perplexity of {largest:.2f} a token.",
         f"The difference is {evidence.word_interval(change)}: "
-        + {-1: "more text helps.", 1: "more text harms.", 0: "too uncertain to say that it helps."}[
+        + {-1: f"{_helps(curve)}.", 1: "more text harms.", 0: "too uncertain to say that it helps."}[
             sign_beyond(change, 0.0)
         ],
     ]
+    if sign_beyond(change, 0.0) < 0 and _trained_less(curve):
+        said.append(
+            "But the models of the smallest text read fewer tokens in all and were still learning when they stopped: "
+            "how much of the difference is text and how much training is not known."
+        )
     best, difference = _against(curve, baselines)
     if best is not None:
         word = {-1: "below", 1: "above", 0: "not to be told from"}[sign_beyond(difference, 0.0)]
@@ -232,10 +253,13 @@ def _sentences(
     if fitted is None:
         return [*said, f"No curve is fitted: that takes {MIN_SIZES} sizes."]
     law = fitted.law
+    drawn = (
+        " (parametric bootstrap: each size's mean drawn from its t distribution over seeds)" if fitted.resampled else ""
+    )
     said.append(
         f"Fitted, L(D) = {law.floor:.3f} + {law.factor:.3f} (D / {count(round(law.unit))})^−{law.exponent:.3f}: the "
         f"floor is {evidence.word_interval(fitted.floor)} bits per character, the exponent "
-        f"{evidence.word_interval(fitted.exponent)} (bootstrap over seeds)."
+        f"{evidence.word_interval(fitted.exponent)}{drawn}."
     )
     if not _floor_is_known(fitted):
         said.append("That leaves the floor open: these sizes alone do not decide how low it can go.")
@@ -281,7 +305,7 @@ def _missing(
     if curve["seed"].nunique() < 2:
         missing.append("missing: more than one seed (--seeds 3): one gives no interval.")
     if baselines.empty:
-        missing.append(f"missing: baselines of the same text ({enumerate_names(BASELINES)}).")
+        missing.append(f"missing: baselines of the same text (add {','.join(BASELINES)} to --plugins).")
     return missing
 
 

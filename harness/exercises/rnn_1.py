@@ -95,10 +95,13 @@ def _paragraph(table: pd.DataFrame, checked: pd.DataFrame, wrong: pd.DataFrame) 
         off = [f"{row['output_dimensions']} where the vocabulary has {row['vocab_size']}" for row in records(wrong)]
         said.append(f"But trained models have output layers of {enumerate_names(off, 4)}.")
     elif len(checked):
-        said.append(
-            f"The output layers of all {wording.plural(int(checked['models_checked'].sum()), 'trained model')} whose "
-            "checkpoints are here have that many rows."
+        number = int(checked["models_checked"].sum())
+        whose = (
+            "The output layer of the one trained model whose checkpoint is here has"
+            if number == 1
+            else f"The output layers of all {wording.count(number)} trained models whose checkpoints are here have"
         )
+        said.append(f"{whose} that many rows.")
     return " ".join(said)
 
 
@@ -107,5 +110,5 @@ def _missing(table: pd.DataFrame, checked: pd.DataFrame) -> list[str]:
     if len(checked) < len(table):
         missing.append("missing: checkpoints of some models; their output was not looked at.")
     if table["tokens"].nunique() < 2:
-        missing.append("missing: a second tokenisation (--tokens word).")
+        missing.append("missing: a second tokenisation ('harness exercises rnn-1').")
     return missing

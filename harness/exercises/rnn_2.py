@@ -113,9 +113,9 @@ def _paragraph(table: pd.DataFrame, curves: pd.DataFrame) -> str:
     if len(recurrent):
         near = recurrent["furthest_above_1_percent"]
         span = f"{near.min():g}" if near.min() == near.max() else f"{near.min():g} to {near.max():g}"
-        told = [f"{row['model']} {word_bounds(_newest(row), 2)}" for row in records(recurrent)]
+        told = [f"{word_bounds(_newest(row), 2)} in {row['model']}" for row in records(recurrent)]
         said.append(
-            f"The newest token changes it by {enumerate_names(told)} nats (95 % intervals); more than 1 % of that is "
+            f"The newest token changes it by {enumerate_names(told)} (nats, 95 % intervals); more than 1 % of that is "
             f"left up to {span} steps back."
         )
         said += _reaches(recurrent)
@@ -138,11 +138,11 @@ def _reaches(recurrent: pd.DataFrame) -> list[str]:
     reaching = recurrent["resolved_up_to"] >= recurrent["furthest_probed"]
     said = []
     if reaching.any():
-        told = [f"{row['model']} {row['kl_furthest']:.0e}" for row in records(recurrent[reaching])]
+        told = [f"{row['kl_furthest']:.0e} in {row['model']}" for row in records(recurrent[reaching])]
         faint = (recurrent["kl_furthest"] < FAINT * recurrent["newest_token_kl"])[reaching].all()
         said.append(
-            f"At {recurrent['furthest_probed'].max():g} steps it is still {enumerate_names(told)} nats, where rounding "
-            f"ends near {RESOLVED:.0e}"
+            f"At {recurrent['furthest_probed'].max():g} steps it is still {enumerate_names(told)} (nats), where "
+            f"rounding ends near {RESOLVED:.0e}"
             + ("; a state can carry a token that far, and makes little of it." if faint else ".")
         )
     for row in records(recurrent[~reaching]):
@@ -157,9 +157,9 @@ def _missing(table: pd.DataFrame) -> list[str]:
     kinds = set(table["seen_by"])
     missing = []
     if "window" not in kinds:
-        missing.append("missing: models with a fixed window beside it (mlp, ngram).")
+        missing.append("missing: models with a fixed window beside it ('harness exercises rnn-2').")
     if "state" not in kinds:
-        missing.append("missing: a recurrent model (rnn, gru, lstm).")
+        missing.append("missing: a recurrent model, probed ('harness exercises rnn-2').")
     return missing
 
 

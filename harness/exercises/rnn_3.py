@@ -163,7 +163,7 @@ def _with_shapes(table: pd.DataFrame) -> pd.DataFrame:
     adjusted = holm(table["bend_p"])
     apart = (table["far_factor_a_step"] / table["near_factor_a_step"] - 1).abs()
     bent = (adjusted < ALPHA) & (apart > BEND)
-    shapes = np.where(bent, "bent", np.where(np.isfinite(adjusted), "straight", "not known"))
+    shapes = np.where(bent, "bent", np.where(np.isfinite(adjusted), "no bend shown", "not known"))
     found = table.assign(bend_p_holm=adjusted, shape=shapes).drop(columns="bend_p")
     for end in ("a_step", "low", "high"):
         found[f"long_{end}"] = found[f"far_factor_{end}"].where(bent, found[f"factor_{end}"])
@@ -250,7 +250,7 @@ def _shapes(known: pd.DataFrame, stage: pd.DataFrame) -> list[str]:
     kind = "t test over seeds" if tested["seeds"].min() > 1 else "Welch's t test"
     test = f"{kind} of the near and the far half's slopes, Holm-corrected"
     if bent.empty:
-        return [f"None of the {count(len(tested))} curves is shown to bend ({test}): one factor a step describes them."]
+        return [f"None of the {count(len(tested))} curves is shown to bend ({test}): each is given one factor a step."]
     here = stage[stage["shape"] == "bent"] if (stage["shape"] == "bent").any() else bent
     apart = np.log(here["far_factor_a_step"] / here["near_factor_a_step"]).abs()
     row = here.loc[apart.idxmax()]
@@ -303,9 +303,9 @@ def _ruined(both: pd.DataFrame, end: str) -> pd.Series:
 def _missing(run: Run, table: pd.DataFrame) -> list[str]:
     missing = []
     if table["layers"].nunique() < 2:
-        missing.append("missing: a second depth (--layers 1,2).")
+        missing.append("missing: a second depth, probed ('harness exercises rnn-3').")
     if not _without_clipping(run):
-        missing.append("missing: the same trials with and without clipping (--clip 0,1).")
+        missing.append("missing: the same trials with and without clipping ('harness exercises rnn-3').")
     return missing
 
 

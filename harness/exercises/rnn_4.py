@@ -74,9 +74,9 @@ _MISSING = (
     "missing: finished trials with losses on training and held-out text.",
     "missing: text generated at several temperatures ('harness exercises rnn-4').",
     "missing: generated text held against the training text ('harness exercises rnn-4').",
-    "missing: held-out text with characters that training never saw (--text raw, probed).",
-    "missing: models of texts with brackets or quotes, probed.",
-    "missing: time by the length of the sequence, probed.",
+    "missing: held-out text with characters that training never saw ('harness exercises rnn-4').",
+    "missing: models of texts with brackets or quotes, probed ('harness exercises rnn-4').",
+    "missing: time by the length of the sequence ('harness exercises rnn-4').",
     "missing: the same trial under several seeds (--seeds 3).",
 )
 

@@ -43,10 +43,16 @@ def chain_of(run: Run, trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _chain(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials whose books are those of the one before and more, one choice of books for each number."""
+    """Return the trials whose books are those of the one before and more, one choice of books for each number.
+
+    Of several training sizes of the same books the largest stands for them; a choice that trains on no more text than
+    the one before, as under one budget for all, adds nothing.
+    """
+    largest = trials.groupby("corpus")["train_tokens"].max()
+    trials = trials[trials["train_tokens"] == trials["corpus"].map(largest)]
     kept: list[str] = []
     for corpus in trials.sort_values("num_books", kind="stable")["corpus"].unique():
-        if not kept or _book_names(kept[-1]) < _book_names(corpus):
+        if not kept or (_book_names(kept[-1]) < _book_names(corpus) and largest[kept[-1]] < largest[corpus]):
             kept.append(corpus)
     return trials[trials["corpus"].isin(kept)].sort_values(["num_books", "seed"], kind="stable")
 
@@ -64,8 +70,9 @@ def say(books: pd.DataFrame) -> list[str]:
     change = change_with_size(books)
     decided = _decided(change)
     row = books.iloc[0]
+    passes = "one pass" if int(row["num_epochs"]) == 1 else f"{int(row['num_epochs'])} passes"
     return [
-        f"Whole books, {int(row['num_epochs'])} passes over {enumerate_names([f'{number}' for number in numbers])} "
+        f"Whole books, {passes} over {enumerate_names([f'{number}' for number in numbers])} "
         f"books of {row['shelf']} ({evidence.count_seeds(books)}), all asked for the same held-out text of "
         f"{row['evaluated_on']}: the bits per character go from {evidence.word_interval(first)} to "
         f"{evidence.word_interval(last)}. Adding books changes them by {evidence.word_interval(change)}: "

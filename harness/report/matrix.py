@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from harness.report import wording
@@ -121,7 +122,9 @@ def _cells(line: pd.DataFrame, authors: Sequence[str]) -> list[Cell]:
 
 def _draw(means: pd.DataFrame, anchor: str) -> Figure:
     """Draw one model's matrix: the lower the perplexity, the deeper the colour, and every cell has its number."""
-    low, high = float(means["perplexity"].min()), float(means["perplexity"].max())
+    # What overflowed has no colour, and no place on a scale.
+    known = means["perplexity"][np.isfinite(means["perplexity"].astype(float))]
+    low, high = (float(known.min()), float(known.max())) if len(known) else (1.0, 1.0)
     names = {"trained_on": "trained on", "evaluated_on": "read on"}
     places = {name: [wording.visible(each) for each in dict.fromkeys(means[name])] for name in names}
     x, y = (

@@ -186,6 +186,8 @@ FACTORS: Mapping[str, str] = {
 }
 """What can tell two trials on one text apart, in the order of a label, and how it is worded."""
 
+_SINGULAR = {"1 layers": "1 layer", "1 epochs": "1 epoch", "1 steps": "1 step", "1 hiddens": "1 hidden"}
+
 
 def label(frame: pd.DataFrame, factors: Sequence[str]) -> pd.Series:
     """Name each row by these factors: 'lstm · 2 layers · torch'; a line may break after a dot."""
@@ -205,4 +207,4 @@ def _phrase(value: Any, phrase: str) -> str:
     worded = phrase.format(value)
     if not isinstance(value, str):
         worded = worded.replace(",", NARROW)
-    return "1 layer" if worded == "1 layers" else worded
+    return _SINGULAR.get(worded, worded)

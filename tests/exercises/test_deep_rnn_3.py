@@ -174,3 +174,47 @@ def test_two_sizes_are_told_but_not_fitted(tmp_path):
 def test_one_size_answers_nothing(tmp_path):
     trials = grid(sizes=SIZES[:1])
     assert not ask("deep-rnn-3", tmp_path / "run", trials, curve(law, trials=trials)).answered
+
+
+def stopped_early(epochs_of):
+    """Record models that were still learning in their last epoch, after so many epochs of each size."""
+
+    def record(ledger):
+        for each in grid():
+            bits = [law(each.train_tokens) + 0.1 * left for left in reversed(range(epochs_of(each.train_tokens)))]
+            noise = NOISE[each.seed]
+            finish(ledger, each, [2 ** (value + noise) for value in bits], valid_bits_per_char=bits[-1] + noise)
+
+    return record
+
+
+def test_small_texts_that_were_trained_less_do_not_show_what_text_alone_gives(tmp_path):
+    less = ask("deep-rnn-3", tmp_path / "less", grid(), stopped_early(lambda _: 2))
+    assert less.verdict.startswith("more text with more training helps")
+    assert "read fewer tokens in all and were still learning" in less.answer
+    as_much = ask("deep-rnn-3", tmp_path / "as-much", grid(), stopped_early(lambda size: 1_000_000 // size))
+    assert as_much.verdict.startswith("more text helps")
+    assert "read fewer tokens" not in as_much.answer
+
+
+def test_whole_books_are_the_largest_size_of_each_choice_and_grow(tmp_path):
+    def ask_of(name, sizes_of):
+        books = [
+            trial("gru", corpus=shelf, train_tokens=size, seed=seed, corpus_digest=f"{shelf}{size}")
+            for number, shelf in enumerate(SHELVES[:2], 1)
+            for size in sizes_of(number)
+            for seed in (0, 1, 2)
+        ]
+
+        def record(ledger):
+            for each in books:
+                finish(ledger, each, (9.0, 8.0))
+                evaluate(ledger, each, {"Charlotte": 2 ** (2.5 - each.train_tokens / 1e6 + NOISE[each.seed])})
+
+        return ask("deep-rnn-3", tmp_path / name, books, record)
+
+    beside = ask_of("beside", lambda number: (2_000, 100_000 * number))
+    assert "books of bronte" in beside.answer
+    table = beside.evidence[beside.evidence["model"].str.endswith("whole books")]
+    assert table["train_tokens"].tolist() == [100_000, 200_000]
+    assert "books of bronte" not in ask_of("budget", lambda _: (2_000, 5_000)).answer

@@ -42,3 +42,10 @@ def test_texts_of_one_dimension_share_a_phrase(tmp_path):
     (tmp_path / "run").mkdir()
     answer = ask("rnn-1", tmp_path / "run", trials, lambda ledger: [finish(ledger, each, (9, 8)) for each in trials])
     assert "28 for bronte and 2 others by characters (letters only) and 41 for federalist by" in answer.answer
+
+
+def test_one_checkpoint_is_told_of_as_one(tmp_path):
+    only = trial("rnn")
+    keep(tmp_path / "run", only, 28)
+    answer = ask("rnn-1", tmp_path / "run", [only], lambda ledger: finish(ledger, only, (9, 8)))
+    assert "The output layer of the one trained model whose checkpoint is here has that many rows." in answer.answer

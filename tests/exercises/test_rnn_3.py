@@ -106,14 +106,14 @@ def test_a_curve_that_vanishes_near_and_grows_far_is_judged_by_its_far_part(tmp_
 def test_a_straight_curve_keeps_its_one_rate(tmp_path):
     answer = ask("rnn-3", tmp_path / "run", TRIALS[1:2], bending(0.8, 0.8))
     row = answer.evidence.iloc[0]
-    assert row["shape"] == "straight"
+    assert row["shape"] == "no bend shown"
     assert row["halves_in_steps"] == pytest.approx(math.log(0.5) / math.log(0.8), rel=0.02)
-    assert "one factor a step describes them" in answer.answer
+    assert "each is given one factor a step" in answer.answer
 
 
 def test_a_curve_without_any_scatter_is_not_taken_for_bent(tmp_path):
     answer = ask("rnn-3", tmp_path / "run", TRIALS, gradients((0.5, 0.9, 0.8), distances=FURTHER))
-    assert set(answer.evidence["shape"]) == {"straight"}
+    assert set(answer.evidence["shape"]) == {"no bend shown"}
 
 
 def test_what_goes_without_clipping_is_held_against_the_same_with_it(tmp_path):
@@ -162,4 +162,13 @@ def test_a_bend_must_show_in_every_seed_alike(tmp_path):
     assert alike.evidence["shape"].tolist() == ["bent"]
     assert "t test over seeds of the near and the far half's slopes" in alike.answer
     apart = ask("rnn-3", tmp_path / "run2", *over_seeds((-0.5, -0.6, -0.7), (-0.1, -1.2, -0.7)))
-    assert apart.evidence["shape"].tolist() == ["straight"]
+    assert apart.evidence["shape"].tolist() == ["no bend shown"]
+
+
+def test_a_share_of_clipped_minibatches_that_is_not_finite_is_left_out(tmp_path):
+    def record(ledger):
+        gradients((0.5, 0.9, 0.8))(ledger)
+        ledger.probed(TRIALS[1].trial_id, "clipping", [("clipped_trained", 0, math.inf, 0.0, 8)])
+
+    answer = ask("rnn-3", tmp_path / "run", TRIALS, record)
+    assert "Clipping cuts 100% to 100%" in answer.answer

@@ -124,3 +124,13 @@ def test_a_run_of_an_older_version_is_still_reported(folder):
     assert len(run.summary) == 3
     write_report(folder)
     assert len((folder / "transfer.csv").read_text().splitlines()) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("figures", [{"loss": 1e3}, {"loss": math.nan}], ids=["infinite", "missing"])
+def test_a_page_is_made_of_perplexities_without_a_place_on_a_scale(build_run, figures):
+    def record(ledger):
+        finish(ledger, trial())
+        evaluate(ledger, trial(), {ANN: 2.0, BEN: 3.0}, **figures)
+
+    assert "On whose text" in write_report(build_run([trial()], record)).read_text(encoding="utf-8")

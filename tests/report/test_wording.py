@@ -68,6 +68,14 @@ def test_hidden_characters_are_shown():
     assert wording.visible("Brontë שלום 時間") == "Brontë שלום 時間"
 
 
+def test_a_label_counts_one_as_one():
+    frame = pd.DataFrame({"num_layers": [1, 2], "num_epochs": [1, 11]})
+    assert [text.replace("\u00a0", " ") for text in wording.label(frame, ["num_layers", "num_epochs"])] == [
+        "1 layer · 1 epoch",
+        "2 layers · 11 epochs",
+    ]
+
+
 def test_a_label_names_what_differs():
     frame = pd.DataFrame({"cell": ["lstm", "gru"], "num_layers": [1, 2], "train_tokens": [10_000, 20_000]})
     labels = [text.replace(wording.NARROW, " ").replace("\u00a0", " ") for text in wording.label(frame, list(frame))]
