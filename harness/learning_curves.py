@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, stats
+import scipy  # whose parts load with the first curve that is fitted
 
 from harness.statistics import CONFIDENCE, Interval
 
@@ -72,7 +72,7 @@ def fit(losses: Mapping[float, Sequence[float]], *, seed: int = 0) -> FittedCurv
     if min(len(found) for found in known.values()) > 1:
         generator = np.random.default_rng(seed)
         means = np.array([np.mean(found) for found in known.values()])
-        errors = np.array([stats.sem(found) for found in known.values()])
+        errors = np.array([scipy.stats.sem(found) for found in known.values()])
         freedom = np.array([len(found) - 1 for found in known.values()])
         for _ in range(_RESAMPLES):
             again = _least_squares(sizes, means + errors * generator.standard_t(freedom), near=law)
@@ -117,7 +117,7 @@ def _least_squares(sizes: Floats, losses: Floats, near: PowerLaw | None = None) 
     best, cost = None, np.inf
     for start in starts:
         inside = np.clip(start, [0.0, -10 * span, 1e-3], [losses.max(), 100 * span, 5.0])
-        found = optimize.least_squares(
+        found = scipy.optimize.least_squares(
             residuals,
             inside,
             bounds=([-1e-9, -10 * span - 1e-9, 1e-4], [losses.max() + 1e-9, 100 * span + 1e-9, 5.1]),

@@ -13,7 +13,7 @@ from harness.report import wording
 from harness.report.comparison import is_baseline
 from harness.report.frames import Run
 from harness.report.measurements import steady_blocks
-from harness.statistics import Interval, holm, median_ratio, paired_difference
+from harness.statistics import Interval, PairedDifference, holm, median_ratio, paired_difference
 from harness.timing.session import DRIFT
 
 Verdict = Literal["better", "worse", "same within noise", "not comparable"]
@@ -217,8 +217,8 @@ def _paired(model: str, measure: Measure, before: pd.DataFrame, after: pd.DataFr
         place = machine or machines.other_place(before, after, shared)
         if place:
             return replace(row, note=place)
-    found = paired_difference(values[1][finite], values[0][finite])
-    row = replace(row, change=_relative(found.interval, means[0]))
+    found, change = _change(values[0][finite], values[1][finite])
+    row = replace(row, change=change)
     p_value, note = found.p_value, ""
     if is_baseline(before).all():
         # A baseline is fitted and has no seed: what differs at all differs by the change.
@@ -234,11 +234,17 @@ def _paired(model: str, measure: Measure, before: pd.DataFrame, after: pd.DataFr
     return replace(row, p_value=p_value, note=note, noise=(-noise, noise))
 
 
-def _relative(interval: Interval, base: float) -> Interval:
+def _change(before: pd.Series, after: pd.Series) -> tuple[PairedDifference, Interval]:
+    """Compare by ratios, whose interval never promises less than nothing; by differences where a value has no ratio."""
+    if (before > 0).all() and (after > 0).all():
+        found = paired_difference(np.log(after), np.log(before))
+        ends = (found.interval.estimate, found.interval.low, found.interval.high)
+        return found, Interval(*(float(np.expm1(end)) for end in ends))
+    found, base = paired_difference(after, before), float(before.mean())
     if not base:
-        return UNKNOWN
-    low, high = sorted((interval.low / base, interval.high / base))
-    return Interval(interval.estimate / base, low, high)
+        return found, UNKNOWN
+    low, high = sorted((found.interval.low / base, found.interval.high / base))
+    return found, Interval(found.interval.estimate / base, low, high)
 
 
 # --- speed ------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ _HEADINGS = ("model", "measure", "A", "B", "change", "n", "verdict")
 _COLOURS = {"better": "green", "worse": "red", "same within noise": "dim", "not comparable": "dim"}
 
 HOW = (
-    "Seeds are paired; the change is relative to A, with its 95 % interval: Student's t over the paired differences, "
+    "Seeds are paired; the change is relative to A, with its 95 % interval: Student's t over the paired seeds' ratios, "
     "of a speed the bootstrap of the ratio of the blocks' medians.",
     "A row is better or worse where its p value (paired t; Mann-Whitney for speeds), adjusted by Holm over the models, "
     f"is below {SIGNIFICANT:g} and its interval lies beyond the noise: 3 % for speeds timed alone, 10 % for speeds and "

@@ -207,11 +207,12 @@ def _sentences(matched: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     whole = records(table)[0]
     depths = matched["num_layers"].nunique()
     each = f", each the mean over {depths} depths" if depths > 1 else " at one depth"
+    corrected = "; the verdict after Holm's correction over this table" if math.isfinite(whole["p_holm"]) else ""
     said = [
         f"At equal hidden units: {_verdict(whole)}. GRU's validation perplexity minus LSTM's is "
         f"{evidence.word_interval(_read(whole, 'perplexity_difference'))}, its accuracy's difference "
-        f"{evidence.word_bounds(_read(whole, 'accuracy_difference'), 4)} (n = {whole['n']} "
-        f"{'seed' if whole['n'] == 1 else 'seeds'}{each}; {_trained(matched)})."
+        f"{evidence.word_bounds(_read(whole, 'accuracy_difference'), 4)} (n = "
+        f"{wording.plural(int(whole['n']), 'seed')}{each}; {_trained(matched)}{corrected})."
     ]
     if whole["n"] < 2:
         said.append(f"That is {evidence.count_seeds(matched)}.")
@@ -241,7 +242,8 @@ def _costs(row: Mapping[str, Any]) -> str:
         told = {1: "faster", -1: "slower", 0: "not to be told apart"}[sign_beyond(speed, 1.0)]
         parts.append(f"trains {evidence.word_bounds(speed, 2)} times as many tokens a second ({told})")
     if math.isfinite(time.estimate):
-        parts.append(f"takes {evidence.word_bounds(time, 2)} times as long to the perplexity both reach")
+        alone = "" if math.isfinite(speed.estimate) else ", by speeds measured while training"
+        parts.append(f"takes {evidence.word_bounds(time, 2)} times as long to the perplexity both reach{alone}")
     return wording.enumerate_names(parts)
 
 

@@ -231,9 +231,9 @@ def _sentences(
     said = [
         f"{_name(curve)} on {curve.iloc[0]['corpus']} ({evidence.count_seeds(curve)}, best epoch of each): from "
         f"{count(sizes[0])} to {count(sizes[-1])} training tokens the bits per character go from "
-        f"{evidence.word_interval(ends[0])} to {evidence.word_interval(ends[1])}, a "
+        f"{evidence.word_interval(ends[0])} to {evidence.word_bounds(ends[1])}, a "
         f"perplexity of {largest:.2f} a token.",
-        f"The difference is {evidence.word_interval(change)}: "
+        f"The difference is {evidence.word_bounds(change)}: "
         + {-1: f"{_helps(curve)}.", 1: "more text harms.", 0: "too uncertain to say that it helps."}[
             sign_beyond(change, 0.0)
         ],
@@ -248,7 +248,7 @@ def _sentences(
         word = {-1: "below", 1: "above", 0: "not to be told from"}[sign_beyond(difference, 0.0)]
         said.append(
             f"The best baseline, {best['cell']} on {count(best['train_tokens'])} tokens, needs {best['bits']:.3f}: the "
-            f"model is {word} it ({evidence.word_interval(difference)})."
+            f"model is {word} it, by {evidence.word_bounds(difference)}."
         )
     if fitted is None:
         return [*said, f"No curve is fitted: that takes {MIN_SIZES} sizes."]
@@ -258,13 +258,13 @@ def _sentences(
     )
     said.append(
         f"Fitted, L(D) = {law.floor:.3f} + {law.factor:.3f} (D / {count(round(law.unit))})^−{law.exponent:.3f}: the "
-        f"floor is {evidence.word_interval(fitted.floor)} bits per character, the exponent "
-        f"{evidence.word_interval(fitted.exponent)}{drawn}."
+        f"floor is {evidence.word_bounds(fitted.floor)} bits per character, the exponent "
+        f"{evidence.word_bounds(fitted.exponent)}{drawn}."
     )
     if not _floor_is_known(fitted):
         said.append("That leaves the floor open: these sizes alone do not decide how low it can go.")
     beyond = fitted.predict(_PROMISE * sizes[-1])
-    said.append(f"{_PROMISE} times the text would give {evidence.word_interval(beyond)}, if the form holds.")
+    said.append(f"{_PROMISE} times the text would give {evidence.word_bounds(beyond)}, if the form holds.")
     if _still_learning(curve):
         said.append(
             "But on the largest text most models were best in their last epoch: they were still learning, so this "

@@ -181,16 +181,17 @@ def _sentences(transfer: pd.DataFrame, table: pd.DataFrame, combined: pd.DataFra
         seeds = (
             "one seed, which gives no interval"
             if ns == [1]
-            else f"n = {enumerate_numbers(ns)} seeds an author; 95 % intervals, paired over seeds, the verdict after "
-            "Holm's correction over authors"
+            else f"n = {enumerate_numbers(ns)} seeds and one held-out text an author; 95 % intervals, paired over "
+            "seeds, the verdict after Holm's correction over authors"
         )
         told = [f"{evidence.word_bounds(_interval(row))} for {row['evaluated_on']}" for row in records(combined)]
         decided = "whether to combine is not decided" if verdict == UNDECIDED else verdict
         share = (combined["gain"].abs() / combined["bits_per_char"]).max()
+        worded = f"at most {share:.1%}" if share >= 0.001 else "less than 0.1%"
         said = [
             f"With equally many training tokens, {decided}.",
             "The own model's bits per character minus the combined one's, on the author's held-out text, are "
-            f"{enumerate_names(told, MAX_TOLD)}: at most {share:.1%} of what a character needs ({seeds}).",
+            f"{enumerate_names(told, MAX_TOLD)}: {worded} of what a character needs ({seeds}).",
         ]
     foreign = table[table["kind"] == "foreign"]
     if len(foreign):

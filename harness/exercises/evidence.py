@@ -107,17 +107,23 @@ def word_interval(interval: Interval, digits: int = 3, unit: str = "") -> str:
     """Word an estimate with its interval, or say that there is none."""
     if not math.isfinite(interval.estimate):
         return "not known"
-    estimate = f"{interval.estimate:.{digits}f}{unit}"
+    estimate = f"{_decimal(interval.estimate, digits)}{unit}"
     if not (math.isfinite(interval.low) and math.isfinite(interval.high)):
         return f"{estimate} (no interval: too few observations)"
-    return f"{estimate} (95 % interval {interval.low:.{digits}f} to {interval.high:.{digits}f})"
+    return f"{estimate} (95 % interval {_decimal(interval.low, digits)} to {_decimal(interval.high, digits)})"
 
 
 def word_bounds(interval: Interval, digits: int = 3) -> str:
     """Word an estimate with its bounds alone, for the second and further of a sentence."""
     if not (math.isfinite(interval.low) and math.isfinite(interval.high)):
-        return f"{interval.estimate:.{digits}f}" if math.isfinite(interval.estimate) else "not known"
-    return f"{interval.estimate:.{digits}f} ({interval.low:.{digits}f} to {interval.high:.{digits}f})"
+        return _decimal(interval.estimate, digits) if math.isfinite(interval.estimate) else "not known"
+    ends = (_decimal(value, digits) for value in (interval.estimate, interval.low, interval.high))
+    return "{} ({} to {})".format(*ends)
+
+
+def _decimal(value: float, digits: int) -> str:
+    """Word a number with so many digits; what rounds to zero has no sign."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def count_seeds(trials: pd.DataFrame) -> str:

@@ -42,7 +42,7 @@ def curves(run: Run, quantities: Sequence[str], *, geometric: bool = False) -> p
     (observations of the seed with the fewest), seeds.
     """
     found = by_seed(run, quantities)
-    found["margin"] = mean_margin(found["deviation"], found["n"])
+    found["margin"] = mean_margin(found["deviation"].where(np.isfinite(found["deviation"].astype(float))), found["n"])
     rows = [
         {**dict(zip(("kind", "quantity", "at"), key, strict=True)), **_over_seeds(part, geometric)}
         for key, part in found.groupby(["kind", "quantity", "at"], sort=False)
@@ -59,7 +59,9 @@ def _over_seeds(part: pd.DataFrame, geometric: bool) -> dict[str, float]:
         # A small relative margin is the logarithm's margin.
         values, margins = np.log(values), margins / values
     estimate = float(values.mean())
-    margin = _both(_over(values), float(np.mean(margins)))
+    # Of one observation each there is no error but that over seeds.
+    known = float(np.mean(margins)) if part["n"].max() > 1 else 0.0
+    margin = math.hypot(_over(values), known) if len(values) > 1 else float(margins[0])
     bounds = (estimate, estimate - margin, estimate + margin)
     ends = np.exp(bounds) if logarithmic else np.array(bounds)
     fewest = int(part["n"].min())
@@ -69,12 +71,6 @@ def _over_seeds(part: pd.DataFrame, geometric: bool) -> dict[str, float]:
 def _over(values: np.ndarray) -> float:
     deviation = float(values.std(ddof=1)) if len(values) > 1 else math.nan
     return float(mean_margin(np.array([deviation]), np.array([len(values)]))[0])
-
-
-def _both(*margins: float) -> float:
-    """Return the margin of errors that add; NaN only where none is known."""
-    known = [margin for margin in margins if math.isfinite(margin)]
-    return math.hypot(*known) if known else math.nan
 
 
 def names(trials: pd.DataFrame) -> pd.Series:

@@ -15,7 +15,7 @@ from harness.report import wording
 from harness.report.answers import Answer
 from harness.report.frames import Run, records
 from harness.report.wording import count, enumerate_names, plural
-from harness.statistics import CONFIDENCE, Interval, PairedDifference, holm, paired_difference, sign_beyond
+from harness.statistics import CONFIDENCE, Interval, PairedDifference, holm, paired_difference
 
 exercise_id = "rnn-3"
 question = "What happens to the gradient when it is backpropagated through a long sequence?"
@@ -75,6 +75,12 @@ class _Line:
     def slope(self) -> float:
         return float(np.mean(self.slopes))
 
+    def p_value(self) -> float:
+        """Return the p value of Student's t test that the gradient neither grows nor falls."""
+        if not self.error:
+            return 1.0 if abs(self.slope) < _ROUNDING else 0.0
+        return float(2 * scipy.stats.t.sf(abs(self.slope) / self.error, self.freedom))
+
     def rate(self) -> Interval:
         """Return the factor a step with its t interval."""
         margin = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, self.freedom) * self.error)
@@ -132,7 +138,13 @@ def _far_from(part: pd.DataFrame) -> float:
 
 def _bounds(name: str, line: _Line | None) -> dict[str, float]:
     rate = line.rate() if line else _UNKNOWN
-    return {f"{name}_a_step": rate.estimate, f"{name}_low": rate.low, f"{name}_high": rate.high}
+    p_value = line.p_value() if line else math.nan
+    return {
+        f"{name}_a_step": rate.estimate,
+        f"{name}_low": rate.low,
+        f"{name}_high": rate.high,
+        f"{name}_p": p_value,
+    }
 
 
 def _bend(near: _Line | None, far: _Line | None) -> float:
@@ -165,8 +177,10 @@ def _with_shapes(table: pd.DataFrame) -> pd.DataFrame:
     bent = (adjusted < ALPHA) & (apart > BEND)
     shapes = np.where(bent, "bent", np.where(np.isfinite(adjusted), "no bend shown", "not known"))
     found = table.assign(bend_p_holm=adjusted, shape=shapes).drop(columns="bend_p")
-    for end in ("a_step", "low", "high"):
+    for end in ("a_step", "low", "high", "p"):
         found[f"long_{end}"] = found[f"far_factor_{end}"].where(bent, found[f"factor_{end}"])
+    found["long_p_holm"] = holm(found["long_p"])
+    found = found.drop(columns=["factor_p", "near_factor_p", "far_factor_p", "long_p"])
     rate = found["long_a_step"]
     with np.errstate(divide="ignore", invalid="ignore"):
         halving = math.log(0.5) / np.log(rate.to_numpy(dtype=np.float64))
@@ -185,7 +199,11 @@ def _rate(row: dict[str, object]) -> Interval:
 
 
 def _verdict(table: pd.DataFrame) -> str:
-    signs = [sign_beyond(_rate(row), 1.0) for row in records(table) if math.isfinite(_rate(row).estimate)]
+    signs = [
+        evidence.sign_corrected(_rate(row), float(row["long_p_holm"]), 1.0)
+        for row in records(table)
+        if math.isfinite(_rate(row).estimate)
+    ]
     if not signs or not any(signs):
         return UNDECIDED
     if all(sign < 0 for sign in signs):
@@ -206,7 +224,8 @@ def _paragraph(run: Run, table: pd.DataFrame) -> str:
     verdict = _verdict(table) if len(known) else "how it changes is not known"
     said = [
         f"{verdict[:1].upper()}{verdict[1:]}, going by the norm of one loss's gradient by the state k steps before it "
-        f"(held-out text, n = {int(table['n'].min())} contexts a point, {plural(int(table['seeds'].max()), 'seed')})."
+        f"(held-out text, n = {int(table['n'].min())} contexts a point, {plural(int(table['seeds'].max()), 'seed')}; t "
+        "tests after Holm's correction)."
     ]
     if len(known) < len(table):
         said.append(

@@ -74,8 +74,8 @@ def say(books: pd.DataFrame) -> list[str]:
     return [
         f"Whole books, {passes} over {enumerate_names([f'{number}' for number in numbers])} "
         f"books of {row['shelf']} ({evidence.count_seeds(books)}), all asked for the same held-out text of "
-        f"{row['evaluated_on']}: the bits per character go from {evidence.word_interval(first)} to "
-        f"{evidence.word_interval(last)}. Adding books changes them by {evidence.word_interval(change)}: "
+        f"{row['evaluated_on']}: the bits per character go from {evidence.word_bounds(first)} to "
+        f"{evidence.word_bounds(last)}. Adding books changes them by {evidence.word_bounds(change)}: "
         + ("too uncertain to say that more books help" if decided is None else decided)
         + ", where each added book also adds updates."
     ]

@@ -70,6 +70,17 @@ def test_several_seeds_are_one_model_with_an_interval_over_them(tmp_path):
     assert "over seeds and contexts" in answer.figure.caption
 
 
+def test_an_unknown_spread_over_contexts_gives_no_interval(tmp_path):
+    seeds = [trial("lstm", seed=seed) for seed in (0, 1, 2)]
+
+    def record(ledger):
+        for each in seeds:
+            finish(ledger, each, (9.0, 8.0))
+            ledger.probed(each.trial_id, "influence", [("kl", k, v, math.inf, 128) for k, v in FADING.items()])
+
+    assert math.isnan(ask("rnn-2", tmp_path / "run", seeds, record).evidence["newest_token_low"].iloc[0])
+
+
 def test_one_seed_that_still_depends_is_no_exact_zero(tmp_path):
     seeds = [trial("mlp", seed=seed) for seed in (0, 1)]
     curves = {STATE: FADING, seeds[0]: ENDING, seeds[1]: FADING}

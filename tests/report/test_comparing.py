@@ -1,15 +1,18 @@
 """Two invented runs beside each other: what is worse in one is better in the other, and nothing is judged by chance."""
 
 import csv
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from html_reading import read_html
 from invented_runs import begin, epoch, finish, make_folder, manifest, trial
+from scipy import stats
 
 from harness import cli
 from harness.comparing import compare_folders
@@ -94,6 +97,24 @@ def test_the_seeds_are_paired(plain, tmp_path):
     # A difference far smaller than the spread over seeds is seen, as each seed moved by the same.
     found = compare_folders(plain, run(tmp_path / "b", Invented(worse=0.05), number=1))
     assert verdicts(found, "valid_perplexity")["lstm · 1 layer"] == "worse"
+
+
+@pytest.mark.slow
+def test_a_change_of_what_cannot_be_negative_is_bounded_by_nothing_left(tmp_path):
+    def scattered(folder, seconds):
+        def record(ledger):
+            for each, taken in zip(planned, seconds, strict=True):
+                finish(ledger, each, (9.0, 8.0), train_seconds=taken)
+
+        planned = [trial("lstm", 1, seed=seed) for seed in range(len(seconds))]
+        return make_folder(folder, planned, record)
+
+    found = compare_folders(scattered(tmp_path / "a", (1.0, 8.0, 20.0)), scattered(tmp_path / "b", (9.0, 2.0, 1.0)))
+    [row] = rows_of(found, "train_seconds")
+    ratios = np.log([9.0 / 1.0, 2.0 / 8.0, 1.0 / 20.0])
+    margin = stats.t.ppf(0.975, 2) * ratios.std(ddof=1) / math.sqrt(3)
+    assert row.change.low == pytest.approx(math.expm1(ratios.mean() - margin))
+    assert row.change.low > -1
 
 
 @pytest.mark.slow

@@ -1,0 +1,19 @@
+import math
+
+import pytest
+
+from harness.exercises.evidence import word_bounds, word_interval
+from harness.statistics import Interval
+
+
+@pytest.mark.parametrize(
+    ("interval", "bounds", "sentence"),
+    [
+        (Interval(-0.0004, -0.0014, 0.0004), "0.000 (-0.001 to 0.000)", "0.000 (95 % interval -0.001 to 0.000)"),
+        (Interval(-1.5, math.nan, math.nan), "-1.500", "-1.500 (no interval: too few observations)"),
+        (Interval(math.nan, math.nan, math.nan), "not known", "not known"),
+    ],
+)
+def test_intervals_are_worded_with_their_bounds_and_no_sign_on_zero(interval, bounds, sentence):
+    assert word_bounds(interval) == bounds
+    assert word_interval(interval) == sentence
