@@ -261,7 +261,9 @@ def _slot_order(name: str) -> tuple[bool, int, int]:
 
 
 def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"
+    if math.isnan(value):
+        return "–"
+    return f"{value:.3f}" if value < 1e5 else f"{value:.2e}"  # a model that never learnt must not fill the line
 
 
 def _perplexity(loss: float) -> str:

@@ -267,6 +267,15 @@ def test_each_end_is_a_line_that_stays_with_its_reason(trials: list[Trial], cloc
     assert lines[-1] == "4 of 12 trials in 3 min: 1 ok, 1 failed, 1 timeout, 1 diverged"
 
 
+def test_a_model_that_never_learnt_does_not_fill_the_line(trials: list[Trial], clock: Clock) -> None:
+    view = view_of(trials[:1], clock, terminal=False)
+    with view:
+        view.launched(trials[0], CPU[0])
+        view.heard(trials[0], replace(epoch(4), valid_loss=200.0))
+        view.ended(trials[0], "ok", "")
+    assert f"      ok {trials[0].trial_id}  valid perplexity 7.23e+86" in printed(view)
+
+
 def test_without_a_terminal_progress_is_a_plain_line_now_and_then(trials: list[Trial], clock: Clock) -> None:
     view = view_of(trials[:1], clock, terminal=False)
     with view:
