@@ -440,10 +440,11 @@ INLINE vector root_of(vector x) {
 void adam(int64_t count, real *w, const real *g, real *m, real *v, double scale, double rate, double correction,
           double beta1, double beta2, double epsilon) {
     const real s = scale, r = rate, c = correction, b1 = beta1, b2 = beta2, e = epsilon;
+    const real rest1 = 1 - beta1, rest2 = 1 - beta2; /* of the doubles: 1 - 0.999f is wrong by 5e-5 of itself */
     EACH_VECTOR(j, n, count) {
         vector gradient = s * load(g + j, n);
-        vector mean = b1 * load(m + j, n) + (1 - b1) * gradient;
-        vector square = b2 * load(v + j, n) + (1 - b2) * gradient * gradient;
+        vector mean = b1 * load(m + j, n) + rest1 * gradient;
+        vector square = b2 * load(v + j, n) + rest2 * gradient * gradient;
         store(m + j, mean, n);
         store(v + j, square, n);
         store(w + j, load(w + j, n) - r * mean / (c * root_of(square) + e), n);
@@ -451,10 +452,10 @@ void adam(int64_t count, real *w, const real *g, real *m, real *v, double scale,
 }
 
 void rmsprop(int64_t count, real *w, const real *g, real *v, double scale, double rate, double alpha, double epsilon) {
-    const real s = scale, r = rate, a = alpha, e = epsilon;
+    const real s = scale, r = rate, a = alpha, rest = 1 - alpha, e = epsilon;
     EACH_VECTOR(j, n, count) {
         vector gradient = s * load(g + j, n);
-        vector square = a * load(v + j, n) + (1 - a) * gradient * gradient;
+        vector square = a * load(v + j, n) + rest * gradient * gradient;
         store(v + j, square, n);
         store(w + j, load(w + j, n) - r * gradient / (root_of(square) + e), n);
     }
