@@ -1,4 +1,4 @@
-"""The figures of depth: perplexity and throughput against the number of layers."""
+"""The figures of depth: perplexity, throughput and memory against the number of layers."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,22 @@ from harness.report.comparison import Comparison, is_baseline
 from harness.report.drawing import Figure, Key, Panel, perplexity_axis, specify
 from harness.report.frames import records
 from harness.report.levels import SAME_LEVELS, Level, ceiling, level_marks, levels, near, say_cut
+from harness.statistics import mean_margin
 
-_TITLES = {"valid": "Validation perplexity", "rate": "Tokens per second, training"}
+_TITLES = {
+    "valid": "Validation perplexity",
+    "rate": "Tokens per second, training",
+    "memory": "Memory, MB",
+    "gpu_memory": "GPU memory, MB",
+}
 _PERPLEXITIES = ["valid", "valid_low", "valid_high"]
-_FORMATS = {"valid": ",.3f", "rate": ",.0f"}
+_FORMATS = {"valid": ",.3f", "rate": ",.0f", "memory": ",.0f", "gpu_memory": ",.0f"}
+_WORDS = {"valid": wording.perplexity, "rate": wording.rate}
+_MEMORY = {"memory": "peak_rss_bytes", "gpu_memory": "peak_device_bytes"}
 
 
 def depth_points(comparison: Comparison, series: Sequence[str]) -> pd.DataFrame:
-    """Return mean perplexity and throughput by series and depth, with the intervals there are."""
+    """Return mean perplexity, throughput and memory by series and depth, with the intervals there are."""
     done = comparison.trials[comparison.trials["status"] == "ok"]
     of_blocks = done.groupby(["series", "num_layers"], sort=False)[["tokens_per_s_low", "tokens_per_s_high"]].first()
     summary = comparison.summary[comparison.summary["series"].isin(series)]
@@ -25,7 +33,7 @@ def depth_points(comparison: Comparison, series: Sequence[str]) -> pd.DataFrame:
     # One seed has no interval over seeds; its blocks still show how steady the speed was.
     one_seed = summary["num_seeds"] == 1
     places = summary["series"].map({name: place for place, name in enumerate(series)})
-    return pd.DataFrame(
+    points = pd.DataFrame(
         {
             "series": summary["series"].map(wording.visible),
             "layers": summary["num_layers"],
@@ -39,6 +47,19 @@ def depth_points(comparison: Comparison, series: Sequence[str]) -> pd.DataFrame:
             "rate_high": summary["tokens_per_s_high"].where(one_seed, summary["tokens_per_s_mean_high"]),
         }
     )
+    memory = _memory(done).reindex(pd.MultiIndex.from_frame(summary[["series", "num_layers"]]))
+    return points.assign(**{name: memory[name].to_numpy() for name in memory})
+
+
+def _memory(done: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean of each kind of memory over seeds in MB, with its t interval, by series and depth."""
+    found: dict[str, pd.Series] = {}
+    for name, column in _MEMORY.items():
+        megabytes = done[column].astype(float) / 1e6
+        groups = megabytes.groupby([done["series"], done["num_layers"]], sort=False)
+        mean, margin = groups.mean(), mean_margin(groups.std(), groups.count())
+        found |= {name: mean, f"{name}_low": mean - margin, f"{name}_high": mean + margin}
+    return pd.DataFrame(found)
 
 
 def _shift(layers: pd.Series, places: pd.Series) -> pd.Series:
@@ -47,18 +68,18 @@ def _shift(layers: pd.Series, places: pd.Series) -> pd.Series:
 
 
 def draw_depth(comparison: Comparison, points: pd.DataFrame, key: Key, dataset: str) -> Figure | None:
-    """Draw both against depth; nothing where fewer than two depths have finished trials."""
+    """Draw each against depth; nothing where fewer than two depths have finished trials."""
     names = [name for name in _TITLES if points.loc[points[name].notna(), "layers"].nunique() > 1]
     if not names:
         return None
     marked = near(levels(comparison), points["valid"])
-    axes = {"valid": _perplexity_axis(comparison, points, marked), "rate": _rate_axis()}
-    marks = {"valid": level_marks(marked, axes["valid"]), "rate": []}
+    axes = {name: _axis_from_zero(name) for name in names} | {"valid": _perplexity_axis(comparison, points, marked)}
+    marks = {"valid": level_marks(marked, axes["valid"])}
     panels = [
         Panel(
             title=_TITLES[name],
             description=_describe(points, name),
-            spec=specify(_chart(name, axes[name], _layers_axis(points), key, dataset, marks[name])),
+            spec=specify(_chart(name, axes[name], _layers_axis(points), key, dataset, marks.get(name, []))),
         )
         for name in names
     ]
@@ -83,11 +104,11 @@ def _perplexity_axis(comparison: Comparison, points: pd.DataFrame, marked: Seque
     return perplexity_axis("valid", [*values, [level.room for level in marked]], ceiling(comparison))
 
 
-def _rate_axis() -> alt.Y:
-    # From zero: speeds are compared as ratios.
+def _axis_from_zero(name: str) -> alt.Y:
+    # From zero: what is spent is compared as ratios.
     spaced = "replace(format(datum.value, '~s'), /([kMG])$/, ' $1')"
     axis = alt.Axis(title=None, tickCount=5, labelExpr=spaced)
-    return alt.Y("rate:Q", scale=alt.Scale(zero=True, domainMin=0), axis=axis)
+    return alt.Y(f"{name}:Q", scale=alt.Scale(zero=True, domainMin=0), axis=axis)
 
 
 def _chart(name: str, y: alt.Y, layers: alt.X, key: Key, dataset: str, marks: Sequence[alt.Chart]) -> alt.LayerChart:
@@ -107,7 +128,7 @@ def _chart(name: str, y: alt.Y, layers: alt.X, key: Key, dataset: str, marks: Se
 
 
 def _describe(points: pd.DataFrame, name: str) -> str:
-    word = wording.perplexity if name == "valid" else wording.rate
+    word = _WORDS.get(name, wording.count)
     known = points.dropna(subset=[name])
     named = [f"{row['series']}, {row['layers']}: {word(row[name])}" for row in records(known)]
     return f"Line chart of {_TITLES[name].lower()} by number of layers: {'; '.join(named[:24])}."
@@ -125,6 +146,8 @@ def _caption(comparison: Comparison, points: pd.DataFrame) -> list[str]:
     drawn, finished = points["series"].nunique(), summary[~is_baseline(summary)]["series"].nunique()
     if drawn < finished:
         sentences.append(f"Only the best {drawn} of {finished} models are drawn; summary.csv has all.")
+    if points["memory"].notna().any():
+        sentences.append("Memory is the worker's largest resident set, the framework's own share included.")
     sentences += say_cut(comparison, points[_PERPLEXITIES])
     if near(levels(comparison), points["valid"]):
         sentences.append(SAME_LEVELS)

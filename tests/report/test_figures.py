@@ -1,5 +1,10 @@
+import math
+import re
+from dataclasses import replace
+
 import pytest
-from invented_runs import begin, epoch, finish, trial
+from invented_runs import FINISHED, begin, epoch, finish, trial
+from scipy import stats
 
 from harness.report import curves
 from harness.report.comparison import compare
@@ -79,6 +84,24 @@ def test_a_curve_that_leaves_the_scale_is_said_to_be_cut_off(drawn):
     assert "cut off" in drawn(planned, record).figures[0].caption
 
 
+def test_memory_stands_beside_speed_with_its_interval_over_seeds(drawn):
+    planned = [trial(num_layers=depth, seed=seed) for depth in (1, 2) for seed in (0, 1)]
+
+    def record(ledger):
+        for each in planned:
+            begin(ledger, each, [epoch(1)])
+            facts = replace(FINISHED, peak_rss_bytes=each.num_layers * 100_000_000 + each.seed * 2_000_000)
+            ledger.ended(each.trial_id, "ok", finished=facts)
+
+    drawings = drawn(planned, record)
+    figure = next(figure for figure in drawings.figures if figure.title == "Depth")
+    assert [panel.title for panel in figure.panels][1:] == ["Tokens per second, training", "Memory, MB"]
+    points = drawings.datasets["text-1-depths"]
+    margin = stats.t.ppf(0.975, 1) * math.sqrt(2) / math.sqrt(2)
+    assert [point["memory"] for point in points] == [101, 201]
+    assert points[0]["memory_high"] == pytest.approx(101 + margin, abs=0.01)
+
+
 def test_what_never_learnt_does_not_flatten_the_depths_of_the_others(drawn):
     planned = [trial(cell, depth) for cell in ("lstm", "gru") for depth in (1, 2)]
 
@@ -118,4 +141,4 @@ def test_every_drawing_has_words_for_readers_who_cannot_see_it(drawn):
     figures = drawn(planned, lambda ledger: [finish(ledger, each) for each in planned])
     for figure in figures.figures:
         assert figure.caption
-        assert all("8.000" in panel.description or "20.0" in panel.description for panel in figure.panels)
+        assert all(re.search(r"8\.000|20\.0|: 250", panel.description) for panel in figure.panels)

@@ -231,7 +231,7 @@ def test_every_figure_has_a_place_a_description_and_a_caption(finished_page):
     drawings = json.loads(finished_page.one("script", id="drawings").source)
     places = finished_page.all("div", class_="drawing")
     assert [place.attributes["id"] for place in places] == list(drawings["specs"])
-    assert len(places) == 5
+    assert len(places) == 6
     assert all(place.attributes["aria-label"] for place in places)
     captions = [
         figure.one("figcaption").text for figure in finished_page.all("figure") if figure.all("div", class_="drawing")
