@@ -10,7 +10,7 @@ import numpy.typing as npt
 import scipy  # whose stats load with the first test that is made, and take most of a second
 
 CONFIDENCE = 0.95
-_FEWEST_FOR_MEDIANS = 6
+FEWEST_FOR_MEDIANS = 6
 """Below it even the extremes do not bound a median with 95 %."""
 _RESAMPLES = 4999
 ROUNDING = 1e-12
@@ -28,11 +28,15 @@ class Interval:
     high: float
 
 
+UNKNOWN = Interval(np.nan, np.nan, np.nan)
+"""Of what was not measured."""
+
+
 def median_interval(sample: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:
     """Return the median with an interval between two of the observations; needs 6 of them for 95 %."""
     ordered = np.sort(np.asarray(sample, dtype=np.float64))
     if not ordered.size:
-        return Interval(np.nan, np.nan, np.nan)
+        return UNKNOWN
     low, high = (int(rank[0]) for rank in median_ranks(np.array([ordered.size]), confidence))
     bounds = (float(ordered[low]), float(ordered[high])) if low >= 0 else (np.nan, np.nan)
     return Interval(float(np.median(ordered)), *bounds)
@@ -42,7 +46,7 @@ def mean_interval(sample: npt.ArrayLike, confidence: float = CONFIDENCE) -> Inte
     """Return the mean with its t interval; one observation has none."""
     values = np.asarray(sample, dtype=np.float64)
     if not values.size:
-        return Interval(np.nan, np.nan, np.nan)
+        return UNKNOWN
     mean = float(values.mean())
     deviation = float(values.std(ddof=1)) if values.size > 1 else np.nan
     margin = float(mean_margin(np.array([deviation]), np.array([values.size]), confidence)[0])
@@ -62,9 +66,9 @@ def median_ratio(first: npt.ArrayLike, second: npt.ArrayLike, confidence: float 
     """Return median(second) / median(first) with its bootstrap interval; each needs 6 positive observations for it."""
     a, b = (np.asarray(sample, dtype=np.float64) for sample in (first, second))
     if not a.size or not b.size:
-        return MedianRatio(Interval(np.nan, np.nan, np.nan), np.nan)
+        return MedianRatio(UNKNOWN, np.nan)
     ratio = float(np.median(b) / np.median(a))
-    if min(a.size, b.size) < _FEWEST_FOR_MEDIANS:
+    if min(a.size, b.size) < FEWEST_FOR_MEDIANS:
         return MedianRatio(Interval(ratio, np.nan, np.nan), np.nan)
     if np.ptp(a) == np.ptp(b) == 0:
         return MedianRatio(Interval(ratio, ratio, ratio), 1.0 if ratio == 1 else 0.0)

@@ -17,7 +17,7 @@ from harness.report import wording
 from harness.report.answers import Answer
 from harness.report.frames import Run, records
 from harness.report.wording import enumerate_names
-from harness.statistics import Interval, median_interval, sign_beyond
+from harness.statistics import UNKNOWN, Interval, sign_beyond
 
 exercise_id = "deep-rnn-1"
 question = "Write a two-layer RNN from scratch: does it learn the same as the framework's own layers, and how fast?"
@@ -101,7 +101,7 @@ def _compare(
 ) -> dict[str, object]:
     pair = (str(row["trial_id_first"]), str(row["trial_id_second"]))
     # Two backends' speeds are another question than a layer's against scratch.
-    ratio = speeds.ratio(pair[1], pair[0]) if row["other"] != BESIDE_REFERENCE else median_interval([])
+    ratio = speeds.ratio(pair[1], pair[0]) if row["other"] != BESIDE_REFERENCE else UNKNOWN
     gaps = by_pair.get(pair, pd.Series(dtype=np.float64))
     return {
         "backend": row["backend"],

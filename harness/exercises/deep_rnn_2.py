@@ -14,7 +14,7 @@ from harness.registry import Registry
 from harness.report import wording
 from harness.report.answers import Answer
 from harness.report.frames import Run, records
-from harness.statistics import Interval, holm, mean_interval, median_interval, sign_beyond
+from harness.statistics import UNKNOWN, Interval, holm, mean_interval, sign_beyond
 from harness.worker.network import Architecture, canonical_shapes
 from harness.worker.targets import resolve
 
@@ -144,7 +144,7 @@ def _speed(speeds: evidence.Speeds, matched: pd.DataFrame) -> Interval:
             ratios[kind] = speeds.ratio(*names)
     known = [ratio for ratio in ratios.values() if math.isfinite(ratio.estimate)]
     if len(known) < 2:
-        return known[0] if known else median_interval([])
+        return known[0] if known else UNKNOWN
     # The kinds' own intervals are narrow; what the ratio is over depths lies between the least and the largest of them.
     estimate = float(np.exp(np.mean([math.log(ratio.estimate) for ratio in known])))
     return Interval(estimate, min(ratio.low for ratio in known), max(ratio.high for ratio in known))

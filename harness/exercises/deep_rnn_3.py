@@ -16,7 +16,7 @@ from harness.report.answers import Answer
 from harness.report.comparison import is_baseline
 from harness.report.frames import Run, records
 from harness.report.wording import count, label
-from harness.statistics import Interval, mean_interval, sign_beyond
+from harness.statistics import UNKNOWN, Interval, mean_interval, sign_beyond
 
 exercise_id = "deep-rnn-3"
 question = "Train on more text, on several books: how low does the perplexity go?"
@@ -150,7 +150,7 @@ def _fit_rows(fitted: FittedCurve | None, largest: float) -> pd.DataFrame:
 def _against(curve: pd.DataFrame, baselines: pd.DataFrame) -> tuple[pd.Series | None, Interval]:
     """Return the best baseline and the model's bits at its own largest text minus the baseline's."""
     if baselines.empty:
-        return None, Interval(math.nan, math.nan, math.nan)
+        return None, UNKNOWN
     best = baselines.sort_values("bits", kind="stable").iloc[0]
     own = curve[curve["train_tokens"] == curve["train_tokens"].max()]["bits"]
     return best, mean_interval(own - float(best["bits"]))

@@ -8,8 +8,10 @@ import pandas as pd
 
 from harness.report.comparison import TEXT, is_baseline
 from harness.report.frames import SETTINGS, Run
+from harness.report.measurements import timed_blocks
 from harness.statistics import (
     CONFIDENCE,
+    UNKNOWN,
     Interval,
     PairedDifference,
     median_interval,
@@ -78,10 +80,9 @@ class Speeds:
     """What the timing phase measured, found again for any two trials."""
 
     def __init__(self, run: Run) -> None:
-        alone = run.timings[(run.timings["phase"] == "timing") & run.timings["tokens_per_s"].notna()]
         self._rates = {
             str(trial_id): blocks.set_index("round")["tokens_per_s"]
-            for trial_id, blocks in alone.groupby("trial_id", sort=False)
+            for trial_id, blocks in timed_blocks(run.timings).groupby("trial_id", sort=False)
         }
         self._timed_by = run.trials.set_index("trial_id")["timed_by"].to_dict()
 
@@ -98,7 +99,7 @@ class Speeds:
         """
         names = [self.measurement(trial_id) for trial_id in (first, second)]
         if not all(names):
-            return median_interval([])
+            return UNKNOWN
         ratios = (self._rates[names[0]] / self._rates[names[1]]).dropna()
         return median_interval(ratios[np.isfinite(ratios)].to_numpy())
 

@@ -15,7 +15,7 @@ from harness.report import wording
 from harness.report.answers import Answer
 from harness.report.frames import Run, records
 from harness.report.wording import count, enumerate_names, plural
-from harness.statistics import CONFIDENCE, Interval, PairedDifference, holm, paired_difference
+from harness.statistics import CONFIDENCE, UNKNOWN, Interval, PairedDifference, holm, paired_difference
 
 exercise_id = "rnn-3"
 question = "What happens to the gradient when it is backpropagated through a long sequence?"
@@ -27,7 +27,6 @@ MIN_POINTS = 4
 BEND = 0.01
 """Share by which the near and the far half's factors a step must differ for a curve to count as bent."""
 ALPHA = 1 - CONFIDENCE
-_UNKNOWN = Interval(math.nan, math.nan, math.nan)
 _ROUNDING = 1e-9
 """Of a difference of slopes."""
 
@@ -137,7 +136,7 @@ def _far_from(part: pd.DataFrame) -> float:
 
 
 def _bounds(name: str, line: _Line | None) -> dict[str, float]:
-    rate = line.rate() if line else _UNKNOWN
+    rate = line.rate() if line else UNKNOWN
     p_value = line.p_value() if line else math.nan
     return {
         f"{name}_a_step": rate.estimate,
