@@ -1,8 +1,10 @@
-"""Intervals: a median by the order of its observations, a mean by Student's t.
+"""Intervals and tests: of a median by the order of its observations, of a mean or a slope by Student's t.
 
-The array forms (`median_ranks`, `mean_margin`) serve many groups at once; the others, one sample.
+The array forms (`median_ranks`, `mean_margin`, `mean_p_values`) serve many groups at once; the others, one sample.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,6 +110,26 @@ def mean_margin(deviations: npt.ArrayLike, counts: npt.ArrayLike, confidence: fl
     quantiles = scipy.special.stdtrit(np.where(several, n - 1, 1), (1 + confidence) / 2)
     margins = quantiles * np.asarray(deviations, dtype=np.float64) / np.sqrt(np.where(several, n, 1))
     return np.where(several, margins, np.nan)
+
+
+def t_margin(error: float, freedom: float, confidence: float = CONFIDENCE) -> float:
+    """Return half the width of the t interval of an estimate, from its standard error and degrees of freedom."""
+    return float(scipy.special.stdtrit(freedom, (1 + confidence) / 2) * error)
+
+
+def t_p_value(estimate: float, error: float, freedom: float) -> float:
+    """Return the two-sided p value of Student's t test of an estimate against zero, from its standard error."""
+    return float(2 * scipy.special.stdtr(freedom, -(abs(estimate) / error)))
+
+
+def welch_p_value(difference: float, errors: Sequence[float], freedoms: Sequence[float]) -> float:
+    """Return the two-sided p value of Welch's t test that two independent estimates differ, from what each has.
+
+    Source: Welch, The generalization of Student's problem, Biometrika 34, 1947.
+    """
+    variances = [error**2 for error in errors]
+    shares = [variance**2 / freedom for variance, freedom in zip(variances, freedoms, strict=True)]
+    return t_p_value(difference, math.sqrt(sum(variances)), sum(variances) ** 2 / sum(shares))
 
 
 def mean_p_values(means: npt.ArrayLike, deviations: npt.ArrayLike, counts: npt.ArrayLike) -> Floats:

@@ -15,7 +15,16 @@ from harness.report import wording
 from harness.report.answers import Answer
 from harness.report.frames import Run, records
 from harness.report.wording import count, enumerate_names, plural
-from harness.statistics import CONFIDENCE, UNKNOWN, Interval, PairedDifference, holm, paired_difference
+from harness.statistics import (
+    CONFIDENCE,
+    UNKNOWN,
+    Interval,
+    holm,
+    paired_difference,
+    t_margin,
+    t_p_value,
+    welch_p_value,
+)
 
 exercise_id = "rnn-3"
 question = "What happens to the gradient when it is backpropagated through a long sequence?"
@@ -28,7 +37,7 @@ BEND = 0.01
 """Share by which the near and the far half's factors a step must differ for a curve to count as bent."""
 ALPHA = 1 - CONFIDENCE
 _ROUNDING = 1e-9
-"""Of a difference of slopes."""
+"""Of a slope, or a difference of slopes."""
 
 
 def needs(budget: Budget, registry: Registry) -> Sequence[Need]:  # noqa: ARG001
@@ -76,13 +85,11 @@ class _Line:
 
     def p_value(self) -> float:
         """Return the p value of Student's t test that the gradient neither grows nor falls."""
-        if not self.error:
-            return 1.0 if abs(self.slope) < _ROUNDING else 0.0
-        return float(2 * scipy.stats.t.sf(abs(self.slope) / self.error, self.freedom))
+        return t_p_value(self.slope, self.error, self.freedom) if self.error else _certain(self.slope)
 
     def rate(self) -> Interval:
         """Return the factor a step with its t interval."""
-        margin = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, self.freedom) * self.error)
+        margin = t_margin(self.error, self.freedom)
         return Interval(*(float(np.exp(self.slope + shift)) for shift in (0.0, -margin, margin)))
 
 
@@ -154,19 +161,16 @@ def _bend(near: _Line | None, far: _Line | None) -> float:
     if near is None or far is None:
         return math.nan
     if len(near.slopes) == len(far.slopes) > 1:
-        return _certain(paired_difference(far.slopes, near.slopes))
-    errors = near.error**2, far.error**2
-    if not sum(errors):
+        found = paired_difference(far.slopes, near.slopes)
+        return found.p_value if math.isfinite(found.p_value) else _certain(found.interval.estimate)
+    if not near.error**2 + far.error**2:
         return 1.0 if near.slope == far.slope else 0.0
-    freedom = sum(errors) ** 2 / sum(e**2 / line.freedom for e, line in zip(errors, (near, far), strict=True))
-    return float(2 * scipy.stats.t.sf(abs(far.slope - near.slope) / math.sqrt(sum(errors)), freedom))
+    return welch_p_value(far.slope - near.slope, (near.error, far.error), (near.freedom, far.freedom))
 
 
-def _certain(found: PairedDifference) -> float:
-    """Return the p value; where all pairs differ by the same there is no test, and nothing to doubt either."""
-    if math.isfinite(found.p_value):
-        return found.p_value
-    return 1.0 if abs(found.interval.estimate) < _ROUNDING else 0.0
+def _certain(slope: float) -> float:
+    """Return the p value of a slope, or difference of slopes, without any scatter: no test, and nothing to doubt."""
+    return 1.0 if abs(slope) < _ROUNDING else 0.0
 
 
 def _with_shapes(table: pd.DataFrame) -> pd.DataFrame:
