@@ -121,9 +121,7 @@ def _table(name: str, trials: pd.DataFrame) -> pd.DataFrame:
             {
                 "model": name,
                 "train_tokens": float(size),
-                "bits_per_char": interval.estimate,
-                "bits_low": interval.low,
-                "bits_high": interval.high,
+                **evidence.interval_columns("bits_per_char", interval, "bits"),
                 "perplexity": float(np.exp(np.log(part["best_valid_perplexity"].astype(float)).mean())),
                 "n": len(part),
             }
@@ -141,8 +139,8 @@ def _fit_rows(fitted: FittedCurve | None, largest: float) -> pd.DataFrame:
     )
     return pd.DataFrame(
         [
-            {"model": name, "train_tokens": size, "bits_per_char": i.estimate, "bits_low": i.low, "bits_high": i.high}
-            for name, size, i in named
+            {"model": name, "train_tokens": size, **evidence.interval_columns("bits_per_char", interval, "bits")}
+            for name, size, interval in named
         ]
     )
 

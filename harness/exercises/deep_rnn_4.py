@@ -14,7 +14,7 @@ from harness.registry import Registry
 from harness.report.answers import Answer
 from harness.report.frames import Run, records
 from harness.report.wording import enumerate_names, enumerate_numbers
-from harness.statistics import CONFIDENCE, Interval, holm, mean_interval
+from harness.statistics import CONFIDENCE, holm, mean_interval
 
 exercise_id = "deep-rnn-4"
 question = "Should texts of different authors train one model? Why would that be good, and what could go wrong?"
@@ -108,12 +108,8 @@ def _gain(key: tuple[str, str], part: pd.DataFrame) -> dict[str, Any]:
         "trained_on": key[0],
         "evaluated_on": key[1],
         "kind": part["kind"].iloc[0],
-        "bits_per_char": bits.estimate,
-        "bits_low": bits.low,
-        "bits_high": bits.high,
-        "gain": difference.interval.estimate,
-        "gain_low": difference.interval.low,
-        "gain_high": difference.interval.high,
+        **evidence.interval_columns("bits_per_char", bits, "bits"),
+        **evidence.interval_columns("gain", difference.interval),
         "p": difference.p_value,
         "n": difference.num_pairs,
     }
@@ -127,15 +123,11 @@ def _distance(run: Run, one: str, other: str) -> float:
     return float(found["value"].mean()) if len(found) else math.nan
 
 
-def _interval(row: dict[str, Any]) -> Interval:
-    return Interval(row["gain"], row["gain_low"], row["gain_high"])
-
-
 def _by_sign(combined: pd.DataFrame) -> dict[int, list[str]]:
     """Return the authors by whether combining helps them, 1, harms them, −1, or is not decided."""
     found: dict[int, list[str]] = {1: [], -1: [], 0: []}
     for row in records(combined):
-        found[evidence.sign_corrected(_interval(row), row["p_holm"])].append(row["evaluated_on"])
+        found[evidence.sign_corrected(evidence.read_interval(row, "gain"), row["p_holm"])].append(row["evaluated_on"])
     return found
 
 
@@ -168,7 +160,10 @@ def _sentences(transfer: pd.DataFrame, table: pd.DataFrame, combined: pd.DataFra
             else f"n = {enumerate_numbers(ns)} seeds and one held-out text an author; 95 % intervals, paired over "
             "seeds, the verdict after Holm's correction over authors"
         )
-        told = [f"{evidence.word_bounds(_interval(row))} for {row['evaluated_on']}" for row in records(combined)]
+        told = [
+            f"{evidence.word_bounds(evidence.read_interval(row, 'gain'))} for {row['evaluated_on']}"
+            for row in records(combined)
+        ]
         decided = "whether to combine is not decided" if verdict == UNDECIDED else verdict
         share = (combined["gain"].abs() / combined["bits_per_char"]).max()
         worded = f"at most {share:.1%}" if share >= 0.001 else "less than 0.1%"

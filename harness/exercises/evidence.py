@@ -1,7 +1,8 @@
 """Finds in a run's tables what exercises compare: finished trials, pairs, speeds, intervals and their words."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,6 +75,18 @@ def sign_corrected(interval: Interval, p_adjusted: float, level: float = 0.0) ->
     A p value that is not known (differences without any spread) leaves it to the interval.
     """
     return 0 if p_adjusted >= 1 - CONFIDENCE else sign_beyond(interval, level)
+
+
+def interval_columns(name: str, interval: Interval, ends: str = "") -> dict[str, float]:
+    """Return an interval as columns of evidence: ``name``, and with its own or another stem ``_low`` and ``_high``."""
+    stem = ends or name
+    return {name: interval.estimate, f"{stem}_low": interval.low, f"{stem}_high": interval.high}
+
+
+def read_interval(row: Mapping[str, Any], name: str, ends: str = "") -> Interval:
+    """Return the interval that `interval_columns` wrote into a row."""
+    stem = ends or name
+    return Interval(*(float(row[column]) for column in (name, f"{stem}_low", f"{stem}_high")))
 
 
 class Speeds:

@@ -1,8 +1,9 @@
 """What happens to the gradient over a long sequence, by cell and depth, and what clipping does about it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -125,9 +126,9 @@ def _fit(curve: pd.DataFrame, clipped: pd.Series) -> dict[str, object]:
         "layers": int(first["num_layers"]),
         "clip": float(first["grad_clip"]),
         "when": stage,
-        **_bounds("factor", whole),
-        **_bounds("near_factor", near),
-        **_bounds("far_factor", far),
+        **_rate_columns("factor", whole),
+        **_rate_columns("near_factor", near),
+        **_rate_columns("far_factor", far),
         "far_from": max(_far_from(part) for part in kept) if near and far else math.nan,
         "bend_p": _bend(near, far),
         "furthest_over_nearest": float(np.exp(mean.iloc[-1] - mean.iloc[0])),
@@ -142,15 +143,10 @@ def _far_from(part: pd.DataFrame) -> float:
     return float(part["at"].iloc[len(part) // 2]) if len(part) else math.nan
 
 
-def _bounds(name: str, line: _Line | None) -> dict[str, float]:
+def _rate_columns(name: str, line: _Line | None) -> dict[str, float]:
     rate = line.rate() if line else UNKNOWN
     p_value = line.p_value() if line else math.nan
-    return {
-        f"{name}_a_step": rate.estimate,
-        f"{name}_low": rate.low,
-        f"{name}_high": rate.high,
-        f"{name}_p": p_value,
-    }
+    return {**evidence.interval_columns(f"{name}_a_step", rate, name), f"{name}_p": p_value}
 
 
 def _bend(near: _Line | None, far: _Line | None) -> float:
@@ -196,9 +192,9 @@ def _clipped(run: Run) -> pd.Series:
     return shares["value"].groupby([shares["kind"], shares["quantity"].map(_CLIPPED)]).mean()
 
 
-def _rate(row: dict[str, object]) -> Interval:
+def _rate(row: Mapping[str, Any]) -> Interval:
     """Return the factor a step over a long distance: of the far half where the curve is bent, else of the whole."""
-    return Interval(*(float(row[f"long_{end}"]) for end in ("a_step", "low", "high")))  # type: ignore[arg-type]
+    return evidence.read_interval(row, "long_a_step", "long")
 
 
 def _verdict(table: pd.DataFrame) -> str:
@@ -256,8 +252,8 @@ def _rates(stage: pd.DataFrame) -> list[str]:
     ]
 
 
-def _word_rate(row: dict[str, object]) -> str:
-    rate, halving = _rate(row), float(row["halves_in_steps"])  # type: ignore[arg-type]
+def _word_rate(row: Mapping[str, Any]) -> str:
+    rate, halving = _rate(row), float(row["halves_in_steps"])
     half = f", halving in {halving:.1f} steps" if math.isfinite(halving) else ""
     far = f" from {row['far_from']:g} steps on" if row["shape"] == "bent" else ""
     return f"{rate.estimate:.3f} ({rate.low:.3f} to {rate.high:.3f}) in {row['model']}{far}{half}"
