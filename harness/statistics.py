@@ -64,7 +64,7 @@ class MedianRatio:
     """Of the Mann-Whitney test that neither sample tends to be larger; NaN where the interval is."""
 
 
-def median_ratio(first: npt.ArrayLike, second: npt.ArrayLike, confidence: float = CONFIDENCE) -> MedianRatio:
+def median_ratio(first: npt.ArrayLike, second: npt.ArrayLike) -> MedianRatio:
     """Return median(second) / median(first) with its bootstrap interval; each needs 6 positive observations for it."""
     a, b = (np.asarray(sample, dtype=np.float64) for sample in (first, second))
     if not a.size or not b.size:
@@ -76,7 +76,7 @@ def median_ratio(first: npt.ArrayLike, second: npt.ArrayLike, confidence: float 
         return MedianRatio(Interval(ratio, ratio, ratio), 1.0 if ratio == 1 else 0.0)
     # Drawn by resampling with a generator of its own, so that the same two samples always have the same interval.
     drawn = scipy.stats.bootstrap(
-        (a, b), _ratio_of_medians, confidence_level=confidence, n_resamples=_RESAMPLES, method="percentile",
+        (a, b), _ratio_of_medians, confidence_level=CONFIDENCE, n_resamples=_RESAMPLES, method="percentile",
         vectorized=True, random_state=np.random.default_rng(0),
     )  # fmt: skip
     bounds = drawn.confidence_interval
@@ -112,9 +112,9 @@ def mean_margin(deviations: npt.ArrayLike, counts: npt.ArrayLike, confidence: fl
     return np.where(several, margins, np.nan)
 
 
-def t_margin(error: float, freedom: float, confidence: float = CONFIDENCE) -> float:
+def t_margin(error: float, freedom: float) -> float:
     """Return half the width of the t interval of an estimate, from its standard error and degrees of freedom."""
-    return float(scipy.special.stdtrit(freedom, (1 + confidence) / 2) * error)
+    return float(scipy.special.stdtrit(freedom, (1 + CONFIDENCE) / 2) * error)
 
 
 def t_p_value(estimate: float, error: float, freedom: float) -> float:

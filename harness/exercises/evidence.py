@@ -50,22 +50,22 @@ def pairs(trials: pd.DataFrame, column: str, first: str, second: str, free: Sequ
     return parts[0].merge(parts[1], on=keys, suffixes=("_first", "_second"))
 
 
-def on_one_text(pairs: pd.DataFrame) -> pd.DataFrame:
+def on_one_text(matched: pd.DataFrame) -> pd.DataFrame:
     """Return the pairs on the text that has the most of them: perplexities of two texts have no common mean."""
-    if pairs.empty:
-        return pairs
-    numbers = pairs.groupby(list(TEXT), sort=False, dropna=False)["seed"].transform("size")
-    first = pairs.loc[numbers.idxmax(), list(TEXT)]
-    return pairs[(pairs[list(TEXT)] == first).all(axis=1)]
+    if matched.empty:
+        return matched
+    numbers = matched.groupby(list(TEXT), sort=False, dropna=False)["seed"].transform("size")
+    first = matched.loc[numbers.idxmax(), list(TEXT)]
+    return matched[(matched[list(TEXT)] == first).all(axis=1)]
 
 
-def differences_by_seed(pairs: pd.DataFrame, first: str, second: str) -> PairedDifference:
+def differences_by_seed(matched: pd.DataFrame, first: str, second: str) -> PairedDifference:
     """Compare two columns of pairs, seed by seed: what pairs of one seed differ by is averaged first.
 
     Depths, backends and settings of one seed are no further draws of chance: backends that train the same model would
     count it twice.
     """
-    means = pairs.groupby("seed", sort=False)[[first, second]].mean()
+    means = matched.groupby("seed", sort=False)[[first, second]].mean()
     return paired_difference(means[first].astype(float), means[second].astype(float))
 
 
