@@ -1,8 +1,10 @@
-"""Intervals: a median by the order of its observations, a mean by Student's t.
+"""Intervals and tests: of a median by the order of its observations, of a mean or a slope by Student's t.
 
-The array forms (`median_ranks`, `mean_margin`) serve many groups at once; the others, one sample.
+The array forms (`median_ranks`, `mean_margin`, `mean_p_values`) serve many groups at once; the others, one sample.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy.typing as npt
 import scipy  # whose stats load with the first test that is made, and take most of a second
 
 CONFIDENCE = 0.95
-_FEWEST_FOR_MEDIANS = 6
+FEWEST_FOR_MEDIANS = 6
 """Below it even the extremes do not bound a median with 95 %."""
 _RESAMPLES = 4999
 ROUNDING = 1e-12
@@ -28,11 +30,15 @@ class Interval:
     high: float
 
 
+UNKNOWN = Interval(np.nan, np.nan, np.nan)
+"""Of what was not measured."""
+
+
 def median_interval(sample: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:
     """Return the median with an interval between two of the observations; needs 6 of them for 95 %."""
     ordered = np.sort(np.asarray(sample, dtype=np.float64))
     if not ordered.size:
-        return Interval(np.nan, np.nan, np.nan)
+        return UNKNOWN
     low, high = (int(rank[0]) for rank in median_ranks(np.array([ordered.size]), confidence))
     bounds = (float(ordered[low]), float(ordered[high])) if low >= 0 else (np.nan, np.nan)
     return Interval(float(np.median(ordered)), *bounds)
@@ -42,7 +48,7 @@ def mean_interval(sample: npt.ArrayLike, confidence: float = CONFIDENCE) -> Inte
     """Return the mean with its t interval; one observation has none."""
     values = np.asarray(sample, dtype=np.float64)
     if not values.size:
-        return Interval(np.nan, np.nan, np.nan)
+        return UNKNOWN
     mean = float(values.mean())
     deviation = float(values.std(ddof=1)) if values.size > 1 else np.nan
     margin = float(mean_margin(np.array([deviation]), np.array([values.size]), confidence)[0])
@@ -58,19 +64,19 @@ class MedianRatio:
     """Of the Mann-Whitney test that neither sample tends to be larger; NaN where the interval is."""
 
 
-def median_ratio(first: npt.ArrayLike, second: npt.ArrayLike, confidence: float = CONFIDENCE) -> MedianRatio:
+def median_ratio(first: npt.ArrayLike, second: npt.ArrayLike) -> MedianRatio:
     """Return median(second) / median(first) with its bootstrap interval; each needs 6 positive observations for it."""
     a, b = (np.asarray(sample, dtype=np.float64) for sample in (first, second))
     if not a.size or not b.size:
-        return MedianRatio(Interval(np.nan, np.nan, np.nan), np.nan)
+        return MedianRatio(UNKNOWN, np.nan)
     ratio = float(np.median(b) / np.median(a))
-    if min(a.size, b.size) < _FEWEST_FOR_MEDIANS:
+    if min(a.size, b.size) < FEWEST_FOR_MEDIANS:
         return MedianRatio(Interval(ratio, np.nan, np.nan), np.nan)
     if np.ptp(a) == np.ptp(b) == 0:
         return MedianRatio(Interval(ratio, ratio, ratio), 1.0 if ratio == 1 else 0.0)
     # Drawn by resampling with a generator of its own, so that the same two samples always have the same interval.
     drawn = scipy.stats.bootstrap(
-        (a, b), _ratio_of_medians, confidence_level=confidence, n_resamples=_RESAMPLES, method="percentile",
+        (a, b), _ratio_of_medians, confidence_level=CONFIDENCE, n_resamples=_RESAMPLES, method="percentile",
         vectorized=True, random_state=np.random.default_rng(0),
     )  # fmt: skip
     bounds = drawn.confidence_interval
@@ -104,6 +110,26 @@ def mean_margin(deviations: npt.ArrayLike, counts: npt.ArrayLike, confidence: fl
     quantiles = scipy.special.stdtrit(np.where(several, n - 1, 1), (1 + confidence) / 2)
     margins = quantiles * np.asarray(deviations, dtype=np.float64) / np.sqrt(np.where(several, n, 1))
     return np.where(several, margins, np.nan)
+
+
+def t_margin(error: float, freedom: float) -> float:
+    """Return half the width of the t interval of an estimate, from its standard error and degrees of freedom."""
+    return float(scipy.special.stdtrit(freedom, (1 + CONFIDENCE) / 2) * error)
+
+
+def t_p_value(estimate: float, error: float, freedom: float) -> float:
+    """Return the two-sided p value of Student's t test of an estimate against zero, from its standard error."""
+    return float(2 * scipy.special.stdtr(freedom, -(abs(estimate) / error)))
+
+
+def welch_p_value(difference: float, errors: Sequence[float], freedoms: Sequence[float]) -> float:
+    """Return the two-sided p value of Welch's t test that two independent estimates differ, from what each has.
+
+    Source: Welch, The generalization of Student's problem, Biometrika 34, 1947.
+    """
+    variances = [error**2 for error in errors]
+    shares = [variance**2 / freedom for variance, freedom in zip(variances, freedoms, strict=True)]
+    return t_p_value(difference, math.sqrt(sum(variances)), sum(variances) ** 2 / sum(shares))
 
 
 def mean_p_values(means: npt.ArrayLike, deviations: npt.ArrayLike, counts: npt.ArrayLike) -> Floats:

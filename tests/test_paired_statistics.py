@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.statistics import Interval, holm, mean_p_values, paired_difference, sign_beyond
+from harness.statistics import (
+    Interval,
+    holm,
+    mean_p_values,
+    paired_difference,
+    sign_beyond,
+    t_margin,
+    t_p_value,
+    welch_p_value,
+)
 
 
 def test_paired_differences_are_scipys():
@@ -49,3 +58,19 @@ def test_many_means_are_tested_at_once_as_scipy_tests_each():
     )
     assert found[:2] == pytest.approx([stats.ttest_1samp(sample, 0).pvalue for sample in samples[:2]])
     assert np.isnan(found[2:]).all()
+
+
+def test_a_slope_has_the_test_and_the_interval_of_its_standard_error():
+    x, y = [1.0, 2.0, 3.0, 4.0, 5.0], [0.2, 0.1, 0.5, 0.4, 0.8]
+    line = stats.linregress(x, y)
+    assert t_p_value(line.slope, line.stderr, 3) == pytest.approx(line.pvalue)
+    assert t_p_value(-line.slope, line.stderr, 3) == pytest.approx(line.pvalue)
+    # The t table: 3.182446 at 97.5 % and 3 degrees of freedom.
+    assert t_margin(0.5, 3) == pytest.approx(0.5 * 3.182446, abs=1e-6)
+
+
+def test_two_estimates_are_told_apart_as_scipy_tells_two_samples():
+    first, second = [1.0, 1.4, 0.9, 1.1], [2.0, 3.5, 1.2, 2.2, 2.9]
+    errors, freedoms = [stats.sem(each) for each in (first, second)], [len(each) - 1 for each in (first, second)]
+    found = welch_p_value(np.mean(second) - np.mean(first), errors, freedoms)
+    assert found == pytest.approx(stats.ttest_ind(first, second, equal_var=False).pvalue)

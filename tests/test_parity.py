@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness import parity
+from harness import parity, references
 from harness.testing.models import SMALL, loaded, minibatches, reference_model, train, weights_for
 from harness.worker.events import FirstSteps
 from harness.worker.parity import of_figures
@@ -116,12 +116,12 @@ def test_missing_and_non_finite_figures_certify_nothing(losses, norms):
 def test_a_damaged_reference_is_made_again(tmp_path):
     path = tmp_path / "r.json"
     reference = FirstSteps(losses=(1.0,), grad_norms=(2.0,))
-    parity.write_reference(path, reference)
-    assert parity.read_reference(path) == reference
+    references.write_reference(path, reference)
+    assert references.read_reference(path) == reference
     path.write_text(json.dumps({"losses": [1.0]}))
-    assert parity.read_reference(path) is None
+    assert references.read_reference(path) is None
     path.write_text("{")
-    assert parity.read_reference(path) is None
+    assert references.read_reference(path) is None
 
 
 def test_a_certificate_that_is_no_number_can_be_recorded(tmp_path):
@@ -180,6 +180,6 @@ def test_a_plugin_s_next_revision_is_not_held_against_the_reference_of_the_last(
 
 
 def test_equations_in_a_package_are_found_and_others_have_no_digest():
-    assert parity.digest_source("harness_lstm.cell")
-    assert parity.digest_source("harness_lstm.cell") != parity.digest_source("harness_gru.cell")
-    assert parity.digest_source("no_such_module.cell") == ""
+    assert references.digest_source("harness_lstm.cell")
+    assert references.digest_source("harness_lstm.cell") != references.digest_source("harness_gru.cell")
+    assert references.digest_source("no_such_module.cell") == ""

@@ -12,8 +12,16 @@ from harness.comparing.pairs import Pair, match
 from harness.report import wording
 from harness.report.comparison import is_baseline
 from harness.report.frames import Run
-from harness.report.measurements import steady_blocks
-from harness.statistics import Interval, PairedDifference, holm, median_ratio, paired_difference
+from harness.report.measurements import steady_blocks, timed_blocks
+from harness.statistics import (
+    FEWEST_FOR_MEDIANS,
+    UNKNOWN,
+    Interval,
+    PairedDifference,
+    holm,
+    median_ratio,
+    paired_difference,
+)
 from harness.timing.session import DRIFT
 
 Verdict = Literal["better", "worse", "same within noise", "not comparable"]
@@ -25,7 +33,6 @@ ALONE_NOISE = DRIFT
 """What a timing session calls steady; one session says nothing of how the next one differs by less."""
 TRAINING_NOISE = 0.10
 """Of speeds taken while training, when trials share the machine."""
-UNKNOWN = Interval(np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,8 +261,7 @@ class _Blocks:
     """A run's timed blocks, in tokens per second, by phase and trial."""
 
     def __init__(self, timings: pd.DataFrame) -> None:
-        alone = timings[(timings["phase"] == "timing") & timings["tokens_per_s"].notna()]
-        self._alone = _rates(alone)
+        self._alone = _rates(timed_blocks(timings))
         self._training = _rates(steady_blocks(timings))
 
     def of(self, trials: pd.DataFrame) -> tuple[bool, np.ndarray]:
@@ -299,7 +305,7 @@ def _incomparable(
     if not 1 / machines.SAME_RATE <= device <= machines.SAME_RATE:
         return f"the device's best product ran at {device:.2f} times the rate in B: not one machine in one state"
     place = machines.other_place(before, after, machines.ALONE if alone[0] else machines.TOGETHER)
-    if place or num_blocks >= 6:
+    if place or num_blocks >= FEWEST_FOR_MEDIANS:
         return place
     return "no speed is recorded in both runs" if not num_blocks else "fewer than six timed blocks: no interval"
 

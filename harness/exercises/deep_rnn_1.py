@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from harness.report import wording
 from harness.report.answers import Answer
 from harness.report.frames import Run, records
 from harness.report.wording import enumerate_names
-from harness.statistics import Interval, median_interval, sign_beyond
+from harness.statistics import UNKNOWN, sign_beyond
 
 exercise_id = "deep-rnn-1"
 question = "Write a two-layer RNN from scratch: does it learn the same as the framework's own layers, and how fast?"
@@ -97,25 +98,23 @@ def _beside_the_reference(trials: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def _compare(
-    speeds: evidence.Speeds, by_pair: Mapping[tuple[str, str], pd.Series], row: dict[str, object]
+    speeds: evidence.Speeds, by_pair: Mapping[tuple[str, str], pd.Series], row: Mapping[str, Any]
 ) -> dict[str, object]:
     pair = (str(row["trial_id_first"]), str(row["trial_id_second"]))
     # Two backends' speeds are another question than a layer's against scratch.
-    ratio = speeds.ratio(pair[1], pair[0]) if row["other"] != BESIDE_REFERENCE else median_interval([])
+    ratio = speeds.ratio(pair[1], pair[0]) if row["other"] != BESIDE_REFERENCE else UNKNOWN
     gaps = by_pair.get(pair, pd.Series(dtype=np.float64))
     return {
         "backend": row["backend"],
         "cell": row["cell"],
-        "layers": int(row["num_layers"]),  # type: ignore[call-overload]
-        "seed": int(row["seed"]),  # type: ignore[call-overload]
+        "layers": int(row["num_layers"]),
+        "seed": int(row["seed"]),
         "against_scratch": row["other"],
         "epochs": len(gaps),
         "largest_loss_difference": float(gaps.max()) if len(gaps) else math.nan,
         "scratch_perplexity": row["valid_perplexity_first"],
         "other_perplexity": row["valid_perplexity_second"],
-        "speed_ratio": ratio.estimate,
-        "speed_ratio_low": ratio.low,
-        "speed_ratio_high": ratio.high,
+        **evidence.interval_columns("speed_ratio", ratio),
         "scratch_id": row["trial_id_first"],
         "other_id": row["trial_id_second"],
     }
@@ -135,8 +134,8 @@ def _gaps(run: Run, matched: pd.DataFrame) -> pd.DataFrame:
     return gaps[np.isfinite(gaps["gap"])]
 
 
-def _sign(row: dict[str, object]) -> int:
-    return sign_beyond(Interval(*(float(row[f"speed_ratio{end}"]) for end in ("", "_low", "_high"))), 1.0)  # type: ignore[arg-type]
+def _sign(row: Mapping[str, Any]) -> int:
+    return sign_beyond(evidence.read_interval(row, "speed_ratio"), 1.0)
 
 
 def _verdict(table: pd.DataFrame) -> str:
@@ -192,10 +191,10 @@ def _seeds(table: pd.DataFrame) -> str:
     return "one seed, both from the same weights" if number == 1 else f"{number} seeds, pairs from the same weights"
 
 
-def _word_speed(row: dict[str, object]) -> str:
-    ratio = Interval(*(float(row[f"speed_ratio{end}"]) for end in ("", "_low", "_high")))  # type: ignore[arg-type]
+def _word_speed(row: Mapping[str, Any]) -> str:
+    ratio = evidence.read_interval(row, "speed_ratio")
     cell = "" if row["cell"] == "rnn" else f" {row['cell']}"
-    depth = wording.plural(int(row["layers"]), "layer")  # type: ignore[call-overload]
+    depth = wording.plural(row["layers"], "layer")
     return f"{row['backend']} {row['against_scratch']}{cell}, {depth} {evidence.word_bounds(ratio, 2)}"
 
 
@@ -216,8 +215,8 @@ def _missing(run: Run, table: pd.DataFrame) -> list[str]:
 def _draw(gaps: pd.DataFrame, table: pd.DataFrame) -> charts.Drawn:
     points = []
     for row in records(table.drop_duplicates(["backend", "cell", "layers", "against_scratch"])):
-        layers = "1 layer" if row["layers"] == 1 else f"{row['layers']} layers"
-        name = f"{row['backend']} {row['against_scratch']}, {row['cell']}, {layers}"
+        depth = wording.plural(row["layers"], "layer")
+        name = f"{row['backend']} {row['against_scratch']}, {row['cell']}, {depth}"
         own = (gaps["trial_id_first"] == row["scratch_id"]) & (gaps["trial_id_second"] == row["other_id"])
         for epoch in records(gaps[own]):
             points.append((name, float(epoch["epoch"]), float(epoch["gap"]), math.nan, math.nan))

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from harness.exercises import charts, evidence
+from harness.exercises.evidence import interval_columns, read_interval
 from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
 from harness.registry import Registry
 from harness.report import wording
 from harness.report.answers import Answer
 from harness.report.frames import Run, records
-from harness.statistics import Interval, holm, mean_interval, median_interval, sign_beyond
+from harness.statistics import UNKNOWN, Interval, holm, mean_interval, sign_beyond
 from harness.worker.network import Architecture, canonical_shapes
 from harness.worker.targets import resolve
 
@@ -85,7 +86,7 @@ def answer(run: Run) -> Answer:
         evidence=table,
         figure=drawn.figure,
         datasets=drawn.datasets,
-        missing=tuple(_missing(matched, equal, _read(whole, "speed_ratio"))),
+        missing=tuple(_missing(matched, equal, read_interval(whole, "speed_ratio"))),
     )
 
 
@@ -116,20 +117,16 @@ def _compare(
         "pairs": len(matched),
         "gru_perplexity": matched["valid_perplexity_first"].mean(),
         "lstm_perplexity": matched["valid_perplexity_second"].mean(),
-        **_bounds("perplexity_difference", perplexity.interval),
+        **interval_columns("perplexity_difference", perplexity.interval),
         "p": perplexity.p_value,
         "wilcoxon_p": perplexity.wilcoxon_p_value,
         "effect_size": perplexity.effect_size,
-        **_bounds("accuracy_difference", accuracy.interval),
+        **interval_columns("accuracy_difference", accuracy.interval),
         "accuracy_p": accuracy.p_value,
-        **_bounds("speed_ratio", speed),
+        **interval_columns("speed_ratio", speed),
         "params_ratio": (matched["num_params_first"] / matched["num_params_second"]).astype(float).mean(),
-        **_bounds("time_ratio", time),
+        **interval_columns("time_ratio", time),
     }
-
-
-def _bounds(name: str, interval: Interval) -> dict[str, float]:
-    return {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
 def _speed(speeds: evidence.Speeds, matched: pd.DataFrame) -> Interval:
@@ -144,7 +141,7 @@ def _speed(speeds: evidence.Speeds, matched: pd.DataFrame) -> Interval:
             ratios[kind] = speeds.ratio(*names)
     known = [ratio for ratio in ratios.values() if math.isfinite(ratio.estimate)]
     if len(known) < 2:
-        return known[0] if known else median_interval([])
+        return known[0] if known else UNKNOWN
     # The kinds' own intervals are narrow; what the ratio is over depths lies between the least and the largest of them.
     estimate = float(np.exp(np.mean([math.log(ratio.estimate) for ratio in known])))
     return Interval(estimate, min(ratio.low for ratio in known), max(ratio.high for ratio in known))
@@ -188,19 +185,15 @@ def _seconds_to(tokens: Sequence[float], losses: Sequence[float], goal: float, r
     return math.nan
 
 
-def _read(row: Mapping[str, Any], name: str) -> Interval:
-    return Interval(*(float(row[f"{name}{end}"]) for end in ("", "_low", "_high")))
-
-
 def _sign(row: Mapping[str, Any]) -> int:
     """Return -1 where GRU's perplexity is lower, 1 where LSTM's is, 0 where it is not decided."""
-    return evidence.sign_corrected(_read(row, "perplexity_difference"), float(row["p_holm"]))
+    return evidence.sign_corrected(read_interval(row, "perplexity_difference"), float(row["p_holm"]))
 
 
 def _verdict(row: Mapping[str, Any]) -> str:
     better = {-1: "GRU has the lower perplexity", 1: "LSTM has the lower perplexity", 0: f"perplexity {UNDECIDED}"}
     faster = {1: "GRU trains faster", -1: "LSTM trains faster", 0: f"speed {UNDECIDED}"}
-    return f"{better[_sign(row)]}; {faster[sign_beyond(_read(row, 'speed_ratio'), 1.0)]}"
+    return f"{better[_sign(row)]}; {faster[sign_beyond(read_interval(row, 'speed_ratio'), 1.0)]}"
 
 
 def _sentences(matched: pd.DataFrame, table: pd.DataFrame) -> list[str]:
@@ -210,8 +203,8 @@ def _sentences(matched: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     corrected = "; the verdict after Holm's correction over this table" if math.isfinite(whole["p_holm"]) else ""
     said = [
         f"At equal hidden units: {_verdict(whole)}. GRU's validation perplexity minus LSTM's is "
-        f"{evidence.word_interval(_read(whole, 'perplexity_difference'))}, its accuracy's difference "
-        f"{evidence.word_bounds(_read(whole, 'accuracy_difference'), 4)} (n = "
+        f"{evidence.word_interval(read_interval(whole, 'perplexity_difference'))}, its accuracy's difference "
+        f"{evidence.word_bounds(read_interval(whole, 'accuracy_difference'), 4)} (n = "
         f"{wording.plural(int(whole['n']), 'seed')}{each}; {_trained(matched)}{corrected})."
     ]
     if whole["n"] < 2:
@@ -221,8 +214,9 @@ def _sentences(matched: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     for row in equal:
         outcome = {-1: "GRU is ahead", 1: "LSTM is ahead", 0: "neither is ahead beyond chance"}[_sign(row)]
         said.append(
-            f"At equal parameters {outcome}: {evidence.word_bounds(_read(row, 'perplexity_difference'))} in "
-            f"perplexity, {evidence.word_bounds(_read(row, 'accuracy_difference'), 4)} in accuracy. {_costs(row)}."
+            f"At equal parameters {outcome}: {evidence.word_bounds(read_interval(row, 'perplexity_difference'))} in "
+            f"perplexity, {evidence.word_bounds(read_interval(row, 'accuracy_difference'), 4)} in accuracy. "
+            f"{_costs(row)}."
         )
     return said
 
@@ -237,7 +231,7 @@ def _trained(matched: pd.DataFrame) -> str:
 def _costs(row: Mapping[str, Any]) -> str:
     """Word parameters, speed and the time to one perplexity, GRU's over LSTM's."""
     parts = [f"GRU has {float(row['params_ratio']):.0%} of LSTM's parameters"]
-    speed, time = _read(row, "speed_ratio"), _read(row, "time_ratio")
+    speed, time = read_interval(row, "speed_ratio"), read_interval(row, "time_ratio")
     if math.isfinite(speed.estimate):
         told = {1: "faster", -1: "slower", 0: "not to be told apart"}[sign_beyond(speed, 1.0)]
         parts.append(f"trains {evidence.word_bounds(speed, 2)} times as many tokens a second ({told})")

@@ -16,7 +16,7 @@ from harness.report.answers import Answer
 from harness.report.comparison import is_baseline
 from harness.report.frames import Run, records
 from harness.report.wording import count, label
-from harness.statistics import Interval, mean_interval, sign_beyond
+from harness.statistics import UNKNOWN, Interval, mean_interval, sign_beyond
 
 exercise_id = "deep-rnn-3"
 question = "Train on more text, on several books: how low does the perplexity go?"
@@ -33,6 +33,8 @@ SAME_TRAINING = 0.8
 """Tokens read in all, as a share of another model's, below which a model counts as trained less."""
 _PROMISE = 10
 """How many times the largest text the curve is asked about."""
+_SIDES = {-1: "below", 1: "above", 0: "not to be told from"}
+"""Where the model stands to a baseline, by the sign of the difference."""
 
 
 def needs(budget: Budget, registry: Registry) -> Sequence[Need]:
@@ -121,9 +123,7 @@ def _table(name: str, trials: pd.DataFrame) -> pd.DataFrame:
             {
                 "model": name,
                 "train_tokens": float(size),
-                "bits_per_char": interval.estimate,
-                "bits_low": interval.low,
-                "bits_high": interval.high,
+                **evidence.interval_columns("bits_per_char", interval, "bits"),
                 "perplexity": float(np.exp(np.log(part["best_valid_perplexity"].astype(float)).mean())),
                 "n": len(part),
             }
@@ -141,8 +141,8 @@ def _fit_rows(fitted: FittedCurve | None, largest: float) -> pd.DataFrame:
     )
     return pd.DataFrame(
         [
-            {"model": name, "train_tokens": size, "bits_per_char": i.estimate, "bits_low": i.low, "bits_high": i.high}
-            for name, size, i in named
+            {"model": name, "train_tokens": size, **evidence.interval_columns("bits_per_char", interval, "bits")}
+            for name, size, interval in named
         ]
     )
 
@@ -150,7 +150,7 @@ def _fit_rows(fitted: FittedCurve | None, largest: float) -> pd.DataFrame:
 def _against(curve: pd.DataFrame, baselines: pd.DataFrame) -> tuple[pd.Series | None, Interval]:
     """Return the best baseline and the model's bits at its own largest text minus the baseline's."""
     if baselines.empty:
-        return None, Interval(math.nan, math.nan, math.nan)
+        return None, UNKNOWN
     best = baselines.sort_values("bits", kind="stable").iloc[0]
     own = curve[curve["train_tokens"] == curve["train_tokens"].max()]["bits"]
     return best, mean_interval(own - float(best["bits"]))
@@ -163,8 +163,7 @@ def _verdict(curve: pd.DataFrame, baselines: pd.DataFrame, fitted: FittedCurve |
     parts = [f"{more}: {perplexity:.2f} on the largest text"]
     best, difference = _against(curve, baselines)
     if best is not None:
-        side = {-1: "below", 1: "above", 0: "not to be told from"}[sign_beyond(difference, 0.0)]
-        parts.append(f"{side} the best baseline")
+        parts.append(f"{_SIDES[sign_beyond(difference, 0.0)]} the best baseline")
     if not books.empty:
         parts.append(whole_books.verdict(books))
     if fitted is None or not _floor_is_known(fitted) or _still_learning(curve) or not _is_trusted(curve):
@@ -203,7 +202,7 @@ def _helps(curve: pd.DataFrame) -> str:
 
 
 def _is_trusted(curve: pd.DataFrame) -> bool:
-    """Return whether the fit foretells the largest text from the others to a tenth of the whole gain."""
+    """Return whether the fit foretells the largest text from the others, to a share of the whole gain."""
     share = _held_out_share(_losses(curve))
     return bool(share is not None and share < TRUSTED)
 
@@ -243,33 +242,44 @@ def _sentences(
             "But the models of the smallest text read fewer tokens in all and were still learning when they stopped: "
             "how much of the difference is text and how much training is not known."
         )
+    return [*said, *_say_baseline(curve, baselines), *_say_fit(curve, baselines, losses, fitted)]
+
+
+def _say_baseline(curve: pd.DataFrame, baselines: pd.DataFrame) -> list[str]:
     best, difference = _against(curve, baselines)
-    if best is not None:
-        word = {-1: "below", 1: "above", 0: "not to be told from"}[sign_beyond(difference, 0.0)]
-        said.append(
-            f"The best baseline, {best['cell']} on {count(best['train_tokens'])} tokens, needs {best['bits']:.3f}: the "
-            f"model is {word} it, by {evidence.word_bounds(difference)}."
-        )
+    if best is None:
+        return []
+    return [
+        f"The best baseline, {best['cell']} on {count(best['train_tokens'])} tokens, needs {best['bits']:.3f}: the "
+        f"model is {_SIDES[sign_beyond(difference, 0.0)]} it, by {evidence.word_bounds(difference)}."
+    ]
+
+
+def _say_fit(
+    curve: pd.DataFrame, baselines: pd.DataFrame, losses: dict[float, list[float]], fitted: FittedCurve | None
+) -> list[str]:
+    """Say what the fitted curve is, what it promises, and each reason not to believe it."""
     if fitted is None:
-        return [*said, f"No curve is fitted: that takes {MIN_SIZES} sizes."]
+        return [f"No curve is fitted: that takes {MIN_SIZES} sizes."]
     law = fitted.law
     drawn = (
         " (parametric bootstrap: each size's mean drawn from its t distribution over seeds)" if fitted.resampled else ""
     )
-    said.append(
+    said = [
         f"Fitted, L(D) = {law.floor:.3f} + {law.factor:.3f} (D / {count(round(law.unit))})^−{law.exponent:.3f}: the "
         f"floor is {evidence.word_bounds(fitted.floor)} bits per character, the exponent "
         f"{evidence.word_bounds(fitted.exponent)}{drawn}."
-    )
+    ]
     if not _floor_is_known(fitted):
         said.append("That leaves the floor open: these sizes alone do not decide how low it can go.")
-    beyond = fitted.predict(_PROMISE * sizes[-1])
+    beyond = fitted.predict(_PROMISE * max(losses))
     said.append(f"{_PROMISE} times the text would give {evidence.word_bounds(beyond)}, if the form holds.")
     if _still_learning(curve):
         said.append(
             "But on the largest text most models were best in their last epoch: they were still learning, so this "
             "floor is the training's and not the text's."
         )
+    best, _ = _against(curve, baselines)
     if best is not None and float(best["bits"]) < law.floor:
         said.append(f"That {best['cell']} is below it shows that it is no floor of the text, but of this model.")
     return [*said, *_trust(losses)]

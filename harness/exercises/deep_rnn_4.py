@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import fields
 from itertools import permutations
 from typing import Any
 
@@ -15,17 +14,16 @@ from harness.registry import Registry
 from harness.report.answers import Answer
 from harness.report.frames import Run, records
 from harness.report.wording import enumerate_names, enumerate_numbers
-from harness.run import TextSelection
-from harness.statistics import CONFIDENCE, Interval, holm, mean_interval
+from harness.statistics import CONFIDENCE, holm, mean_interval
 
 exercise_id = "deep-rnn-4"
 question = "Should texts of different authors train one model? Why would that be good, and what could go wrong?"
 
-_NEEDED = {"trial_id", "trained_on", "evaluated_on", "bits_per_char", "seed", "cell"}
-_KEYS = (
+_SHARED = (
     "seed", "cell", "backend", "implementation", "corpus", "text", "tokens", "num_layers", "num_hiddens", "num_steps",
     "batch_size", "partition", "optimizer", "learning_rate", "grad_clip", "dropout", "num_epochs",
 )  # fmt: skip
+"""What a model has in common with the one of the evaluated author that it is held against."""
 SAME_BUDGET = 0.02
 """How far apart two training budgets may be, as a share, and still count as equal."""
 MAX_TOLD = 6
@@ -38,8 +36,6 @@ EXACT_AUTHORS = 6
 
 def needs(budget: Budget, registry: Registry) -> Sequence[Need]:  # noqa: ARG001
     """Return a model of each author alone and one of all together, on as many tokens each."""
-    if "authors" not in {field.name for field in fields(TextSelection)}:
-        return []
     chosen = selection(budget, "lstm", "numpy", seeds=budget.seeds)
     return [Need(selection=chosen, texts=texts(budget, authors=("each", "all"), mix="equal"))]
 
@@ -74,12 +70,9 @@ def answer(run: Run) -> Answer:
 
 
 def _transfer(run: Run) -> pd.DataFrame:
-    """Return the finished models' figures on each author's held-out text; nothing where the run has no such table."""
-    transfer = getattr(run, "transfer", None)
-    if not isinstance(transfer, pd.DataFrame) or not set(transfer.columns) >= _NEEDED:
-        return pd.DataFrame(columns=[*_NEEDED])
+    """Return the finished models' figures on each author's held-out text."""
     usable = evidence.cells(evidence.finished(run))["trial_id"]
-    known = transfer[transfer["trial_id"].isin(set(usable))]
+    known = run.transfer[run.transfer["trial_id"].isin(set(usable))]
     return known[np.isfinite(known["bits_per_char"].astype(float))]
 
 
@@ -92,29 +85,20 @@ def _kind(trained_on: str, evaluated_on: str) -> str:
 
 def _against_own(transfer: pd.DataFrame) -> pd.DataFrame:
     """Return each figure beside that of the evaluated author's own model, of one seed and one budget."""
-    if transfer.empty:
-        return transfer
     kinds = [_kind(*pair) for pair in zip(transfer["trained_on"], transfer["evaluated_on"], strict=True)]
     known = transfer.assign(kind=kinds)
-    keys = [name for name in _KEYS if name in known.columns]
-    own = known[known["kind"] == "own"]
-    both = known.merge(own[[*keys, "evaluated_on", "bits_per_char", *_budget(known)]], on=[*keys, "evaluated_on"],
-                       suffixes=("", "_own"))  # fmt: skip
-    if _budget(known):
-        apart = (both["train_tokens"] / both["train_tokens_own"]).astype(float) - 1
-        both = both[apart.abs() <= SAME_BUDGET]
-    return _evenly_mixed(both)
+    keys = [*_SHARED, "evaluated_on"]
+    own = known.loc[known["kind"] == "own", [*keys, "bits_per_char", "train_tokens"]]
+    both = known.merge(own, on=keys, suffixes=("", "_own"))
+    apart = (both["train_tokens"] / both["train_tokens_own"]).astype(float) - 1
+    return _evenly_mixed(both[apart.abs() <= SAME_BUDGET])
 
 
 def _evenly_mixed(both: pd.DataFrame) -> pd.DataFrame:
     """Return the figures without combined models of other mixtures, where one has as much of each author."""
-    if "mix" not in both.columns or not ((both["kind"] == "combined") & (both["mix"] == "equal")).any():
+    if not ((both["kind"] == "combined") & (both["mix"] == "equal")).any():
         return both
     return both[(both["kind"] != "combined") | (both["mix"] == "equal")]
-
-
-def _budget(frame: pd.DataFrame) -> list[str]:
-    return ["train_tokens"] if "train_tokens" in frame.columns else []
 
 
 def _gain(key: tuple[str, str], part: pd.DataFrame) -> dict[str, Any]:
@@ -124,12 +108,8 @@ def _gain(key: tuple[str, str], part: pd.DataFrame) -> dict[str, Any]:
         "trained_on": key[0],
         "evaluated_on": key[1],
         "kind": part["kind"].iloc[0],
-        "bits_per_char": bits.estimate,
-        "bits_low": bits.low,
-        "bits_high": bits.high,
-        "gain": difference.interval.estimate,
-        "gain_low": difference.interval.low,
-        "gain_high": difference.interval.high,
+        **evidence.interval_columns("bits_per_char", bits, "bits"),
+        **evidence.interval_columns("gain", difference.interval),
         "p": difference.p_value,
         "n": difference.num_pairs,
     }
@@ -143,15 +123,11 @@ def _distance(run: Run, one: str, other: str) -> float:
     return float(found["value"].mean()) if len(found) else math.nan
 
 
-def _interval(row: dict[str, Any]) -> Interval:
-    return Interval(row["gain"], row["gain_low"], row["gain_high"])
-
-
 def _by_sign(combined: pd.DataFrame) -> dict[int, list[str]]:
     """Return the authors by whether combining helps them, 1, harms them, −1, or is not decided."""
     found: dict[int, list[str]] = {1: [], -1: [], 0: []}
     for row in records(combined):
-        found[evidence.sign_corrected(_interval(row), row["p_holm"])].append(row["evaluated_on"])
+        found[evidence.sign_corrected(evidence.read_interval(row, "gain"), row["p_holm"])].append(row["evaluated_on"])
     return found
 
 
@@ -184,7 +160,10 @@ def _sentences(transfer: pd.DataFrame, table: pd.DataFrame, combined: pd.DataFra
             else f"n = {enumerate_numbers(ns)} seeds and one held-out text an author; 95 % intervals, paired over "
             "seeds, the verdict after Holm's correction over authors"
         )
-        told = [f"{evidence.word_bounds(_interval(row))} for {row['evaluated_on']}" for row in records(combined)]
+        told = [
+            f"{evidence.word_bounds(evidence.read_interval(row, 'gain'))} for {row['evaluated_on']}"
+            for row in records(combined)
+        ]
         decided = "whether to combine is not decided" if verdict == UNDECIDED else verdict
         share = (combined["gain"].abs() / combined["bits_per_char"]).max()
         worded = f"at most {share:.1%}" if share >= 0.001 else "less than 0.1%"

@@ -1,15 +1,18 @@
 """Finds in a run's tables what exercises compare: finished trials, pairs, speeds, intervals and their words."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from harness.report.comparison import TEXT, is_baseline
 from harness.report.frames import SETTINGS, Run
+from harness.report.measurements import timed_blocks
 from harness.statistics import (
     CONFIDENCE,
+    UNKNOWN,
     Interval,
     PairedDifference,
     median_interval,
@@ -47,22 +50,22 @@ def pairs(trials: pd.DataFrame, column: str, first: str, second: str, free: Sequ
     return parts[0].merge(parts[1], on=keys, suffixes=("_first", "_second"))
 
 
-def on_one_text(pairs: pd.DataFrame) -> pd.DataFrame:
+def on_one_text(matched: pd.DataFrame) -> pd.DataFrame:
     """Return the pairs on the text that has the most of them: perplexities of two texts have no common mean."""
-    if pairs.empty:
-        return pairs
-    numbers = pairs.groupby(list(TEXT), sort=False, dropna=False)["seed"].transform("size")
-    first = pairs.loc[numbers.idxmax(), list(TEXT)]
-    return pairs[(pairs[list(TEXT)] == first).all(axis=1)]
+    if matched.empty:
+        return matched
+    numbers = matched.groupby(list(TEXT), sort=False, dropna=False)["seed"].transform("size")
+    first = matched.loc[numbers.idxmax(), list(TEXT)]
+    return matched[(matched[list(TEXT)] == first).all(axis=1)]
 
 
-def differences_by_seed(pairs: pd.DataFrame, first: str, second: str) -> PairedDifference:
+def differences_by_seed(matched: pd.DataFrame, first: str, second: str) -> PairedDifference:
     """Compare two columns of pairs, seed by seed: what pairs of one seed differ by is averaged first.
 
     Depths, backends and settings of one seed are no further draws of chance: backends that train the same model would
     count it twice.
     """
-    means = pairs.groupby("seed", sort=False)[[first, second]].mean()
+    means = matched.groupby("seed", sort=False)[[first, second]].mean()
     return paired_difference(means[first].astype(float), means[second].astype(float))
 
 
@@ -74,14 +77,25 @@ def sign_corrected(interval: Interval, p_adjusted: float, level: float = 0.0) ->
     return 0 if p_adjusted >= 1 - CONFIDENCE else sign_beyond(interval, level)
 
 
+def interval_columns(name: str, interval: Interval, ends: str = "") -> dict[str, float]:
+    """Return an interval as columns of evidence: ``name``, and with its own or another stem ``_low`` and ``_high``."""
+    stem = ends or name
+    return {name: interval.estimate, f"{stem}_low": interval.low, f"{stem}_high": interval.high}
+
+
+def read_interval(row: Mapping[str, Any], name: str, ends: str = "") -> Interval:
+    """Return the interval that `interval_columns` wrote into a row."""
+    stem = ends or name
+    return Interval(*(float(row[column]) for column in (name, f"{stem}_low", f"{stem}_high")))
+
+
 class Speeds:
     """What the timing phase measured, found again for any two trials."""
 
     def __init__(self, run: Run) -> None:
-        alone = run.timings[(run.timings["phase"] == "timing") & run.timings["tokens_per_s"].notna()]
         self._rates = {
             str(trial_id): blocks.set_index("round")["tokens_per_s"]
-            for trial_id, blocks in alone.groupby("trial_id", sort=False)
+            for trial_id, blocks in timed_blocks(run.timings).groupby("trial_id", sort=False)
         }
         self._timed_by = run.trials.set_index("trial_id")["timed_by"].to_dict()
 
@@ -98,7 +112,7 @@ class Speeds:
         """
         names = [self.measurement(trial_id) for trial_id in (first, second)]
         if not all(names):
-            return median_interval([])
+            return UNKNOWN
         ratios = (self._rates[names[0]] / self._rates[names[1]]).dropna()
         return median_interval(ratios[np.isfinite(ratios)].to_numpy())
 

@@ -1,7 +1,7 @@
 """What an exercise is: a question, the trials that would answer it, and its answer from whatever trials there are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from harness.plan import Selection
@@ -100,10 +100,9 @@ def selection(budget: Budget, *plugins: str, **changes: Any) -> Selection:
 
 
 def texts(budget: Budget, **changes: Any) -> TextSelection:
-    """Return the text all exercises share, with these changes; those this harness doesn't know are left out."""
-    known = {field.name for field in fields(TextSelection)}
+    """Return the text all exercises share, with these changes."""
     shared: dict[str, Any] = {"corpora": ("bronte",), "train_tokens": (budget.train_tokens,)}
-    return TextSelection(**{name: value for name, value in (shared | changes).items() if name in known})
+    return TextSelection(**(shared | changes))
 
 
 def unanswered(*missing: str) -> Answer:

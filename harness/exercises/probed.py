@@ -9,7 +9,7 @@ import pandas as pd
 from harness.report.comparison import is_baseline
 from harness.report.frames import SETTINGS, Run
 from harness.report.wording import label, plural
-from harness.statistics import Interval, mean_margin
+from harness.statistics import UNKNOWN, Interval, mean_margin
 
 _FACTORS = ("cell", "num_layers", "backend", "implementation", "num_hiddens", "train_tokens", "grad_clip", "num_epochs")
 _OF_KIND = ("model", "cell", "num_layers", "grad_clip", "corpus", "text", "is_baseline")
@@ -89,7 +89,7 @@ def names(trials: pd.DataFrame) -> pd.Series:
 def at(curve: pd.DataFrame, place: float) -> Interval:
     """Return a curve's value at one place; NaN where it was not measured there."""
     found = curve[curve["at"] == place]
-    return bounded(found.iloc[0]) if len(found) else Interval(math.nan, math.nan, math.nan)
+    return bounded(found.iloc[0]) if len(found) else UNKNOWN
 
 
 def bounded(row: pd.Series) -> Interval:

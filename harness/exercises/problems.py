@@ -11,7 +11,7 @@ from harness.exercises import evidence, probed
 from harness.report.comparison import PREPROCESSING
 from harness.report.frames import SETTINGS, Run
 from harness.report.wording import count, plural
-from harness.statistics import CONFIDENCE, Interval, holm, mean_margin, mean_p_values, sign_beyond
+from harness.statistics import Interval, holm, mean_margin, mean_p_values, sign_beyond, t_margin
 
 LINEAR = 1.0
 """The exponent of time by length above which twice the text takes more than twice as long."""
@@ -240,7 +240,7 @@ def time_by_length(run: Run) -> Problem | None:
     if len(curve) < 3:
         return None
     line = scipy.stats.linregress(np.log(curve["at"]), np.log(curve["value"]))
-    margin = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, len(curve) - 2) * line.stderr)
+    margin = t_margin(line.stderr, len(curve) - 2)
     exponent = Interval(float(line.slope), float(line.slope - margin), float(line.slope + margin))
     sign = sign_beyond(exponent, 0.0)
     first, last = curve.iloc[0], curve.iloc[-1]

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from harness.exercises import charts, probed
-from harness.exercises.evidence import word_bounds
+from harness.exercises.evidence import interval_columns, read_interval, word_bounds
 from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
 from harness.registry import Registry
 from harness.report.answers import Answer
 from harness.report.frames import Run, records
 from harness.report.wording import enumerate_names
-from harness.statistics import Interval
 
 exercise_id = "rnn-2"
 question = (
@@ -70,9 +69,7 @@ def _summary(curve: pd.DataFrame) -> dict[str, object]:
     return {
         "model": first["model"],
         "seen_by": "window" if first["is_baseline"] or first["cell"] in WINDOWED else "state",
-        "newest_token_kl": newest.estimate,
-        "newest_token_low": newest.low,
-        "newest_token_high": newest.high,
+        **interval_columns("newest_token_kl", newest, "newest_token"),
         "kl_8_back": probed.at(curve, 8).estimate,
         "kl_48_back": probed.at(curve, 48).estimate,
         "kl_furthest": float(curve["value"].iloc[-1]),
@@ -113,7 +110,10 @@ def _paragraph(table: pd.DataFrame, curves: pd.DataFrame) -> str:
     if len(recurrent):
         near = recurrent["furthest_above_1_percent"]
         span = f"{near.min():g}" if near.min() == near.max() else f"{near.min():g} to {near.max():g}"
-        told = [f"{word_bounds(_newest(row), 2)} in {row['model']}" for row in records(recurrent)]
+        told = [
+            f"{word_bounds(read_interval(row, 'newest_token_kl', 'newest_token'), 2)} in {row['model']}"
+            for row in records(recurrent)
+        ]
         said.append(
             f"The newest token changes it by {enumerate_names(told)} (nats, 95 % intervals); more than 1 % of that is "
             f"left up to {span} steps back."
@@ -127,10 +127,6 @@ def _paragraph(table: pd.DataFrame, curves: pd.DataFrame) -> str:
         odd = enumerate_names(windowed.loc[~ending, "model"])
         said.append(f"But {odd}, which should see a fixed window, still depends on the furthest token probed.")
     return " ".join(said)
-
-
-def _newest(row: dict[str, object]) -> Interval:
-    return Interval(*(float(row[f"newest_token_{end}"]) for end in ("kl", "low", "high")))  # type: ignore[arg-type]
 
 
 def _reaches(recurrent: pd.DataFrame) -> list[str]:

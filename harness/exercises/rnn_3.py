@@ -1,8 +1,9 @@
 """What happens to the gradient over a long sequence, by cell and depth, and what clipping does about it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,16 @@ from harness.report import wording
 from harness.report.answers import Answer
 from harness.report.frames import Run, records
 from harness.report.wording import count, enumerate_names, plural
-from harness.statistics import CONFIDENCE, Interval, PairedDifference, holm, paired_difference
+from harness.statistics import (
+    CONFIDENCE,
+    UNKNOWN,
+    Interval,
+    holm,
+    paired_difference,
+    t_margin,
+    t_p_value,
+    welch_p_value,
+)
 
 exercise_id = "rnn-3"
 question = "What happens to the gradient when it is backpropagated through a long sequence?"
@@ -27,9 +37,8 @@ MIN_POINTS = 4
 BEND = 0.01
 """Share by which the near and the far half's factors a step must differ for a curve to count as bent."""
 ALPHA = 1 - CONFIDENCE
-_UNKNOWN = Interval(math.nan, math.nan, math.nan)
 _ROUNDING = 1e-9
-"""Of a difference of slopes."""
+"""Of a slope, or a difference of slopes."""
 
 
 def needs(budget: Budget, registry: Registry) -> Sequence[Need]:  # noqa: ARG001
@@ -77,13 +86,11 @@ class _Line:
 
     def p_value(self) -> float:
         """Return the p value of Student's t test that the gradient neither grows nor falls."""
-        if not self.error:
-            return 1.0 if abs(self.slope) < _ROUNDING else 0.0
-        return float(2 * scipy.stats.t.sf(abs(self.slope) / self.error, self.freedom))
+        return t_p_value(self.slope, self.error, self.freedom) if self.error else _certain(self.slope)
 
     def rate(self) -> Interval:
         """Return the factor a step with its t interval."""
-        margin = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, self.freedom) * self.error)
+        margin = t_margin(self.error, self.freedom)
         return Interval(*(float(np.exp(self.slope + shift)) for shift in (0.0, -margin, margin)))
 
 
@@ -119,9 +126,9 @@ def _fit(curve: pd.DataFrame, clipped: pd.Series) -> dict[str, object]:
         "layers": int(first["num_layers"]),
         "clip": float(first["grad_clip"]),
         "when": stage,
-        **_bounds("factor", whole),
-        **_bounds("near_factor", near),
-        **_bounds("far_factor", far),
+        **_rate_columns("factor", whole),
+        **_rate_columns("near_factor", near),
+        **_rate_columns("far_factor", far),
         "far_from": max(_far_from(part) for part in kept) if near and far else math.nan,
         "bend_p": _bend(near, far),
         "furthest_over_nearest": float(np.exp(mean.iloc[-1] - mean.iloc[0])),
@@ -136,15 +143,10 @@ def _far_from(part: pd.DataFrame) -> float:
     return float(part["at"].iloc[len(part) // 2]) if len(part) else math.nan
 
 
-def _bounds(name: str, line: _Line | None) -> dict[str, float]:
-    rate = line.rate() if line else _UNKNOWN
+def _rate_columns(name: str, line: _Line | None) -> dict[str, float]:
+    rate = line.rate() if line else UNKNOWN
     p_value = line.p_value() if line else math.nan
-    return {
-        f"{name}_a_step": rate.estimate,
-        f"{name}_low": rate.low,
-        f"{name}_high": rate.high,
-        f"{name}_p": p_value,
-    }
+    return {**evidence.interval_columns(f"{name}_a_step", rate, name), f"{name}_p": p_value}
 
 
 def _bend(near: _Line | None, far: _Line | None) -> float:
@@ -155,19 +157,16 @@ def _bend(near: _Line | None, far: _Line | None) -> float:
     if near is None or far is None:
         return math.nan
     if len(near.slopes) == len(far.slopes) > 1:
-        return _certain(paired_difference(far.slopes, near.slopes))
-    errors = near.error**2, far.error**2
-    if not sum(errors):
+        found = paired_difference(far.slopes, near.slopes)
+        return found.p_value if math.isfinite(found.p_value) else _certain(found.interval.estimate)
+    if not near.error**2 + far.error**2:
         return 1.0 if near.slope == far.slope else 0.0
-    freedom = sum(errors) ** 2 / sum(e**2 / line.freedom for e, line in zip(errors, (near, far), strict=True))
-    return float(2 * scipy.stats.t.sf(abs(far.slope - near.slope) / math.sqrt(sum(errors)), freedom))
+    return welch_p_value(far.slope - near.slope, (near.error, far.error), (near.freedom, far.freedom))
 
 
-def _certain(found: PairedDifference) -> float:
-    """Return the p value; where all pairs differ by the same there is no test, and nothing to doubt either."""
-    if math.isfinite(found.p_value):
-        return found.p_value
-    return 1.0 if abs(found.interval.estimate) < _ROUNDING else 0.0
+def _certain(slope: float) -> float:
+    """Return the p value of a slope, or difference of slopes, without any scatter: no test, and nothing to doubt."""
+    return 1.0 if abs(slope) < _ROUNDING else 0.0
 
 
 def _with_shapes(table: pd.DataFrame) -> pd.DataFrame:
@@ -193,9 +192,9 @@ def _clipped(run: Run) -> pd.Series:
     return shares["value"].groupby([shares["kind"], shares["quantity"].map(_CLIPPED)]).mean()
 
 
-def _rate(row: dict[str, object]) -> Interval:
+def _rate(row: Mapping[str, Any]) -> Interval:
     """Return the factor a step over a long distance: of the far half where the curve is bent, else of the whole."""
-    return Interval(*(float(row[f"long_{end}"]) for end in ("a_step", "low", "high")))  # type: ignore[arg-type]
+    return evidence.read_interval(row, "long_a_step", "long")
 
 
 def _verdict(table: pd.DataFrame) -> str:
@@ -253,8 +252,8 @@ def _rates(stage: pd.DataFrame) -> list[str]:
     ]
 
 
-def _word_rate(row: dict[str, object]) -> str:
-    rate, halving = _rate(row), float(row["halves_in_steps"])  # type: ignore[arg-type]
+def _word_rate(row: Mapping[str, Any]) -> str:
+    rate, halving = _rate(row), float(row["halves_in_steps"])
     half = f", halving in {halving:.1f} steps" if math.isfinite(halving) else ""
     far = f" from {row['far_from']:g} steps on" if row["shape"] == "bent" else ""
     return f"{rate.estimate:.3f} ({rate.low:.3f} to {rate.high:.3f}) in {row['model']}{far}{half}"

@@ -15,13 +15,25 @@ from harness.report.wording import enumerate_names, plural
 exercise_id = "rnn-4"
 question = "What problems come with a language model as this section describes it?"
 
-_SENTENCES = (
-    ("learning by heart",),
-    ("repetition when cold", "invention when warm"),
-    ("unseen characters", "open brackets"),
-    ("time by length", "chance"),
+_LOOKS: tuple[tuple[tuple[Callable[[Run], Problem | None], str], ...], ...] = (
+    ((problems.learning_by_heart, "finished trials with losses on training and held-out text."),),
+    (
+        (problems.repetition, "text generated at several temperatures ('harness exercises rnn-4')."),
+        (problems.invention, "generated text held against the training text ('harness exercises rnn-4')."),
+    ),
+    (
+        (
+            problems.unseen_characters,
+            "held-out text with characters that training never saw ('harness exercises rnn-4').",
+        ),
+        (problems.open_brackets, "models of texts with brackets or quotes, probed ('harness exercises rnn-4')."),
+    ),
+    (
+        (problems.time_by_length, "time by the length of the sequence ('harness exercises rnn-4')."),
+        (problems.chance, "the same trial under several seeds (--seeds 3)."),
+    ),
 )
-"""Problems by the sentence that tells of them."""
+"""How each problem is looked for, and what is missing where it cannot be; by the sentence that tells of them."""
 
 
 def needs(budget: Budget, registry: Registry) -> Sequence[Need]:
@@ -45,23 +57,15 @@ def needs(budget: Budget, registry: Registry) -> Sequence[Need]:
 
 def answer(run: Run) -> Answer:
     """Look for each problem, and say which of them the figures show."""
-    looked_for: tuple[Callable[[Run], Problem | None], ...] = (
-        problems.learning_by_heart,
-        problems.repetition,
-        problems.invention,
-        problems.unseen_characters,
-        problems.open_brackets,
-        problems.time_by_length,
-        problems.chance,
-    )
-    found = [look(run) for look in looked_for]
-    known = [problem for problem in found if problem is not None]
-    missing = [sentence for problem, sentence in zip(found, _MISSING, strict=True) if problem is None]
+    found = [[(look(run), missing) for look, missing in looks] for looks in _LOOKS]
+    told = [[problem for problem, _ in each if problem is not None] for each in found]
+    known = [problem for each in told for problem in each]
+    missing = [f"missing: {sentence}" for each in found for problem, sentence in each if problem is None]
     if not known:
         return unanswered(*missing)
     drawn = _draw(run)
     return Answer(
-        answer=" ".join(_sentences(known)),
+        answer=" ".join([_summary(known), *(_sentence(each) for each in told if each)]),
         verdict=_verdict(known),
         evidence=_table(known),
         figure=drawn.figure,
@@ -70,26 +74,13 @@ def answer(run: Run) -> Answer:
     )
 
 
-_MISSING = (
-    "missing: finished trials with losses on training and held-out text.",
-    "missing: text generated at several temperatures ('harness exercises rnn-4').",
-    "missing: generated text held against the training text ('harness exercises rnn-4').",
-    "missing: held-out text with characters that training never saw ('harness exercises rnn-4').",
-    "missing: models of texts with brackets or quotes, probed ('harness exercises rnn-4').",
-    "missing: time by the length of the sequence ('harness exercises rnn-4').",
-    "missing: the same trial under several seeds (--seeds 3).",
-)
+def _summary(found: Sequence[Problem]) -> str:
+    return f"Of {plural(len(found), 'problem')} looked for, {_verdict(found)}."
 
 
-def _sentences(found: Sequence[Problem]) -> list[str]:
-    said = [f"Of {plural(len(found), 'problem')} looked for, {_verdict(found)}."]
-    words = {problem.name: problem.words for problem in found}
-    for names in _SENTENCES:
-        parts = [words[name] for name in names if name in words]
-        if parts:
-            sentence = "; ".join(parts)
-            said.append(f"{sentence[0].upper()}{sentence[1:]}.")
-    return said
+def _sentence(found: Sequence[Problem]) -> str:
+    words = "; ".join(problem.words for problem in found)
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _table(found: Sequence[Problem]) -> pd.DataFrame:

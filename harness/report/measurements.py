@@ -102,11 +102,15 @@ def throughput(timings: pd.DataFrame, timed_by: pd.Series) -> pd.DataFrame:
     ``timed_by`` names by trial_id the trial whose measurement it shares. A trial that was not timed has the median of
     its own training blocks, of which the first, in which caches and clocks warm up, counts only where it is alone.
     """
-    alone = timings[(timings["phase"] == "timing") & timings["tokens_per_s"].notna()]
-    shared = _medians(alone).reindex(timed_by.dropna()).set_axis(timed_by.dropna().index)
+    shared = _medians(timed_blocks(timings)).reindex(timed_by.dropna()).set_axis(timed_by.dropna().index)
     trained = _medians(steady_blocks(timings))
     timed = shared.dropna(subset=["tokens_per_s"])
     return pd.concat([timed, trained.drop(timed.index, errors="ignore")])
+
+
+def timed_blocks(timings: pd.DataFrame) -> pd.DataFrame:
+    """Return the blocks of the timing phase, in which each kind of trial ran alone."""
+    return timings[(timings["phase"] == "timing") & timings["tokens_per_s"].notna()]
 
 
 def steady_blocks(timings: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from harness.exercises.evidence import word_bounds, word_interval
+from harness.exercises.evidence import interval_columns, read_interval, word_bounds, word_interval
 from harness.statistics import Interval
 
 
@@ -17,3 +17,11 @@ from harness.statistics import Interval
 def test_intervals_are_worded_with_their_bounds_and_no_sign_on_zero(interval, bounds, sentence):
     assert word_bounds(interval) == bounds
     assert word_interval(interval) == sentence
+
+
+@pytest.mark.parametrize(("ends", "columns"), [("", ["a_ratio", "a_ratio_low", "a_ratio_high"]),
+                                               ("a", ["a_ratio", "a_low", "a_high"])])  # fmt: skip
+def test_an_interval_is_read_from_the_columns_it_is_written_to(ends, columns):
+    row = interval_columns("a_ratio", Interval(2.0, 1.0, 4.0), ends)
+    assert list(row) == columns
+    assert read_interval(row, "a_ratio", ends) == Interval(2.0, 1.0, 4.0)
