@@ -19,10 +19,7 @@ from harness.statistics import CONFIDENCE, holm, mean_interval
 exercise_id = "deep-rnn-4"
 question = "Should texts of different authors train one model? Why would that be good, and what could go wrong?"
 
-_SHARED = (
-    "seed", "cell", "backend", "implementation", "corpus", "text", "tokens", "num_layers", "num_hiddens", "num_steps",
-    "batch_size", "partition", "optimizer", "learning_rate", "grad_clip", "dropout", "num_epochs",
-)  # fmt: skip
+_SHARED = ("seed", *evidence.settings_without("authors", "corpus_digest", "vocab_size", "mix", "train_tokens"))
 """What a model has in common with the one of the evaluated author that it is held against."""
 SAME_BUDGET = 0.02
 """How far apart two training budgets may be, as a share, and still count as equal."""
