@@ -177,6 +177,8 @@ def _paragraph(table: pd.DataFrame) -> str:
     words = {1: "faster than scratch", -1: "slower than scratch", 0: "not to be told from scratch in speed"}
     for sign, word in words.items():
         rows = [row for row in records(kinds) if _sign(row) == sign]
+        # The largest differences first: of many kinds only some are told.
+        rows.sort(key=lambda row: -abs(math.log(row["speed_ratio"])))
         if rows:
             told = enumerate_names([_word_speed(row) for row in rows], MAX_TOLD)
             said.append(f"{word.capitalize()}, tokens a second over scratch's: {told}.")
@@ -208,7 +210,7 @@ def _missing(run: Run, table: pd.DataFrame) -> list[str]:
         missing.append("missing: blocks timed in the same rounds (--timing quick).")
     trials = run.trials[~run.trials["parity_certified"].fillna(True).astype(bool)]
     if len(trials):
-        missing.append(f"Left out: {len(trials)} trials without a parity certificate.")
+        missing.append(f"Left out: {wording.plural(len(trials), 'trial')} without a parity certificate.")
     return missing
 
 

@@ -36,6 +36,16 @@ def test_the_ratio_is_the_median_over_rounds_that_timed_both(tmp_path):
     assert answer.evidence["speed_ratio_low"].notna().all()
 
 
+def test_the_largest_ratios_are_told_first(tmp_path):
+    def record(ledger):
+        for each in grid():
+            finish(ledger, each, (9.0, 8.0))
+            time(ledger, each, [100.0 * each.num_layers if each.implementation == "fused" else 50.0] * 10)
+
+    answer = ask("deep-rnn-1", tmp_path / "run", grid(), record).answer
+    assert answer.index("2 layers 4.00") < answer.index("1 layer 2.00")
+
+
 def test_the_largest_difference_is_that_of_training_and_validation(tmp_path):
     def record(ledger):
         for each in grid():
@@ -55,7 +65,7 @@ def test_a_trial_without_its_certificate_is_left_out(tmp_path):
 
     answer = ask("deep-rnn-1", tmp_path / "run", grid(), record)
     assert answer.evidence["layers"].tolist() == [2]
-    assert any("1 trials without a parity certificate" in sentence for sentence in answer.missing)
+    assert any("1 trial without a parity certificate" in sentence for sentence in answer.missing)
 
 
 def test_a_backend_without_a_layer_of_its_own_is_held_against_the_reference_s_losses_and_not_its_speed(tmp_path):
