@@ -16,7 +16,7 @@ NOISE = (0.004, -0.006, 0.002)
 
 
 def ask(folder, gains, seeds=(0, 1, 2), *, with_transfer=True, distances=True, decays=(1.0,)):
-    """Answer a run in which combining gains each author so many bits; of several decays each author has the first alone."""
+    """Answer a run in which combining gains each author so many bits; alone each author has the first decay only."""
     trials = [
         trial("lstm", authors=who, seed=seed, corpus_digest=who, lr_decay=decay)
         for who in (*AUTHORS, "all")
