@@ -227,8 +227,8 @@ def _paired(model: str, measure: Measure, before: pd.DataFrame, after: pd.DataFr
     found, change = _change(values[0][finite], values[1][finite])
     row = replace(row, change=change)
     p_value, note = found.p_value, ""
-    if is_baseline(before).all():
-        # A baseline is fitted and has no seed: what differs at all differs by the change.
+    if is_baseline(before).all() and not measure.of_machine:
+        # A baseline is fitted and has no seed: what its losses differ by at all is the change. Its time is a chance's.
         p_value, note = float(means[0] == means[1]), "fitted, not trained: no chance in it"
         row = replace(row, change=Interval(*(3 * [row.change.estimate])))
     elif row.n == 1:
