@@ -63,7 +63,8 @@ def _over_seeds(part: pd.DataFrame, geometric: bool) -> dict[str, float]:
     known = float(np.mean(margins)) if part["n"].max() > 1 else 0.0
     margin = math.hypot(_over(values), known) if len(values) > 1 else float(margins[0])
     bounds = (estimate, estimate - margin, estimate + margin)
-    ends = np.exp(bounds) if logarithmic else np.array(bounds)
+    with np.errstate(over="ignore"):  # a bound may be as good as none
+        ends = np.exp(bounds) if logarithmic else np.array(bounds)
     fewest = int(part["n"].min())
     return {**dict(zip(("value", "low", "high"), ends.tolist(), strict=True)), "n": fewest, "seeds": len(values)}
 

@@ -79,7 +79,7 @@ def draw_depth(comparison: Comparison, points: pd.DataFrame, key: Key, dataset: 
         Panel(
             title=_TITLES[name],
             description=_describe(points, name),
-            spec=specify(_chart(name, axes[name], _layers_axis(points), key, dataset, marks.get(name, []))),
+            spec=specify(_chart(name, points, axes[name], key, dataset, marks.get(name, []))),
         )
         for name in names
     ]
@@ -111,18 +111,21 @@ def _axis_from_zero(name: str) -> alt.Y:
     return alt.Y(f"{name}:Q", scale=alt.Scale(zero=True, domainMin=0), axis=axis)
 
 
-def _chart(name: str, y: alt.Y, layers: alt.X, key: Key, dataset: str, marks: Sequence[alt.Chart]) -> alt.LayerChart:
+def _chart(
+    name: str, points: pd.DataFrame, y: alt.Y, key: Key, dataset: str, marks: Sequence[alt.Chart]
+) -> alt.LayerChart:
     low, high = f"{name}_low", f"{name}_high"
     base = alt.Chart(alt.NamedData(dataset)).transform_filter(f"isValid(datum.{name})")
-    base = base.encode(x=layers, color=key.colour())
+    base = base.encode(x=_layers_axis(points), color=key.colour())
     bounded = base.transform_filter(f"isValid(datum.{low}) && isValid(datum.{high})")
+    bars = bounded.mark_rule(strokeWidth=1.5, clip=True).encode(y=alt.Y(f"{low}:Q"), y2=f"{high}:Q")
     tooltip = [alt.Tooltip("series:N"), alt.Tooltip("layers:Q", format="d"), alt.Tooltip("seeds:Q", format="d")]
     titles = {name: _TITLES[name].lower(), low: "interval from", high: "to"}
     tooltip += [alt.Tooltip(f"{column}:Q", title=title, format=_FORMATS[name]) for column, title in titles.items()]
     return alt.layer(
         *marks,
         base.mark_line(strokeWidth=2, clip=True).encode(y=y),
-        bounded.mark_rule(strokeWidth=1.5, clip=True).encode(y=alt.Y(f"{low}:Q"), y2=f"{high}:Q"),
+        *([bars] if points[[low, high]].notna().all(axis=1).any() else []),
         base.mark_point(size=60, filled=True, opacity=1, clip=True).encode(y=y, shape=key.shape(), tooltip=tooltip),
     )
 

@@ -122,7 +122,7 @@ def test_every_figure_is_drawn_and_the_console_stays_silent(folder, open_page):
     page, console = open_page(write_report(folder))
     assert console == []
     places = page.all("div", class_="drawing")
-    assert len(places) == 3 + 2 + 1 + 1
+    assert len(places) == 3 + 3 + 1 + 1
     for place in places:
         assert len(place.one("svg").all("path")) > 3, place.attributes["id"]
     assert page.one("html").attributes["data-drawn"] == "true"
