@@ -308,8 +308,10 @@ def test_durations_are_said_as_a_person_does(seconds: float, said: str) -> None:
 
 
 @pytest.fixture
-def terminal() -> Iterator[tuple[int, int]]:
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, int]]:
     """A pseudo-terminal of 100 by 30: the test's end and the command's end."""
+    for name in ("COLUMNS", "LINES"):  # what runs tests in parallel sets them, and they outweigh the terminal's own
+        monkeypatch.delenv(name, raising=False)
     ours, theirs = pty.openpty()
     ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     yield ours, theirs
