@@ -228,7 +228,7 @@ def _paired(model: str, measure: Measure, before: pd.DataFrame, after: pd.DataFr
     row = replace(row, change=change)
     p_value, note = found.p_value, ""
     if is_baseline(before).all() and not measure.of_machine:
-        # A baseline is fitted and has no seed: what its losses differ by at all is the change. Its time is up to chance.
+        # A baseline is fitted and has no seed: what its losses differ by at all is the change; its time is chance's.
         p_value, note = float(means[0] == means[1]), "fitted, not trained: no chance in it"
         row = replace(row, change=Interval(*(3 * [row.change.estimate])))
     elif row.n == 1:
