@@ -17,10 +17,12 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from harness import cli, registry, run
-from harness.ledger import LedgerReader
-from harness.plan import Selection
-from harness.runner import Limits
+from harness import cli
+from harness.grid.plan import Selection
+from harness.plugins import registry
+from harness.record.ledger import LedgerReader
+from harness.running import run
+from harness.running.scheduler import Limits
 
 TINY_PLUGINS = Path(__file__).parent / "tiny_plugins"
 COMMAND = Path(sysconfig.get_path("scripts"), "harness")

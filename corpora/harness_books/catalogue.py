@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from harness.descriptors import Corpus
+from harness.contracts.descriptors import Corpus
 from harness_books.markers import Markers
 
 ALL_BOOKS = "books"

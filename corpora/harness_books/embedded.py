@@ -4,10 +4,10 @@ import hashlib
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
-from harness.corpus.documents import CorpusRequest, Document
-from harness.corpus.gutenberg import strip_credits
-from harness.corpus.local import decode
+from harness.contracts.corpora import CorpusRequest, Document
 from harness.errors import CorpusError
+from harness.texts.gutenberg import strip_credits
+from harness.texts.local import decode
 from harness_books import catalogue
 from harness_books.catalogue import Collection, Text
 

@@ -9,7 +9,7 @@ import filelock
 import requests
 from tqdm import tqdm
 
-from harness.corpus.documents import CorpusRequest
+from harness.contracts.corpora import CorpusRequest
 from harness.errors import CorpusError
 
 _TIMEOUT = (10, 30)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.hookspecs import Corpus, hookimpl
+from harness.contracts.hooks import Corpus, hookimpl
 from harness_books import catalogue
 
 

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from harness.corpus.documents import CorpusRequest, Document
-from harness.corpus.entropy import Entropy
+from harness.contracts.corpora import CorpusRequest, Document, Entropy
 from harness.errors import CorpusError
 from harness_markov.parameters import Parameter, Values, read
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.corpus.documents import CorpusRequest, Document
-from harness.corpus.entropy import Entropy
+from harness.contracts.corpora import CorpusRequest, Document, Entropy
 from harness_markov.generated import documents
 from harness_markov.parameters import HIDDEN, Values
 from harness_markov.unifilar import Floats, Ids, Unifilar

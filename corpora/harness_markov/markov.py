@@ -9,8 +9,7 @@ import string
 
 import numpy as np
 
-from harness.corpus.documents import CorpusRequest, Document
-from harness.corpus.entropy import Entropy
+from harness.contracts.corpora import CorpusRequest, Document, Entropy
 from harness.errors import CorpusError
 from harness_markov.generated import EXACT, documents
 from harness_markov.parameters import MARKOV, Values

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from harness.hookspecs import Corpus, hookimpl
+from harness.contracts.hooks import Corpus, hookimpl
 from harness_markov.parameters import BRACKETS, HIDDEN, MARKOV, REBER, Parameter, defaults
 
 

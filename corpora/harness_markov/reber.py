@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.corpus.documents import CorpusRequest, Document
-from harness.corpus.entropy import Entropy
+from harness.contracts.corpora import CorpusRequest, Document, Entropy
 from harness_markov.generated import EXACT, documents
 from harness_markov.parameters import REBER, Values
 from harness_markov.unifilar import Unifilar

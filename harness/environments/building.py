@@ -8,13 +8,13 @@ from pathlib import Path
 
 import filelock
 
-from harness.descriptors import Backend
+from harness.contracts.descriptors import Backend
 from harness.environments import health
 from harness.environments.finding import Interpreter
 from harness.environments.pythons import find_python
 from harness.environments.store import Built, Lock, State, place_of, requirements_of
 from harness.errors import EnvironmentMissing
-from harness.registry import Registry
+from harness.plugins.registry import Registry
 
 Say = Callable[[str], None]
 """Shows the user one line of progress."""

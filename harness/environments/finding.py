@@ -12,7 +12,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from harness.descriptors import Backend, Baseline
+from harness.contracts.descriptors import Backend, Baseline
 from harness.environments.pythons import find_python
 from harness.environments.store import State, place_of
 from harness.errors import EnvironmentMissing

@@ -3,12 +3,12 @@
 import os
 import subprocess
 
-from harness.descriptors import Backend
+from harness.contracts.descriptors import Backend
 from harness.environments.finding import Interpreter
 from harness.environments.links import linked_packages
+from harness.environments.variables import worker_environment
 from harness.errors import one_line
-from harness.executors import worker_environment
-from harness.registry import Registry
+from harness.plugins.registry import Registry
 
 SECONDS = 180
 """A framework's first import, from a cold disk, may take a minute."""
@@ -19,7 +19,7 @@ def problem(backend: Backend, interpreter: Interpreter, registry: Registry) -> s
     packages = linked_packages(registry.targets())
     links = {"PYTHONPATH": os.pathsep.join([str(packages), *registry.module_paths])}
     environment = worker_environment(1, links, backend.environment, os.environ)
-    command = [interpreter.python, "-m", "harness.worker.health", backend.target]
+    command = [interpreter.python, "-m", "harness.worker.self_check", backend.target]
     try:
         result = subprocess.run(
             command, env=environment, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
 
-from harness.descriptors import Backend
+from harness.contracts.descriptors import Backend
 from harness.errors import EnvironmentMissing
 
 _MINORS = range(14, 8, -1)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from harness.descriptors import Backend
-from harness.devices import driver_gpus
-from harness.folders import default_cache_dir
+from harness.contracts.descriptors import Backend
+from harness.machine.devices import driver_gpus
+from harness.machine.folders import default_cache_dir
 
 WORKER_REQUIREMENTS = ("pluggy>=1.5", "safetensors>=0.4.3")
 """What every worker needs beside its backend's own: checkpoints, and plugins that are one file."""

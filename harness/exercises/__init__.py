@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import report
+from harness.analysis.frames import Run
 from harness.errors import UsageError, did_you_mean
 from harness.exercises import deep_rnn_1, deep_rnn_2, deep_rnn_3, deep_rnn_4, rnn_1, rnn_2, rnn_3, rnn_4
 from harness.exercises.exercise import Exercise
 from harness.report.answers import Answered
-from harness.report.frames import Run
 
 EXERCISES: dict[str, Exercise] = {
     exercise.exercise_id: exercise

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.corpus.tokenised import TokenisedCorpus
+from harness.texts.tokenised import TokenisedCorpus
 from harness.worker.probes import Row
 from harness.worker.trial import Trial
 

@@ -7,7 +7,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from harness.report import wording
+from harness.analysis import wording
 from harness.report.drawing import COLOURS, Figure, Key, Panel, Rows, rows, specify
 
 

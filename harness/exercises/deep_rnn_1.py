@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.descriptors import SCRATCH
+from harness.analysis import wording
+from harness.analysis.frames import Run, records
+from harness.analysis.statistics import UNKNOWN, sign_beyond
+from harness.analysis.wording import enumerate_names
+from harness.contracts.descriptors import SCRATCH
 from harness.environments import interpreter_for
 from harness.errors import EnvironmentMissing
 from harness.exercises import charts, evidence
 from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
-from harness.parity import REFERENCE_BACKEND
-from harness.registry import Registry
-from harness.report import wording
+from harness.plugins.registry import Registry
 from harness.report.answers import Answer
-from harness.report.frames import Run, records
-from harness.report.wording import enumerate_names
-from harness.statistics import UNKNOWN, sign_beyond
+from harness.running.parity import REFERENCE_BACKEND
 
 exercise_id = "deep-rnn-1"
 question = "Write a two-layer RNN from scratch: does it learn the same as the framework's own layers, and how fast?"

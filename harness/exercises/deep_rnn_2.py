@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.analysis import wording
+from harness.analysis.frames import Run, records
+from harness.analysis.statistics import UNKNOWN, Interval, holm, mean_interval, sign_beyond
+from harness.contracts.network import Architecture, canonical_shapes
 from harness.exercises import charts, evidence
 from harness.exercises.evidence import interval_columns, read_interval
 from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
-from harness.registry import Registry
-from harness.report import wording
+from harness.plugins.registry import Registry
 from harness.report.answers import Answer
-from harness.report.frames import Run, records
-from harness.statistics import UNKNOWN, Interval, holm, mean_interval, sign_beyond
-from harness.worker.network import Architecture, canonical_shapes
 from harness.worker.targets import resolve
 
 exercise_id = "deep-rnn-2"

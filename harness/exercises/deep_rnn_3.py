@@ -6,17 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from harness.analysis.frames import Run, records
+from harness.analysis.learning_curves import MIN_SIZES, FittedCurve, fit, held_out_error
+from harness.analysis.one_text import is_baseline
+from harness.analysis.statistics import UNKNOWN, Interval, mean_interval, sign_beyond
+from harness.analysis.wording import count, label
 from harness.exercises import charts, evidence, whole_books
 from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
 from harness.exercises.whole_books import BOOKS
-from harness.learning_curves import MIN_SIZES, FittedCurve, fit, held_out_error
-from harness.plan import Selection
-from harness.registry import Registry
+from harness.grid.plan import Selection
+from harness.plugins.registry import Registry
 from harness.report.answers import Answer
-from harness.report.comparison import is_baseline
-from harness.report.frames import Run, records
-from harness.report.wording import count, label
-from harness.statistics import UNKNOWN, Interval, mean_interval, sign_beyond
 
 exercise_id = "deep-rnn-3"
 question = "Train on more text, on several books: how low does the perplexity go?"

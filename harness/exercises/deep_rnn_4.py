@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.analysis.frames import Run, records
+from harness.analysis.statistics import CONFIDENCE, holm, mean_interval
+from harness.analysis.wording import enumerate_names, enumerate_numbers
 from harness.exercises import authors, charts, evidence
 from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
-from harness.registry import Registry
+from harness.plugins.registry import Registry
 from harness.report.answers import Answer
-from harness.report.frames import Run, records
-from harness.report.wording import enumerate_names, enumerate_numbers
-from harness.statistics import CONFIDENCE, holm, mean_interval
 
 exercise_id = "deep-rnn-4"
 question = "Should texts of different authors train one model? Why would that be good, and what could go wrong?"

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.report.comparison import TEXT, is_baseline
-from harness.report.frames import SETTINGS, Run
-from harness.report.measurements import timed_blocks
-from harness.statistics import (
+from harness.analysis.frames import SETTINGS, Run
+from harness.analysis.measurements import timed_blocks
+from harness.analysis.one_text import TEXT, is_baseline
+from harness.analysis.statistics import (
     CONFIDENCE,
     UNKNOWN,
     Interval,

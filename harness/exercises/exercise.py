@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from harness.plan import Selection
-from harness.registry import Registry
+from harness.analysis.frames import Run
+from harness.grid.plan import Selection
+from harness.plugins.registry import Registry
 from harness.report.answers import Answer
-from harness.report.frames import Run
-from harness.run import TextSelection
+from harness.running.run import TextSelection
 
 UNDECIDED = "not decided"
 """The verdict where the figures can't tell."""
@@ -34,7 +34,7 @@ class Budget:
     curve_tokens: int
     """Characters every model of the learning curve sees in all, repeated where its text is shorter."""
     timing: str
-    """A key of `harness.timing.EFFORTS`."""
+    """A key of `harness.running.timing.EFFORTS`."""
 
 
 BUDGETS = {

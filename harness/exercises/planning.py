@@ -7,14 +7,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness import run
 from harness.errors import UsageError
 from harness.exercises import EXERCISES
 from harness.exercises.exercise import Budget, Exercise, Need
-from harness.plan import Plan
-from harness.prediction import Prediction
-from harness.registry import Registry
-from harness.run_folder import RunFolder
+from harness.grid.cost import Prediction
+from harness.grid.plan import Plan
+from harness.plugins.registry import Registry
+from harness.record.folder import RunFolder
+from harness.running import run
 
 
 @dataclass(frozen=True, kw_only=True)

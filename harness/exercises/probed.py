@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from harness.report.comparison import is_baseline
-from harness.report.frames import SETTINGS, Run
-from harness.report.wording import label, plural
-from harness.statistics import UNKNOWN, Interval, mean_margin
+from harness.analysis.frames import SETTINGS, Run
+from harness.analysis.one_text import is_baseline
+from harness.analysis.statistics import UNKNOWN, Interval, mean_margin
+from harness.analysis.wording import label, plural
 
 _FACTORS = ("cell", "num_layers", "backend", "implementation", "num_hiddens", "train_tokens", "grad_clip", "num_epochs")
 _OF_KIND = ("model", "cell", "num_layers", "grad_clip", "corpus", "text", "is_baseline")

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from harness.analysis.frames import SETTINGS, Run
+from harness.analysis.one_text import PREPROCESSING
+from harness.analysis.statistics import Interval, holm, mean_margin, mean_p_values, sign_beyond, t_margin
+from harness.analysis.wording import count, plural
 from harness.exercises import evidence, probed
-from harness.report.comparison import PREPROCESSING
-from harness.report.frames import SETTINGS, Run
-from harness.report.wording import count, plural
-from harness.statistics import Interval, holm, mean_margin, mean_p_values, sign_beyond, t_margin
 
 LINEAR = 1.0
 """The exponent of time by length above which twice the text takes more than twice as long."""

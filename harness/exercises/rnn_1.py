@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from harness.analysis import wording
+from harness.analysis.frames import Run, records
+from harness.analysis.one_text import PREPROCESSING, UNITS
+from harness.analysis.wording import enumerate_names
 from harness.exercises import evidence
 from harness.exercises.exercise import Budget, Need, selection, texts, unanswered
-from harness.registry import Registry
-from harness.report import wording
+from harness.plugins.registry import Registry
 from harness.report.answers import Answer
-from harness.report.comparison import PREPROCESSING, UNITS
-from harness.report.frames import Run, records
-from harness.report.wording import enumerate_names
 from harness.worker.checkpoints import shapes_in
 
 exercise_id = "rnn-1"

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from harness.analysis.frames import Run, records
+from harness.analysis.wording import enumerate_names
 from harness.exercises import charts, probed
 from harness.exercises.evidence import interval_columns, read_interval, word_bounds
 from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
-from harness.registry import Registry
+from harness.plugins.registry import Registry
 from harness.report.answers import Answer
-from harness.report.frames import Run, records
-from harness.report.wording import enumerate_names
 
 exercise_id = "rnn-2"
 question = (

@@ -9,14 +9,9 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from harness.exercises import charts, evidence, probed
-from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
-from harness.registry import Registry
-from harness.report import wording
-from harness.report.answers import Answer
-from harness.report.frames import Run, records
-from harness.report.wording import count, enumerate_names, plural
-from harness.statistics import (
+from harness.analysis import wording
+from harness.analysis.frames import Run, records
+from harness.analysis.statistics import (
     CONFIDENCE,
     UNKNOWN,
     Interval,
@@ -26,6 +21,11 @@ from harness.statistics import (
     t_p_value,
     welch_p_value,
 )
+from harness.analysis.wording import count, enumerate_names, plural
+from harness.exercises import charts, evidence, probed
+from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
+from harness.plugins.registry import Registry
+from harness.report.answers import Answer
 
 exercise_id = "rnn-3"
 question = "What happens to the gradient when it is backpropagated through a long sequence?"

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
+from harness.analysis.frames import Run, records
+from harness.analysis.wording import enumerate_names, plural
 from harness.exercises import charts, probed, problems
 from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
 from harness.exercises.problems import Problem
-from harness.registry import Registry
+from harness.plugins.registry import Registry
 from harness.report.answers import Answer
-from harness.report.frames import Run, records
-from harness.report.wording import enumerate_names, plural
 
 exercise_id = "rnn-4"
 question = "What problems come with a language model as this section describes it?"

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from harness import run
 from harness.exercises import authors
 from harness.exercises.planning import PlannedExercises
-from harness.ledger import Ledger
-from harness.probing import ProbingPhase
-from harness.runner import Limits
+from harness.record.ledger import Ledger
+from harness.running import run
+from harness.running.probing import ProbingPhase
+from harness.running.scheduler import Limits
 
 
 def execute(planned: PlannedExercises, timing: str, command: Sequence[str], console: Console) -> run.Outcome:

@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from harness.analysis.frames import Run
+from harness.analysis.statistics import Interval, mean_interval, sign_beyond
+from harness.analysis.wording import enumerate_names
 from harness.exercises import evidence
 from harness.exercises.evidence import change_with_size
 from harness.exercises.exercise import UNDECIDED
-from harness.report.frames import Run
-from harness.report.wording import enumerate_names
-from harness.statistics import Interval, mean_interval, sign_beyond
 
 BOOKS = ("jane-eyre", "wuthering-heights", "agnes-grey", "tenant-of-wildfell-hall")
 """In the order in which they are added; the first one's author has no other, so that her held-out part

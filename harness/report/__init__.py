@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from harness.analysis.frames import Run, read_run
 from harness.report.answers import AnswerAll, frame_answers
 from harness.report.files import write_csv, write_text
-from harness.report.frames import Run, read_run
 from harness.report.page import render
 
 __all__ = ["read_run", "write_report"]

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.report import wording
+from harness.analysis import wording
+from harness.analysis.frames import Run
 from harness.report.drawing import Figure, Rows, rows
 from harness.report.figures import Figures
-from harness.report.frames import Run
 
 MAX_EVIDENCE = 40
 """Rows of one evidence table on the page; exercises.csv has all."""

@@ -7,10 +7,10 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from harness.report import wording
-from harness.report.comparison import Comparison
+from harness.analysis import wording
+from harness.analysis.frames import records
+from harness.analysis.one_text import Comparison
 from harness.report.drawing import QUIET, Figure, Key, Panel, perplexity_axis, specify, whole_ticks
-from harness.report.frames import records
 from harness.report.levels import SAME_LEVELS, ceiling, describe_levels, level_marks, levels, near, say_cut
 
 FINE = 16

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from harness.report import wording
-from harness.report.comparison import Comparison, is_baseline
+from harness.analysis import wording
+from harness.analysis.frames import records
+from harness.analysis.one_text import Comparison, is_baseline
+from harness.analysis.statistics import mean_margin
 from harness.report.drawing import Figure, Key, Panel, perplexity_axis, specify
-from harness.report.frames import records
 from harness.report.levels import SAME_LEVELS, Level, ceiling, level_marks, levels, near, say_cut
-from harness.statistics import mean_margin
 
 _TITLES = {
     "valid": "Validation perplexity",

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from harness.report import wording
+from harness.analysis import wording
 
 Rows = list[dict[str, Any]]
 Spec = dict[str, Any]

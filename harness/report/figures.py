@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.report.comparison import Comparison, best_series
+from harness.analysis.one_text import Comparison, best_series
 from harness.report.curves import curve_points, draw_curves, draw_times
 from harness.report.depth import depth_points, draw_depth
 from harness.report.drawing import COLOURS, Figure, Key, Rows, rows

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from harness.report import wording
-from harness.report.comparison import Comparison, is_baseline
-from harness.report.frames import varying
+from harness.analysis import wording
+from harness.analysis.frames import varying
+from harness.analysis.one_text import Comparison, is_baseline
 
 
 @dataclass(frozen=True)

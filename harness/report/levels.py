@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from harness.report import wording
-from harness.report.comparison import Comparison
+from harness.analysis import wording
+from harness.analysis.frames import records
+from harness.analysis.one_text import Comparison
 from harness.report.drawing import QUIET, RULE
-from harness.report.frames import records
 
 MAX_BASELINES = 4
 MAX_UNIGRAMS = 3

@@ -8,13 +8,13 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from harness.report import wording
-from harness.report.comparison import PREPROCESSING, UNITS, differing_factors, label_models
+from harness.analysis import wording
+from harness.analysis.frames import Run, records
+from harness.analysis.one_text import PREPROCESSING, UNITS, differing_factors, label_models
+from harness.analysis.transfer import trains
+from harness.analysis.wording import FACTORS, enumerate_names
 from harness.report.drawing import Figure, Panel, Rows, Spec, rows, specify
-from harness.report.frames import Run, records
 from harness.report.ranking import Cell
-from harness.report.transfer import trains
-from harness.report.wording import FACTORS, enumerate_names
 
 MAX_MATRICES = 6
 MAX_ROWS = 60

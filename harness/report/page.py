@@ -17,15 +17,16 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
+from harness.analysis import wording
+from harness.analysis.floor import SURE
+from harness.analysis.frames import Run, records
+from harness.analysis.one_text import Comparison, certified, compare, is_baseline
 from harness.errors import RunFolderError
-from harness.folders import default_cache_dir
-from harness.report import answers, findings, wording
-from harness.report.comparison import Comparison, certified, compare, is_baseline
+from harness.machine.folders import default_cache_dir
+from harness.report import answers, findings
 from harness.report.drawing import CONFIG, Rows, Spec
 from harness.report.figures import draw
 from harness.report.files import write_text
-from harness.report.floor import SURE
-from harness.report.frames import Run, records
 from harness.report.matrix import Matrix, matrices
 from harness.report.ranking import ranking, shared_settings
 from harness.report.tables import corpora, seed_means, stopped, workers

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from harness.report import wording
-from harness.report.comparison import BASELINE_FACTORS, Comparison
-from harness.report.floor import SURE
-from harness.report.frames import records
-from harness.report.wording import FACTORS
+from harness.analysis import wording
+from harness.analysis.floor import SURE
+from harness.analysis.frames import records
+from harness.analysis.one_text import BASELINE_FACTORS, Comparison
+from harness.analysis.wording import FACTORS
 from harness.worker.trial import NO_BACKEND
 
 Record = Mapping[str, Any]

@@ -9,10 +9,10 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from harness.report import wording
-from harness.report.comparison import Comparison
+from harness.analysis import wording
+from harness.analysis.frames import records
+from harness.analysis.one_text import Comparison
 from harness.report.drawing import QUIET, Figure, Key, Panel, log_ticks, specify
-from harness.report.frames import records
 
 _BYTES = 12
 """Moved for each weight and time step where no cache holds it: read forward, read backward, gradient added to."""

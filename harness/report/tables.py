@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from harness.report import wording
-from harness.report.comparison import Comparison
-from harness.report.frames import records
+from harness.analysis import wording
+from harness.analysis.frames import records
+from harness.analysis.one_text import Comparison
 from harness.worker.trial import NO_BACKEND
 
 Record = Mapping[str, Any]

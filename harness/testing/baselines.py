@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.worker.baselines import Fitted, TrainingText
-from harness.worker.sampling import Predictor
+from harness.contracts.backends import Predictor
+from harness.contracts.baselines import Fitted, TrainingText
 from harness.worker.targets import resolve
 
 _SYMBOLS = ("<unk>", *"abcdefghijklmnop")

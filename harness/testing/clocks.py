@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.contracts.backends import Handle, Ids, Model, State
 from harness.testing.models import BATCH_SIZE, NUM_STEPS, SMALL
-from harness.worker.backends import Handle, Ids, Model, State
 from harness.worker.events import EpochEnded, Event
 from harness.worker.training import train
 from harness.worker.trial import Trial
@@ -31,7 +31,7 @@ class Block:
 
 
 class Watched:
-    """A `harness.worker.backends.Model` with its clocks in `blocks`, evaluation's left out."""
+    """A `harness.contracts.backends.Model` with its clocks in `blocks`, evaluation's left out."""
 
     def __init__(self, model: Model) -> None:
         self._model = model

@@ -6,6 +6,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from harness.contracts.backends import ACCURACY, GRAD_NORM, LOSS, TOP5_ACCURACY, Backend, Model
+from harness.contracts.cells import Equations
+from harness.contracts.network import Architecture
 from harness.testing.clocks import Watched, train_an_epoch
 from harness.testing.models import (
     BATCH_SIZE,
@@ -17,9 +20,6 @@ from harness.testing.models import (
     reference_model,
     train,
 )
-from harness.worker.backends import ACCURACY, GRAD_NORM, LOSS, TOP5_ACCURACY, Backend, Model
-from harness.worker.cells import Equations
-from harness.worker.network import Architecture
 from harness.worker.targets import resolve
 
 BUILT_IN_CELLS = (

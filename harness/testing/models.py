@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.worker.backends import Ids, Model
-from harness.worker.cells import Equations
-from harness.worker.network import Architecture, canonical_shapes
-from harness.worker.weights import Weights, initial_weights
+from harness.contracts.backends import Ids, Model
+from harness.contracts.cells import Equations
+from harness.contracts.network import Architecture, canonical_shapes
+from harness.contracts.weights import Weights, initial_weights
 
 SMALL = Architecture(vocab_size=11, num_layers=2, num_hiddens=6, grad_clip=0.5, learning_rate=0.5, dtype="float64")
 NUM_STEPS, BATCH_SIZE = 7, 3

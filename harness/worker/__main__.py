@@ -10,22 +10,21 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.worker import measures
-from harness.worker.backends import Backend, Model
-from harness.worker.cells import Equations
+from harness.contracts.backends import Backend, Model, Tokens
+from harness.contracts.cells import Equations
+from harness.contracts.network import Architecture, canonical_shapes
+from harness.contracts.weights import Weights, initial_weights, num_params
+from harness.worker import process
 from harness.worker.checkpoints import Checkpoint
 from harness.worker.connection import Connection
 from harness.worker.evaluation import evaluate_held_out
 from harness.worker.events import Diverged, Failed, Finished, Probed, Sampled, Started
+from harness.worker.first_steps import first_steps
 from harness.worker.job import Job
-from harness.worker.minibatches import Tokens
-from harness.worker.network import Architecture, canonical_shapes
-from harness.worker.parity import first_steps
 from harness.worker.sampling import generate
 from harness.worker.targets import resolve
 from harness.worker.training import DivergedError, train
 from harness.worker.trial import Trial
-from harness.worker.weights import Weights, initial_weights, num_params
 
 
 def main(job_path: str) -> int:
@@ -79,11 +78,11 @@ def _train(job: Job, connection: Connection) -> None:
     begun = _begin(job, model, equations)
     connection.send(
         Started(
-            versions=measures.interpreter_versions() | backend.versions(),
+            versions=process.interpreter_versions() | backend.versions(),
             device=backend.device_name,
             num_threads=job.num_threads,
             num_params=begun.num_params,
-            environment=measures.telling_environment(),
+            environment=process.telling_environment(),
             resumed_epochs=begun.epochs,
         )
     )
@@ -111,7 +110,7 @@ def _train(job: Job, connection: Connection) -> None:
     connection.send(
         Finished(
             first_step_seconds=first_step_seconds,
-            peak_rss_bytes=measures.peak_rss_bytes(),
+            peak_rss_bytes=process.peak_rss_bytes(),
             peak_device_bytes=backend.peak_device_bytes(),
             sample=generate(model, saver.vocabulary, trial.tokens, job.sample),
         )
@@ -158,7 +157,7 @@ def _refer(job: Job, connection: Connection) -> None:
 
 
 def _fit(job: Job, connection: Connection) -> None:
-    from harness.worker.baselines import fit_and_evaluate
+    from harness.worker.fitting import fit_and_evaluate
 
     fit_and_evaluate(job, connection)
 
@@ -182,7 +181,7 @@ def _watch(job: Job, connection: Connection) -> None:
 
 def _probe(job: Job, connection: Connection) -> None:
     """Make the probes on a trained model, in float64 by the cell's own equations, or on a baseline fitted again."""
-    from harness.worker.baselines import TrainingText
+    from harness.contracts.baselines import TrainingText
     from harness.worker.probes import PROBES, Subject
 
     symbols: list[str] = json.loads(Path(job.vocabulary_path).read_text(encoding="utf-8"))["symbols"]

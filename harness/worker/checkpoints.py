@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.worker.weights import Weights
+from harness.contracts.weights import Weights
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.worker.backends import ACCURACY, LOSS, TOP5_ACCURACY, Model
+from harness.contracts.backends import ACCURACY, LOSS, TOP5_ACCURACY, Model, Tokens
 from harness.worker.events import Evaluated, Progress
 from harness.worker.job import HeldOutPart
-from harness.worker.minibatches import Tokens, evaluation_minibatches
+from harness.worker.minibatches import evaluation_minibatches
 from harness.worker.training import Report, evaluate
 from harness.worker.trial import Trial
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Tokens = NDArray[np.unsignedinteger]
+from harness.contracts.backends import Tokens
+
 Minibatch = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 _STREAM = 2

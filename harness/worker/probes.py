@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.worker.backends import Ids
-from harness.worker.minibatches import Tokens, training_minibatches
-from harness.worker.sampling import Predictor
+from harness.contracts.backends import Ids, Predictor, Tokens
+from harness.contracts.weights import Weights
+from harness.worker.minibatches import training_minibatches
 from harness.worker.trial import Trial
-from harness.worker.weights import Weights
 
 Row = tuple[str, float, float, float, int]
 """quantity, where it was measured, mean, standard deviation (ddof=1), number of observations."""

@@ -4,26 +4,12 @@ Source: D2L `sec_rnn-scratch`.
 """
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.worker.backends import Ids, State
+from harness.contracts.backends import Predictor
 from harness.worker.job import SampleRequest
-
-
-@runtime_checkable
-class Predictor(Protocol):
-    """The part of a `Model` that predicts; a baseline may have it too."""
-
-    def initial_state(self, batch_size: int) -> State:
-        """Return the state before the first token."""
-        ...
-
-    def logits(self, X: Ids, state: State) -> tuple[NDArray[np.floating], State]:
-        """Return the predictions' logits, (num_steps, batch_size, vocab_size), and the state."""
-        ...
 
 
 def generate(model: Predictor, vocabulary: Sequence[str], tokens: str, request: SampleRequest) -> str:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from harness.worker.backends import Backend, Ids, Model
+from harness.contracts.backends import Backend, Ids, Model, Tokens
 from harness.worker.events import Block, Ready
-from harness.worker.minibatches import Tokens, training_minibatches
+from harness.worker.minibatches import training_minibatches
 from harness.worker.training import Report
 from harness.worker.trial import Trial
 

@@ -10,10 +10,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.worker import parity
-from harness.worker.backends import ACCURACY, GRAD_NORM, LOSS, TOP5_ACCURACY, Handle, Model
+from harness.contracts.backends import ACCURACY, GRAD_NORM, LOSS, TOP5_ACCURACY, Handle, Model, Tokens
+from harness.worker import first_steps as parity
 from harness.worker.events import EpochEnded, Event, Progress
-from harness.worker.minibatches import Tokens, evaluation_minibatches, training_minibatches
+from harness.worker.minibatches import evaluation_minibatches, training_minibatches
 from harness.worker.trial import Partition, Trial
 
 Report = Callable[[Event], None]

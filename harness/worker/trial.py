@@ -2,11 +2,10 @@
 
 import hashlib
 import json
-import math
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal
 
-from harness.worker.optimization import RMSPROP_ALPHA
+from harness.contracts.optimization import RMSPROP_ALPHA
 
 Partition = Literal["sequential", "random", "windows"]
 OptimizerName = Literal["sgd", "adam", "rmsprop", "none"]
@@ -49,7 +48,7 @@ class Trial:
     seed: int
     # Fields with defaults came later; a trial that leaves them alone keeps the name it had before.
     init: str = "uniform"
-    """How weights begin; see `harness.worker.weights`."""
+    """How weights begin; see `harness.contracts.weights`."""
     lr_decay: float = 1.0
     """Factor on the learning rate for each epoch after ``lr_decay_after``."""
     lr_decay_after: int = 0
@@ -80,13 +79,3 @@ class Trial:
         """Rebuild a trial from `dataclasses.asdict`, ignoring fields this version doesn't know."""
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
-
-
-def parse_init(init: str) -> tuple[str, float]:
-    """Return an initialisation's kind and width; 0 is the width that depends on the model. Raises: ValueError."""
-    kind, colon, width = init.partition(":")
-    if kind == "uniform" and not colon:
-        return kind, 0.0
-    if kind not in ("uniform", "normal") or not 0 < float(width) < math.inf:
-        raise ValueError(f"{init!r} is no initialisation: uniform, uniform:0.08 and normal:0.01 are")
-    return kind, float(width)

@@ -22,8 +22,8 @@ from typing import NoReturn, Protocol
 
 import numpy as np
 
-from harness.worker.baselines import Evaluation, Say, TrainingText
-from harness.worker.minibatches import Tokens
+from harness.contracts.backends import Tokens
+from harness.contracts.baselines import Evaluation, Say, TrainingText
 
 _CHUNK = 1 << 20
 """Tokens compressed between two signs of life."""

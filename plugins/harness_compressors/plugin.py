@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.hookspecs import Baseline, hookimpl
+from harness.contracts.hooks import Baseline, hookimpl
 
 _FAMILY = "compressors"
 

@@ -3,8 +3,8 @@
 Source: Cho et al. 2014, arXiv:1406.1078v1; D2L `sec_gru`, its concise implementation. Gates r, z, n.
 """
 
-from harness.worker.cells import Params, Shapes, State, gated_shapes
-from harness.worker.ops import Array, Ops
+from harness.contracts.cells import Params, Shapes, State, gated_shapes
+from harness.contracts.ops import Array, Ops
 
 state_names = ("H",)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.hookspecs import Cell, hookimpl
+from harness.contracts.hooks import Cell, hookimpl
 
 
 @hookimpl

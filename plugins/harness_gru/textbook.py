@@ -6,8 +6,8 @@ Source: Cho et al. 2014, arXiv:1406.1078v3; D2L `gru_tilde_H`. Gates r, z, n in 
 
 from typing import Any
 
-from harness.worker.cells import Params, Shapes, State, gated_shapes
-from harness.worker.ops import Array, Ops
+from harness.contracts.cells import Params, Shapes, State, gated_shapes
+from harness.contracts.ops import Array, Ops
 
 state_names = ("H",)
 

@@ -9,15 +9,15 @@ import jax
 import jaxlib
 import numpy as np
 
-from harness.worker.backends import Model
-from harness.worker.cells import Equations
-from harness.worker.network import Architecture, canonical_shapes
+from harness.contracts.backends import Model
+from harness.contracts.cells import Equations
+from harness.contracts.network import Architecture, canonical_shapes
 from harness_jax.model import JaxModel
 from harness_jax.scratch import ScratchNetwork
 
 
 class JaxBackend:
-    """`harness.worker.backends.Backend` on the CPU or one CUDA device."""
+    """`harness.contracts.backends.Backend` on the CPU or one CUDA device."""
 
     def __init__(self, device: str, num_threads: int) -> None:
         # XLA reads all of these when its first device is opened, not at import.

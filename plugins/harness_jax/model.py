@@ -11,11 +11,11 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from harness.worker.backends import Handle, Ids, State
-from harness.worker.cells import Params, Shapes
-from harness.worker.network import Architecture
-from harness.worker.optimization import MOMENTS, STEP, moment_name, step_sizes
-from harness.worker.weights import Weights
+from harness.contracts.backends import Handle, Ids, State
+from harness.contracts.cells import Params, Shapes
+from harness.contracts.network import Architecture
+from harness.contracts.optimization import MOMENTS, STEP, moment_name, step_sizes
+from harness.contracts.weights import Weights
 from harness_jax import optimizers
 from harness_jax.optimizers import Arrays, Moments
 
@@ -36,7 +36,7 @@ class Network(Protocol):
 
 
 class JaxModel:
-    """`harness.worker.backends.Model` over a `Network`."""
+    """`harness.contracts.backends.Model` over a `Network`."""
 
     def __init__(self, network: Network, shapes: Shapes, architecture: Architecture) -> None:
         self._network = network

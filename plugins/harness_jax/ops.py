@@ -9,7 +9,7 @@ from jax import Array, lax
 
 
 class JaxOps:
-    """`harness.worker.ops.Ops` under JAX's tracing; made anew for each trace."""
+    """`harness.contracts.ops.Ops` under JAX's tracing; made anew for each trace."""
 
     exp = staticmethod(jnp.exp)
     tanh = staticmethod(jnp.tanh)

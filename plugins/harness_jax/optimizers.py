@@ -1,9 +1,9 @@
-"""The updates of `harness.worker.optimization` on dictionaries of JAX arrays, for use inside a compiled step."""
+"""The updates of `harness.contracts.optimization` on dictionaries of JAX arrays, for use inside a compiled step."""
 
 import jax.numpy as jnp
 from jax import Array
 
-from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON
+from harness.contracts.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON
 
 Arrays = dict[str, Array]
 Moments = dict[str, Arrays]

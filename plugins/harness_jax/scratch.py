@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from jax import Array
 
-from harness.worker import network
-from harness.worker.backends import State
-from harness.worker.cells import Equations, Params
-from harness.worker.network import Architecture
+from harness.contracts import network
+from harness.contracts.backends import State
+from harness.contracts.cells import Equations, Params
+from harness.contracts.network import Architecture
 from harness_jax.ops import JaxOps
 
 

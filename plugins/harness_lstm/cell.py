@@ -3,8 +3,8 @@
 Source: Hochreiter and Schmidhuber 1997; Gers, Schmidhuber and Cummins 2000; D2L `sec_lstm`. Gates i, f, g, o.
 """
 
-from harness.worker.cells import Params, Shapes, State, gated_shapes
-from harness.worker.ops import Array, Ops
+from harness.contracts.cells import Params, Shapes, State, gated_shapes
+from harness.contracts.ops import Array, Ops
 
 state_names = ("H", "C")
 

@@ -8,8 +8,8 @@ Source: Bengio, Ducharme, Vincent and Jauvin, A neural probabilistic language mo
 direct connections from embeddings to outputs; D2L `sec_mlp`.
 """
 
-from harness.worker.cells import Params, Shapes, State
-from harness.worker.ops import Array, Ops
+from harness.contracts.cells import Params, Shapes, State
+from harness.contracts.ops import Array, Ops
 
 WINDOW = 4
 """Tokens that a prediction sees, the newest among them."""

@@ -5,9 +5,9 @@ import time
 
 import mxnet as mx
 
-from harness.worker.backends import Model
-from harness.worker.cells import Equations
-from harness.worker.network import Architecture
+from harness.contracts.backends import Model
+from harness.contracts.cells import Equations
+from harness.contracts.network import Architecture
 from harness_mxnet.model import MXNetModel
 from harness_mxnet.scratch import ScratchNetwork
 
@@ -15,7 +15,7 @@ _LIBRARIES = ("BLAS_OPEN", "BLAS_MKL", "MKLDNN", "CUDA", "CUDNN")
 
 
 class MXNetBackend:
-    """`harness.worker.backends.Backend` on the CPU or one CUDA device; OpenMP took its threads from the environment."""
+    """MXNet on the CPU or one CUDA device; OpenMP took its threads from the environment."""
 
     def __init__(self, device: str, num_threads: int) -> None:  # noqa: ARG002 (the contract's signature)
         kind, _, number = device.partition(":")

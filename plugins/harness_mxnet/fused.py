@@ -12,9 +12,9 @@ from typing import Any
 from mxnet import nd
 from mxnet.context import Context
 
-from harness.worker.backends import Model
-from harness.worker.cells import Equations
-from harness.worker.network import Architecture, canonical_shapes, layer_prefix
+from harness.contracts.backends import Model
+from harness.contracts.cells import Equations
+from harness.contracts.network import Architecture, canonical_shapes, layer_prefix
 from harness_mxnet.backend import MXNetBackend
 from harness_mxnet.model import MXNetModel
 from harness_mxnet.ops import dropout

@@ -12,11 +12,11 @@ from mxnet import autograd, nd
 from mxnet.context import Context
 from numpy.typing import NDArray
 
-from harness.worker.backends import Handle, Ids, State
-from harness.worker.cells import Shapes
-from harness.worker.network import Architecture
-from harness.worker.optimization import STEP, moment_name
-from harness.worker.weights import Weights
+from harness.contracts.backends import Handle, Ids, State
+from harness.contracts.cells import Shapes
+from harness.contracts.network import Architecture
+from harness.contracts.optimization import STEP, moment_name
+from harness.contracts.weights import Weights
 from harness_mxnet.graph import Graph
 from harness_mxnet.optimizers import KINDS
 
@@ -56,7 +56,7 @@ class Network(Protocol):
 
 
 class MXNetModel:
-    """`harness.worker.backends.Model` over a `Network`."""
+    """`harness.contracts.backends.Model` over a `Network`."""
 
     def __init__(self, network: Network, architecture: Architecture, device: Context) -> None:
         self._network = network

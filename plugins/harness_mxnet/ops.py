@@ -15,7 +15,7 @@ nd.NDArray.__matmul__ = nd.dot
 
 
 class MXNetOps:
-    """`harness.worker.ops.Ops` under MXNet's autograd."""
+    """`harness.contracts.ops.Ops` under MXNet's autograd."""
 
     exp = staticmethod(nd.exp)
     # `Activation` is oneDNN's (cuDNN's on a GPU), vectorised; `nd.tanh` calls the C library for each element.

@@ -1,4 +1,4 @@
-"""The optimizers of `harness.worker.optimization` on one flat vector, clipping included, without a wait.
+"""The optimizers of `harness.contracts.optimization` on one flat vector, clipping included, without a wait.
 
 Adam and RMSprop are both MXNet's `adam_update`, one pass over memory. It leaves the correction of the
 moments' bias to its caller, so rate and ε carry it here: η m̂ / (√v̂ + ε) = η′ m / (√v + ε′) with
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from mxnet import nd
 
-from harness.worker.network import Architecture
-from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS
+from harness.contracts.network import Architecture
+from harness.contracts.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS
 
 Array = Any
 

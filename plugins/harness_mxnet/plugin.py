@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.hookspecs import Backend, Implementation, hookimpl
+from harness.contracts.hooks import Backend, Implementation, hookimpl
 
 
 @hookimpl

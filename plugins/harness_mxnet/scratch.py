@@ -5,9 +5,9 @@ from typing import Any
 
 from mxnet.context import Context
 
-from harness.worker import network
-from harness.worker.cells import Equations
-from harness.worker.network import Architecture, canonical_shapes
+from harness.contracts import network
+from harness.contracts.cells import Equations
+from harness.contracts.network import Architecture, canonical_shapes
 from harness_mxnet.ops import MXNetOps
 
 Array = Any

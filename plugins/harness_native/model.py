@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.worker.backends import Model
-from harness.worker.cells import Equations
-from harness.worker.network import Architecture
+from harness.contracts.backends import Model
+from harness.contracts.cells import Equations
+from harness.contracts.network import Architecture
 from harness_native import layers, optimizers
 from harness_native.compiling import NoCompilerError
 from harness_native.objective import NativeObjective

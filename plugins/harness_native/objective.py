@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.worker.backends import Ids
+from harness.contracts.backends import Ids
 from harness_native.kernels import Array, Kernels
 from harness_numpy.model import Figures
 

@@ -1,9 +1,9 @@
-"""The optimizers of `harness.worker.optimization` over the compiled kernels: clipping and update in one pass."""
+"""The optimizers of `harness.contracts.optimization` over the compiled kernels: clipping and update in one pass."""
 
 import numpy as np
 
-from harness.worker.network import Architecture
-from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS, step_sizes
+from harness.contracts.network import Architecture
+from harness.contracts.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS, step_sizes
 from harness_native.kernels import Kernels
 from harness_numpy import optimizers
 from harness_numpy.optimizers import Optimizer, Vector

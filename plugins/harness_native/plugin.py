@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.hookspecs import Implementation, hookimpl
+from harness.contracts.hooks import Implementation, hookimpl
 from harness_native.compiling import find_compiler
 
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.worker.baselines import Evaluation, Say, TrainingText
-from harness.worker.minibatches import Tokens
+from harness.contracts.backends import Tokens
+from harness.contracts.baselines import Evaluation, Say, TrainingText
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from harness.worker.backends import Model
-from harness.worker.cells import Equations
-from harness.worker.network import Architecture, canonical_shapes
+from harness.contracts.backends import Model
+from harness.contracts.cells import Equations
+from harness.contracts.network import Architecture, canonical_shapes
 from harness_numpy.model import NumpyModel
 
 
 class NumpyBackend:
-    """`harness.worker.backends.Backend` on the CPU; the BLAS took its threads from the environment."""
+    """`harness.contracts.backends.Backend` on the CPU; the BLAS took its threads from the environment."""
 
     def __init__(self, device: str, num_threads: int) -> None:  # noqa: ARG002 (the contract's signature)
         if device != "cpu":

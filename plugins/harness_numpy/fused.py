@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.worker.backends import Ids, Model
-from harness.worker.cells import Equations
-from harness.worker.network import Architecture, canonical_shapes, layer_params
+from harness.contracts.backends import Ids, Model
+from harness.contracts.cells import Equations
+from harness.contracts.network import Architecture, canonical_shapes, layer_params
 from harness_numpy import optimizers
 from harness_numpy.arrays import dropout_mask
 from harness_numpy.backend import NumpyBackend

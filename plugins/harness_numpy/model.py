@@ -6,11 +6,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.worker.backends import Handle, Ids, State
-from harness.worker.cells import Shapes
-from harness.worker.network import Architecture
-from harness.worker.optimization import STEP, moment_name
-from harness.worker.weights import Weights
+from harness.contracts.backends import Handle, Ids, State
+from harness.contracts.cells import Shapes
+from harness.contracts.network import Architecture
+from harness.contracts.optimization import STEP, moment_name
+from harness.contracts.weights import Weights
 from harness_numpy import optimizers
 
 Array = NDArray[np.floating[Any]]
@@ -60,7 +60,7 @@ CreateOptimizer = Callable[[Architecture, Array], optimizers.Optimizer]
 
 
 class NumpyModel:
-    """`harness.worker.backends.Model` over a `Network`."""
+    """`harness.contracts.backends.Model` over a `Network`."""
 
     def __init__(
         self,

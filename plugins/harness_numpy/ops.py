@@ -91,7 +91,7 @@ defvjp_argnum(_stack, lambda argnum, *_: lambda g: g[argnum])
 
 
 class AutogradOps:
-    """`harness.worker.ops.Ops` over autograd's NumPy."""
+    """`harness.contracts.ops.Ops` over autograd's NumPy."""
 
     exp = staticmethod(anp.exp)
     tanh = staticmethod(anp.tanh)

@@ -1,4 +1,4 @@
-"""The optimizers of `harness.worker.optimization` on one flat vector, in place and in blocks that stay in cache."""
+"""The optimizers of `harness.contracts.optimization` on one flat vector, in place and in blocks that stay in cache."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -6,8 +6,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.worker.network import Architecture
-from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS, step_sizes
+from harness.contracts.network import Architecture
+from harness.contracts.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS, step_sizes
 
 Vector = NDArray[np.floating[Any]]
 

@@ -6,10 +6,10 @@ import autograd
 import autograd.numpy as anp
 import numpy as np
 
-from harness.worker import network
-from harness.worker.backends import Ids, State
-from harness.worker.cells import Equations
-from harness.worker.network import Architecture
+from harness.contracts import network
+from harness.contracts.backends import Ids, State
+from harness.contracts.cells import Equations
+from harness.contracts.network import Architecture
 from harness_numpy.model import Array, Arrays, Figures, accuracies, objective
 from harness_numpy.ops import AutogradOps
 

@@ -3,8 +3,8 @@
 Source: Elman, Finding structure in time, 1990; D2L `eq_rnn_with_state`.
 """
 
-from harness.worker.cells import Params, Shapes, State, gated_shapes
-from harness.worker.ops import Array, Ops
+from harness.contracts.cells import Params, Shapes, State, gated_shapes
+from harness.contracts.ops import Array, Ops
 
 state_names = ("H",)
 

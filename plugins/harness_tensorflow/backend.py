@@ -11,15 +11,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings and errors
 import keras
 import tensorflow as tf
 
-from harness.worker.backends import Model
-from harness.worker.cells import Equations
-from harness.worker.network import Architecture
+from harness.contracts.backends import Model
+from harness.contracts.cells import Equations
+from harness.contracts.network import Architecture
 from harness_tensorflow.model import TensorflowModel
 from harness_tensorflow.scratch import ScratchNetwork
 
 
 class TensorflowBackend:
-    """`harness.worker.backends.Backend` on the CPU or one CUDA device."""
+    """`harness.contracts.backends.Backend` on the CPU or one CUDA device."""
 
     def __init__(self, device: str, num_threads: int) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(num_threads)

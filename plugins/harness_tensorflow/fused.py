@@ -8,9 +8,9 @@ would add of their own (a forget gate's bias of 1) is ever there.
 import keras
 import tensorflow as tf
 
-from harness.worker.backends import Model, State
-from harness.worker.cells import Equations, Params
-from harness.worker.network import Architecture, canonical_shapes, layer_params
+from harness.contracts.backends import Model, State
+from harness.contracts.cells import Equations, Params
+from harness.contracts.network import Architecture, canonical_shapes, layer_params
 from harness_tensorflow.backend import TensorflowBackend
 from harness_tensorflow.model import TensorflowModel
 from harness_tensorflow.ops import Tensor

@@ -11,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from harness.worker.backends import Handle, Ids, State
-from harness.worker.network import Architecture
-from harness.worker.optimization import MOMENTS, STEP, moment_name, step_sizes
-from harness.worker.weights import Weights
+from harness.contracts.backends import Handle, Ids, State
+from harness.contracts.network import Architecture
+from harness.contracts.optimization import MOMENTS, STEP, moment_name, step_sizes
+from harness.contracts.weights import Weights
 from harness_tensorflow import optimizers
 from harness_tensorflow.ops import Tensor
 
@@ -40,7 +40,7 @@ class Network(Protocol):
 
 
 class TensorflowModel:
-    """`harness.worker.backends.Model` over a `Network`."""
+    """`harness.contracts.backends.Model` over a `Network`."""
 
     def __init__(self, network: Network, architecture: Architecture) -> None:
         self._network = network

@@ -13,7 +13,7 @@ _UNROLLED_STEPS = 64
 
 
 class TensorflowOps:
-    """`harness.worker.ops.Ops` under a gradient tape; made anew for each trace."""
+    """`harness.contracts.ops.Ops` under a gradient tape; made anew for each trace."""
 
     exp = staticmethod(tf.exp)
     tanh = staticmethod(tf.tanh)

@@ -1,11 +1,11 @@
-"""The updates of `harness.worker.optimization` on TensorFlow variables, for use inside a compiled step."""
+"""The updates of `harness.contracts.optimization` on TensorFlow variables, for use inside a compiled step."""
 
 from typing import Any
 
 import tensorflow as tf
 
-from harness.worker.network import Architecture
-from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON
+from harness.contracts.network import Architecture
+from harness.contracts.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON
 
 Tensor = Any
 Moments = dict[str, tf.Variable]

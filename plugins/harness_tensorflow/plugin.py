@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from harness.hookspecs import Backend, Implementation, hookimpl
+from harness.contracts.hooks import Backend, Implementation, hookimpl
 
 
 @hookimpl

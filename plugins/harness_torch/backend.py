@@ -5,15 +5,15 @@ import time
 
 import torch
 
-from harness.worker.backends import Model
-from harness.worker.cells import Equations
-from harness.worker.network import Architecture
+from harness.contracts.backends import Model
+from harness.contracts.cells import Equations
+from harness.contracts.network import Architecture
 from harness_torch.model import TorchModel
 from harness_torch.scratch import ScratchNetwork
 
 
 class TorchBackend:
-    """`harness.worker.backends.Backend` on the CPU or one CUDA device."""
+    """`harness.contracts.backends.Backend` on the CPU or one CUDA device."""
 
     def __init__(self, device: str, num_threads: int) -> None:
         self.device = torch.device(device)

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.worker.backends import Model, State
-from harness.worker.cells import Equations
-from harness.worker.network import Architecture, layer_prefix
+from harness.contracts.backends import Model, State
+from harness.contracts.cells import Equations
+from harness.contracts.network import Architecture, layer_prefix
 from harness_torch.backend import TorchBackend
 from harness_torch.model import TorchModel
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from harness.worker.backends import Handle, Ids, State
-from harness.worker.network import Architecture
-from harness.worker.optimization import (
+from harness.contracts.backends import Handle, Ids, State
+from harness.contracts.network import Architecture
+from harness.contracts.optimization import (
     ADAM_BETA1,
     ADAM_BETA2,
     EPSILON,
@@ -19,7 +19,7 @@ from harness.worker.optimization import (
     STEP,
     moment_name,
 )
-from harness.worker.weights import Weights
+from harness.contracts.weights import Weights
 
 _TORCH_MOMENTS = {("adam", "m"): "exp_avg", ("adam", "v"): "exp_avg_sq", ("rmsprop", "v"): "square_avg"}
 
@@ -42,7 +42,7 @@ class Network(Protocol):
 
 
 class TorchModel:
-    """`harness.worker.backends.Model` over a `Network`."""
+    """`harness.contracts.backends.Model` over a `Network`."""
 
     def __init__(self, network: Network, architecture: Architecture, device: torch.device) -> None:
         self._network = network

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 
 class TorchOps:
-    """`harness.worker.ops.Ops` under torch's autograd."""
+    """`harness.contracts.ops.Ops` under torch's autograd."""
 
     exp = staticmethod(torch.exp)
     tanh = staticmethod(torch.tanh)

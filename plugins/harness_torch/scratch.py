@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from harness.worker import network
-from harness.worker.backends import State
-from harness.worker.cells import Equations
-from harness.worker.network import Architecture, canonical_shapes
+from harness.contracts import network
+from harness.contracts.backends import State
+from harness.contracts.cells import Equations
+from harness.contracts.network import Architecture, canonical_shapes
 from harness_torch.ops import TorchOps
 
 

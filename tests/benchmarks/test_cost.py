@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from tests.benchmarks import cost
+from benchmarks import cost
 
 
 @pytest.mark.slow

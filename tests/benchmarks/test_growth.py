@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.benchmarks import growth
+from benchmarks import growth
 
 
 def test_the_exponent_of_a_power_law_is_found_and_its_interval_holds_it_under_noise():

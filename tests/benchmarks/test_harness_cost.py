@@ -9,12 +9,12 @@ import time
 import numpy as np
 import pytest
 
+from harness.contracts.network import Architecture, canonical_shapes
+from harness.contracts.weights import initial_weights
 from harness.worker.minibatches import training_minibatches
-from harness.worker.network import Architecture, canonical_shapes
 from harness.worker.targets import resolve
 from harness.worker.training import train
 from harness.worker.trial import Trial
-from harness.worker.weights import initial_weights
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'rnn-harness[torch]'")
 

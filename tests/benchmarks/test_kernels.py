@@ -11,8 +11,8 @@ import os
 import numpy as np
 import pytest
 
+from harness.contracts.weights import initial_weights
 from harness.worker.targets import resolve
-from harness.worker.weights import initial_weights
 from harness_native import layers as native
 from harness_native.compiling import NoCompilerError
 from harness_numpy import layers as fused

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
+from benchmarks import parts
+from benchmarks.peers.given import Shape
 from harness_native.compiling import find_compiler
-from tests.benchmarks import parts
-from tests.benchmarks.peers.given import Shape
 
 pytestmark = pytest.mark.skipif(find_compiler() is None, reason="there is no C compiler for the kernels")
 SHAPE = Shape(num_hiddens=16, batch_size=4, num_steps=5, num_layers=2)

@@ -32,7 +32,7 @@ def time_machine(tmp_path, monkeypatch):
 def test_peers_are_timed_side_by_side_on_the_same_model(tmp_path):
     pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'rnn-harness[torch]'")
     options = ("--shapes", "8,4,5,2", "--cells", "gru", "--peers", "native,fused,torch,mxnet", "--rounds", "2")
-    done = run_script("tests.benchmarks.peers.run", *options, "--block-seconds", "0.01", "--out", tmp_path / "table")
+    done = run_script("benchmarks.peers.run", *options, "--block-seconds", "0.01", "--out", tmp_path / "table")
     table = pd.read_csv(tmp_path / "table" / "peers.csv").set_index("peer")
     assert (table["rounds"].drop("mxnet") == 2).all()
     assert table.loc["native", "native_times_peer"] == 1

@@ -5,7 +5,7 @@ import importlib.util
 import pandas as pd
 import pytest
 
-from tests.benchmarks.schedule import CELLS, LAYERS, REFERENCE_SECONDS, simulate
+from benchmarks.schedule import CELLS, LAYERS, REFERENCE_SECONDS, simulate
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="the plan's trials are PyTorch's")
 

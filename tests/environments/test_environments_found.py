@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import registry
-from harness.devices import Gpu
 from harness.environments import store
+from harness.machine.devices import Gpu
+from harness.plugins import registry
 
 PLUGINS = Path(__file__).parent / "plugins"
 

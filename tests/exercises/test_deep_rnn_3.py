@@ -3,7 +3,7 @@ import pytest
 from invented_answers import ask, finish
 from invented_runs import evaluate, trial
 
-from harness import learning_curves
+from harness.analysis import learning_curves
 from harness.worker.trial import BASELINE, NO_BACKEND
 
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)

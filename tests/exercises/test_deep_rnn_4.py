@@ -6,10 +6,10 @@ import pytest
 from invented_answers import finish
 from invented_runs import make_folder, trial
 
+from harness.analysis.frames import records
 from harness.exercises import EXERCISES, authors
 from harness.exercises.deep_rnn_4 import mantel
 from harness.report import read_run
-from harness.report.frames import records
 
 AUTHORS = ("anne", "emily")
 NOISE = (0.004, -0.006, 0.002)

@@ -10,7 +10,7 @@ from invented_runs import begin, epoch, make_folder, trial
 
 from harness import exercises
 from harness.errors import UsageError
-from harness.ledger import Ledger
+from harness.record.ledger import Ledger
 from harness.report import page as page_module
 
 IDS = list(exercises.EXERCISES)

@@ -10,10 +10,12 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from harness import cli, registry, run
+from harness import cli
 from harness.exercises import EXERCISES, exercise, find, planning
-from harness.ledger import LedgerReader
+from harness.plugins import registry
+from harness.record.ledger import LedgerReader
 from harness.report import page as page_module
+from harness.running import run
 
 
 @pytest.fixture

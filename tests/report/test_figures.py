@@ -6,10 +6,10 @@ import pytest
 from invented_runs import FINISHED, begin, epoch, finish, trial
 from scipy import stats
 
+from harness.analysis.frames import read_run
+from harness.analysis.one_text import compare
 from harness.report import curves
-from harness.report.comparison import compare
 from harness.report.figures import MAX_CURVES, NO_CURVES, NO_DEPTH, NO_ROOFLINE, NO_TIMES, draw
-from harness.report.frames import read_run
 
 
 @pytest.fixture

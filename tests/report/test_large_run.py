@@ -22,7 +22,7 @@ import resource, sys, time
 from pathlib import Path
 from harness.exercises import write_report
 from harness.report import page
-from harness.worker.measures import peak_rss_bytes
+from harness.worker.process import peak_rss_bytes
 page.vega_script = lambda: "/* Vega */"
 page = write_report(Path(sys.argv[1]))
 usage = resource.getrusage(resource.RUSAGE_SELF)

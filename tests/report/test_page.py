@@ -11,7 +11,7 @@ from html_reading import read_html
 from invented_runs import FINISHED, begin, epoch, finish, make_folder, manifest, trial
 
 from harness.errors import RunFolderError
-from harness.ledger import Ledger
+from harness.record.ledger import Ledger
 from harness.report import page as page_module
 from harness.report import write_report
 

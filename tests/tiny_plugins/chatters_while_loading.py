@@ -2,7 +2,7 @@
 
 import sys
 
-from harness.hookspecs import Cell, hookimpl
+from harness.contracts.hooks import Cell, hookimpl
 
 for _ in range(1_000):
     print("loading\n" * 500)

@@ -2,9 +2,9 @@
 
 import sys
 
-from harness.hookspecs import Backend, hookimpl
+from harness.contracts.hooks import Backend, hookimpl
 
-if "harness.registry" not in sys.modules:
+if "harness.plugins.registry" not in sys.modules:
     raise ImportError("libframework.so.7: cannot open shared object file")
 
 

@@ -1,6 +1,6 @@
 """A plugin that loads, and raises when its hook is called."""
 
-from harness.hookspecs import Backend, Cell, hookimpl
+from harness.contracts.hooks import Backend, Cell, hookimpl
 
 
 @hookimpl

@@ -9,7 +9,7 @@ import stat
 import sys
 import time
 
-from harness.hookspecs import Backend, hookimpl
+from harness.contracts.hooks import Backend, hookimpl
 
 REQUIREMENTS = ("numpy>=1.26",)
 

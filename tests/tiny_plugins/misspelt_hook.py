@@ -1,6 +1,6 @@
 """A plugin with a hook nobody calls."""
 
-from harness.hookspecs import Cell, hookimpl
+from harness.contracts.hooks import Cell, hookimpl
 
 
 @hookimpl

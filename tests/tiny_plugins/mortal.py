@@ -2,7 +2,7 @@
 
 import os
 
-from harness.hookspecs import Backend, hookimpl
+from harness.contracts.hooks import Backend, hookimpl
 
 
 def open_backend(device, num_threads):

@@ -1,6 +1,6 @@
 """Backends whose requirements nothing here satisfies."""
 
-from harness.hookspecs import Backend, hookimpl
+from harness.contracts.hooks import Backend, hookimpl
 
 
 @hookimpl

@@ -1,6 +1,6 @@
 """A plugin that returns names where descriptors are asked for."""
 
-from harness.hookspecs import hookimpl
+from harness.contracts.hooks import hookimpl
 
 
 @hookimpl

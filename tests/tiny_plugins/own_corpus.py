@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.hookspecs import Corpus, hookimpl
+from harness.contracts.hooks import Corpus, hookimpl
 
 
 @dataclass
@@ -14,7 +14,7 @@ class Refrain:
 
 
 def load(request):
-    from harness.corpus.documents import Document
+    from harness.contracts.corpora import Document
 
     refrain = Refrain()
     return [Document(author="Anon", title="A round", text=" ".join(refrain.words * refrain.times))]

@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from harness.hookspecs import Backend, hookimpl
+from harness.contracts.hooks import Backend, hookimpl
 
 PATIENCE_SECONDS = 30
 

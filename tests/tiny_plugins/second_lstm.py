@@ -1,6 +1,6 @@
 """A plugin whose cell has the name of a built-in one."""
 
-from harness.hookspecs import Cell, hookimpl
+from harness.contracts.hooks import Cell, hookimpl
 
 
 @hookimpl

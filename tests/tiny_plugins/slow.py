@@ -2,7 +2,7 @@
 
 import time
 
-from harness.hookspecs import Backend, hookimpl
+from harness.contracts.hooks import Backend, hookimpl
 
 EPOCH_SECONDS = 0.2
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from harness.hookspecs import Corpus, hookimpl
+from harness.contracts.hooks import Corpus, hookimpl
 
 SELECTED = {"order": "0", "alphabet": "26", "concentration": "5", "chars": "30000"}
 

@@ -3,14 +3,14 @@
 import math
 from dataclasses import replace
 
-from harness.hookspecs import Baseline, hookimpl
+from harness.contracts.hooks import Baseline, hookimpl
 
 
 class Guess:
     num_params = 0
 
     def __init__(self, text, say):
-        from harness.worker.baselines import Evaluation
+        from harness.contracts.baselines import Evaluation
 
         self.training = Evaluation(num_tokens=len(text.ids), loss=math.log(len(text.symbols)))
 

@@ -1,6 +1,6 @@
 """A cell in five lines of equations, announced and written in one file."""
 
-from harness.hookspecs import Cell, hookimpl
+from harness.contracts.hooks import Cell, hookimpl
 
 state_names = ("H",)
 

@@ -1,6 +1,6 @@
 """An implementation of a cell that no plugin brings."""
 
-from harness.hookspecs import Implementation, hookimpl
+from harness.contracts.hooks import Implementation, hookimpl
 
 
 @hookimpl

@@ -3,7 +3,7 @@
 import json
 import os
 
-from harness.hookspecs import Backend, hookimpl
+from harness.contracts.hooks import Backend, hookimpl
 
 
 def open_backend(device, num_threads):

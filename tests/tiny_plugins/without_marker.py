@@ -1,6 +1,6 @@
 """A plugin whose author forgot the marker."""
 
-from harness.hookspecs import Cell
+from harness.contracts.hooks import Cell
 
 
 def harness_cells():

@@ -1,6 +1,6 @@
 """A hook with an argument that the specification does not have."""
 
-from harness.hookspecs import Backend, Cell, hookimpl
+from harness.contracts.hooks import Backend, Cell, hookimpl
 
 
 @hookimpl

@@ -41,7 +41,7 @@ def test_writing_a_checkpoint_takes_little_memory_beside_the_weights(tmp_path):
         from pathlib import Path
         import numpy as np
         from harness.worker.checkpoints import Checkpoint
-        from harness.worker.measures import peak_rss_bytes
+        from harness.worker.process import peak_rss_bytes
         def write(size):
             weights = {f"W{k}": np.ones(size // 16, np.float32) for k in range(4)}
             checkpoint = Checkpoint(trial_id="t", epoch=1, weights=weights, optimizer_state={}, vocabulary=[])

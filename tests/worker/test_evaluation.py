@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_training import CYCLE, TRIAL, build
 
-from harness.worker.backends import LOSS
+from harness.contracts.backends import LOSS
 from harness.worker.evaluation import evaluate_held_out
 from harness.worker.events import Evaluated, Progress
 from harness.worker.job import HeldOutPart

@@ -22,6 +22,6 @@ def test_a_line_that_is_no_event_is_refused(line):
 def test_every_epoch_figure_has_a_column_in_the_ledger():
     from dataclasses import fields
 
-    from harness.ledger.writer import _EPOCH_COLUMNS
+    from harness.record.ledger.writer import _EPOCH_COLUMNS
 
     assert {field.name for field in fields(EpochEnded)} - {"blocks"} == set(_EPOCH_COLUMNS)

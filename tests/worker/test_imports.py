@@ -8,7 +8,7 @@ from pathlib import Path
 import harness.worker
 
 ROOM = Path(harness.worker.__file__).parent
-ALLOWED = {"harness.worker", "numpy", "safetensors"}
+ALLOWED = {"harness.worker", "harness.contracts", "numpy", "safetensors"}
 
 
 def imported_modules(path):

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from harness.corpus.split import Split
+from harness.texts.split import Split
 from harness.worker import minibatches
 from harness.worker.minibatches import Sequential, Shuffled, evaluation_minibatches, training_minibatches
 
@@ -181,7 +181,7 @@ READ_LONG_FILE = """
 import itertools
 import tempfile
 import numpy as np
-from harness.worker.measures import peak_rss_bytes
+from harness.worker.process import peak_rss_bytes
 from harness.worker.minibatches import training_minibatches
 
 with tempfile.NamedTemporaryFile(suffix=".npy") as file:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from harness.worker.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, step_sizes
+from harness.contracts.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, step_sizes
 
 
 def test_adam_s_step_sizes_are_the_paper_s_bias_corrections():

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from harness.contracts.baselines import TrainingText
+from harness.contracts.network import Architecture, canonical_shapes
+from harness.contracts.weights import initial_weights
 from harness.worker import probes
-from harness.worker.baselines import TrainingText
-from harness.worker.network import Architecture, canonical_shapes
 from harness.worker.probes import PROBES, Subject
 from harness.worker.trial import Trial
-from harness.worker.weights import initial_weights
 from harness_ngram.model import fit
 from harness_numpy.backend import NumpyBackend
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from harness.contracts.network import Architecture, canonical_shapes
+from harness.contracts.weights import initial_weights
 from harness.worker.events import EpochEnded, Progress
-from harness.worker.network import Architecture, canonical_shapes
 from harness.worker.targets import resolve
 from harness.worker.training import DivergedError, evaluate, train
 from harness.worker.trial import Trial
-from harness.worker.weights import initial_weights
 from harness_numpy.backend import NumpyBackend
 
 TRIAL = Trial(

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from harness.worker.network import Architecture
+from harness.contracts.network import Architecture
 from harness.worker.trial import Trial
 
 # As a ledger of the first version has it, under the name it had there.

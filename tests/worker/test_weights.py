@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from harness.worker.network import Architecture, canonical_shapes
+from harness.contracts.network import Architecture, canonical_shapes
+from harness.contracts.weights import initial_weights, num_params
 from harness.worker.targets import resolve
-from harness.worker.weights import initial_weights, num_params
 
 ARCHITECTURE = Architecture(vocab_size=28, num_layers=2, num_hiddens=16)
 

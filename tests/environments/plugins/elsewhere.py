@@ -1,6 +1,6 @@
 """Backends that don't fit the harness's own interpreter; the worker of each is the NumPy backend, right or wrong."""
 
-from harness.hookspecs import Backend, hookimpl
+from harness.contracts.hooks import Backend, hookimpl
 
 NUMPY = ("numpy==1.26.4", "autograd>=1.7")
 

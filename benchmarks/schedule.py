@@ -1,0 +1,291 @@
+"""Runs the real scheduler on paper: 100,000 trials on 1,000 GPUs, with recorded trial times on a virtual clock.
+
+    python -m benchmarks.schedule --out reports/schedule
+
+Plan, runner, ledger, job files and live view are the real ones; only the workers are not: they send what a worker
+sends, after the times a reference run recorded for their cell and depth. The clock jumps over all waiting and adds the
+processor time that the parent itself takes, so a parent that can't keep up makes the run longer; for each worker it
+also adds what starting a real process costs here. The run is held against the lower bound: the work divided by the
+number of GPUs, or the longest trial.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import selectors
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from benchmarks import tables
+from harness.grid import plan as planning
+from harness.grid.cost import predict
+from harness.grid.plan import Plan, Selection
+from harness.machine.devices import Slot
+from harness.plugins import registry
+from harness.record.folder import RunFolder
+from harness.record.ledger import Ledger
+from harness.running.executors import Command, Ending
+from harness.running.live import LiveView
+from harness.running.scheduler import Limits, Runner
+from harness.texts.tokenised import TokenisedCorpus
+from harness.worker.events import EpochEnded, Event, Finished, FirstSteps, Started
+from harness.worker.job import Job
+from harness.worker.trial import Trial
+
+CELLS, LAYERS = ("gru", "lstm"), (1, 2, 3, 4)
+REFERENCE = Path(__file__).parents[1] / "reports" / "reference" / "trials.csv"
+FIRST_STEPS = FirstSteps(losses=(3.0,) * 5, grad_norms=(1.0,) * 5)
+REFERENCE_SECONDS = 3.0
+"""About what making a certificate's reference takes."""
+
+
+_EXPLANATION = (
+    "What the makespan has beyond the bound: the slots that are idle when the last trials run, the certificates' "
+    f"references ({REFERENCE_SECONDS:g} s each, one for each configuration and seed, while the slot waits where it was "
+    "not made ahead), and the parent, where its share of a core comes near 1. ledger_commits_per_s_possible is what "
+    "the ledger took by itself."
+)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock is the processor time spent so far and all the waiting it has jumped over."""
+
+    def __init__(self) -> None:
+        self.jumped = 0.0
+        super().__init__(_Jumping(self))
+
+    def time(self) -> float:
+        """Return the virtual seconds."""
+        return self.jumped + time.process_time()
+
+
+class _Jumping(selectors.DefaultSelector):
+    """Waits for nothing: what it was to wait is added to the clock."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        ready = super().select(0)
+        if not ready and timeout:
+            self._loop.jumped += timeout
+        return ready
+
+
+class _Policy(asyncio.DefaultEventLoopPolicy):
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__()
+        self._virtual = loop
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        return self._virtual
+
+
+@dataclass
+class Workers:
+    """The pretended workers: how long each takes, and what starting one costs the parent."""
+
+    loop: VirtualLoop
+    seconds: Mapping[str, float]
+    """By trial id."""
+    start_seconds: float
+
+    async def run(self, command: Command, on_event: Callable[[Event], None], **_: Any) -> Ending:
+        """Send what a worker sends, when it would."""
+        job = Job.read(command.job_path)
+        self.loop.jumped += self.start_seconds
+        if job.kind == "reference":
+            await asyncio.sleep(REFERENCE_SECONDS)
+            on_event(FIRST_STEPS)
+            return Ending(returncode=0)
+        trial = job.trial
+        on_event(Started(versions={}, device="pretended", num_threads=1, num_params=1, environment={}))
+        for epoch in range(1, trial.num_epochs + 1):
+            await asyncio.sleep(self.seconds[trial.trial_id] / trial.num_epochs)
+            if epoch == 1:
+                on_event(FIRST_STEPS)
+            on_event(_epoch(trial, epoch, self.seconds[trial.trial_id]))
+        on_event(Finished(first_step_seconds=0.1, peak_rss_bytes=1, peak_device_bytes=1, sample="x" * 200))
+        return Ending(returncode=0)
+
+
+def _epoch(trial: Trial, epoch: int, seconds: float) -> EpochEnded:
+    names = ("train_loss", "train_accuracy", "train_top5_accuracy", "valid_loss", "valid_accuracy")
+    more = ("valid_top5_accuracy", "valid_bits_per_char", "grad_norm", "train_seconds", "valid_seconds")
+    block = (trial.train_tokens // 10, seconds / 10)
+    return EpochEnded(
+        epoch=epoch, train_tokens=trial.train_tokens, blocks=(block,) * 10, **dict.fromkeys((*names, *more), 1.0)
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--gpus", type=int, default=1000)
+    parser.add_argument("--times", type=Path, default=REFERENCE, help="a run's trials.csv")
+    parser.add_argument("--out", type=Path, default=Path("reports/schedule"))
+    asked = parser.parse_args(arguments)
+    rows = []
+    for count in asked.trials:
+        rows.append(simulate(count, asked.gpus, pd.read_csv(asked.times)))
+        notes = [" ".join(part.split()) for part in (__doc__ or "").split("\n\n")[2:]] + [_EXPLANATION]
+        tables.write(pd.DataFrame(rows), asked.out, "schedule", "The real scheduler on pretended GPUs", notes)
+        print(f"{count:,} trials: done", flush=True)
+    print(f"The table is {asked.out / 'schedule.md'}.")
+    return 0
+
+
+def simulate(count: int, num_gpus: int, recorded: pd.DataFrame) -> dict[str, Any]:
+    """Run so many trials on so many pretended GPUs and return the figures."""
+    plugins = registry.load(None)
+    folder = Path(tempfile.mkdtemp(prefix="schedule-"))
+    try:
+        since = time.process_time()
+        corpus = corpus_of_no_text(folder)
+        plan = _plan(count, plugins, corpus)
+        predicted = predict(plan.runnable, plugins, [corpus]).trial_seconds
+        ids = [trial.trial_id for trial in plan.runnable]
+        planning_seconds = time.process_time() - since
+        seconds = dict(zip(ids, _seconds(plan.runnable, recorded), strict=True))
+        loop = VirtualLoop()
+        workers = Workers(loop, seconds, _start_seconds())
+        figures = _run(plugins, folder, corpus, plan, dict(zip(ids, predicted, strict=True)), num_gpus, workers)
+    finally:
+        shutil.rmtree(folder)
+    bound = max(sum(seconds.values()) / num_gpus, max(seconds.values()))
+    return {
+        "trials": len(ids),
+        "gpus": num_gpus,
+        "makespan_s": figures["makespan"],
+        "lower_bound_s": bound,
+        "makespan_over_bound": figures["makespan"] / bound,
+        "planning_cpu_s": planning_seconds,
+        "parent_cpu_s": figures["cpu"],
+        "parent_cpu_ms_per_trial": 1000 * figures["cpu"] / len(ids),
+        "start_cpu_ms_per_worker": 1000 * workers.start_seconds,
+        "parent_share_of_a_core": (figures["cpu"] + workers.start_seconds * len(ids)) / figures["makespan"],
+        "ledger_commits": figures["commits"],
+        "ledger_commits_per_s_needed": figures["commits"] / figures["makespan"],
+        "ledger_commits_per_s_possible": figures["commits"] / figures["ledger_seconds"],
+    }
+
+
+def _run(
+    plugins: registry.Registry,
+    folder: Path,
+    corpus: TokenisedCorpus,
+    plan: Plan,
+    costs: Mapping[str, float],
+    num_gpus: int,
+    workers: Workers,
+) -> dict[str, float]:
+    run_folder = RunFolder(folder / "run")
+    asyncio.set_event_loop_policy(_Policy(workers.loop))
+    with (
+        run_folder.opened(),
+        (folder / "terminal").open("w") as terminal,
+        _counted_commits() as commits,
+        patch("harness.running.scheduler.run_worker", workers.run),
+        patch("harness.running.references.run_worker", workers.run),
+        patch.dict("os.environ", HARNESS_CACHE_DIR=str(folder / "cache")),
+    ):
+        run_folder.furnish({})
+        since, started = workers.loop.time(), time.process_time()
+        with Ledger(run_folder.ledger) as ledger, LiveView(costs, Console(file=terminal), workers.loop.time) as view:
+            runner = Runner(
+                registry=plugins,
+                folder=run_folder,
+                ledger=ledger,
+                corpora=[corpus],
+                slots=[_gpu(number) for number in range(num_gpus)],
+                observer=view,
+                limits=Limits(),
+            )
+            runner.run(plan, cost=lambda trial: costs[trial.trial_id])
+            statuses = set(ledger.statuses().values())
+        figures = {"makespan": workers.loop.time() - since, "cpu": time.process_time() - started}
+    asyncio.set_event_loop_policy(None)
+    assert statuses == {"ok"}, statuses
+    return figures | {"commits": len(commits), "ledger_seconds": sum(commits)}
+
+
+@contextlib.contextmanager
+def _counted_commits() -> Iterator[list[float]]:
+    """Collect the seconds of every ledger transaction."""
+    seconds: list[float] = []
+    plain = Ledger._transaction
+
+    @contextlib.contextmanager
+    def counted(self: Ledger) -> Iterator[None]:
+        since = time.perf_counter()
+        with plain(self):
+            yield
+        seconds.append(time.perf_counter() - since)
+
+    with patch.object(Ledger, "_transaction", counted):
+        yield seconds
+
+
+def _plan(count: int, plugins: registry.Registry, corpus: TokenisedCorpus) -> Plan:
+    per_seed = len(CELLS) * len(LAYERS)
+    seeds = tuple(range(max(1, count // per_seed)))
+    return planning.plan(Selection(plugins=(*CELLS, "torch"), layers=LAYERS, seeds=seeds), plugins, [corpus])
+
+
+def _seconds(trials: Sequence[Trial], recorded: pd.DataFrame) -> list[float]:
+    """Return each trial's seconds: what was recorded for its cell and depth, give or take a tenth by its seed."""
+    of = recorded[recorded["status"] == "ok"].groupby(["cell", "num_layers"])["train_seconds"].mean()
+    factors = np.random.default_rng(0).lognormal(0.0, 0.1, len(trials))
+    return [of[trial.cell, trial.num_layers] * factor for trial, factor in zip(trials, factors, strict=True)]
+
+
+def _start_seconds() -> float:
+    """Return the processor time that starting and reaping a process takes the parent."""
+
+    async def start_some(count: int) -> float:
+        since = time.process_time()
+        for _ in range(count):
+            process = await asyncio.create_subprocess_exec("true", start_new_session=True)
+            await process.wait()
+        return (time.process_time() - since) / count
+
+    return asyncio.run(start_some(50))
+
+
+def _gpu(number: int) -> Slot:
+    return Slot(name=f"gpu:{number}", kind="gpu", num_threads=1, environment={"CUDA_VISIBLE_DEVICES": str(number)})
+
+
+def corpus_of_no_text(folder: Path) -> TokenisedCorpus:
+    """Return a corpus that is only described: no worker reads it."""
+    return TokenisedCorpus(
+        name="pretended",
+        authors="all",
+        text="d2l",
+        tokens="char",
+        digest="0" * 64,
+        train_path=folder / "train.npy",
+        valid_path=folder / "valid.npy",
+        vocabulary_path=folder / "vocabulary.json",
+        vocab_size=28,
+        train_tokens=570_000,
+        valid_tokens=60_000,
+        valid_chars_per_token=1.0,
+        unigram_valid_perplexity=17.0,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

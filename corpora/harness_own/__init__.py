@@ -1,0 +1,1 @@
+"""Texts a user gave a name with `harness corpora add`."""

@@ -1,0 +1,94 @@
+"""The `harness env` commands."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.options import plugins_dir
+
+
+@click.group()
+def env() -> None:
+    """Build, check and remove the isolated environments of backends."""
+
+
+_backend_names = click.argument("backends", metavar="[BACKEND]...", nargs=-1)
+
+
+@env.command("list")
+@plugins_dir
+def env_list(plugins_dir: Path | None) -> None:
+    """List each backend's interpreter, or the command that makes one."""
+    from rich.console import Console
+
+    from harness.plugins import listing as inventory
+    from harness.plugins import registry
+
+    Console(width=None if sys.stdout.isatty() else 240).print(inventory.environments(registry.load(plugins_dir)))
+
+
+@env.command("create")
+@_backend_names
+@plugins_dir
+def env_create(backends: tuple[str, ...], plugins_dir: Path | None) -> None:
+    """Build the environments of BACKENDs, or of all that have no interpreter here."""
+    from rich.console import Console
+
+    from harness.environments import building, interpreter_for
+    from harness.environments.progress import installing
+    from harness.plugins import registry
+
+    console = Console()
+    found = registry.load(plugins_dir)
+    for name in backends or _without_interpreter(found):
+        with installing(console, name) as say:
+            building.create(found.backend(name), found, say)
+        console.print(f"{name}: {interpreter_for(found.backend(name)).python}", highlight=False, soft_wrap=True)
+
+
+@env.command("check")
+@_backend_names
+@plugins_dir
+def env_check(backends: tuple[str, ...], plugins_dir: Path | None) -> None:
+    """Import each BACKEND's framework and run a small model; exit 1 where one is not well."""
+    from harness.environments import health, interpreter_for
+    from harness.plugins import registry
+
+    found = registry.load(plugins_dir)
+    chosen = backends or tuple(name for name in found.backends if name not in _without_interpreter(found))
+    sick = False
+    for name in chosen:
+        backend = found.backend(name)
+        problem = health.problem(backend, interpreter_for(backend), found)
+        click.echo(f"{name}: {problem or 'well'}")
+        sick = sick or bool(problem)
+    raise SystemExit(1 if sick else 0)
+
+
+@env.command("remove")
+@click.argument("backends", metavar="BACKEND...", nargs=-1, required=True)
+@plugins_dir
+def env_remove(backends: tuple[str, ...], plugins_dir: Path | None) -> None:
+    """Delete the built environments of BACKENDs."""
+    from harness.environments import building
+    from harness.plugins import registry
+
+    found = registry.load(plugins_dir)
+    for name in backends:
+        removed = building.remove(found.backend(name), click.echo)
+        click.echo(f"{name}: {'removed' if removed else 'there was none'}")
+
+
+def _without_interpreter(found: Any) -> list[str]:
+    from harness.environments import interpreter_for
+    from harness.errors import EnvironmentMissing
+
+    missing = []
+    for name, backend in found.backends.items():
+        try:
+            interpreter_for(backend)
+        except EnvironmentMissing:
+            missing.append(name)
+    return missing

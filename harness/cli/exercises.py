@@ -1,0 +1,59 @@
+"""The command that answers the chapters' exercises."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.options import FOLDER, devices, plugins_dir, write_report
+
+
+@click.command()
+@click.argument("exercises", metavar="[ID]...", nargs=-1)
+@click.option(
+    "--budget",
+    type=click.Choice(["quick", "standard", "full"]),
+    default="quick",
+    show_default=True,
+    help="How much is trained; --dry-run predicts how long that takes here.",
+)
+@click.option("--out", type=FOLDER, default=None, help="The run's folder. [reports/exercises_…]")
+@devices
+@click.option("--jobs", type=click.IntRange(1, 1000), default=None, help="Workers at a time on the CPU. [cores]")
+@click.option(
+    "--timing",
+    type=click.Choice(["off", "quick", "thorough"]),
+    default=None,
+    envvar="HARNESS_TIMING",
+    show_envvar=True,
+    help="How long the trials whose speed is asked for are timed. [the budget's]",
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan and a predicted duration, and stop.")
+@plugins_dir
+def exercises(exercises: tuple[str, ...], budget: str, plugins_dir: Path | None, **options: Any) -> None:
+    """Train what the exercises ID need (all of them where none is named), and answer them.
+
+    IDs are deep-rnn-1 … deep-rnn-4 and rnn-1 … rnn-4. The same command again continues where it stopped.
+    """
+    from harness.exercises import find, planning, running
+    from harness.exercises.exercise import BUDGETS
+    from harness.plugins import registry
+    from harness.running import run
+    from harness.running.live import Terminal
+
+    console = Terminal()
+    chosen, amount = find(exercises), BUDGETS[budget]
+    dry_run, timing = options.pop("dry_run"), options.pop("timing") or amount.timing
+    placement = run.Placement(**options)
+    planned = planning.prepare(chosen, amount, registry.load(plugins_dir), placement, console)
+    if dry_run:
+        console.print(run.describe_plan(planned.prepared), markup=False, highlight=False, soft_wrap=True)
+        return
+    folder = planned.prepared.folder
+    with folder.opened():
+        outcome = running.execute(planned, timing, ["harness", *sys.argv[1:]], console)
+        write_report(folder.path, console)
+    if placement.out is None:
+        folder.point_latest_here()
+    raise SystemExit(outcome.exit_code)

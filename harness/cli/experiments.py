@@ -1,0 +1,145 @@
+"""Experiments on the command line: a file or a preset gives `harness run` its defaults, and a run is written as one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from harness.errors import UsageError, did_you_mean
+
+_ELSEWHERE = frozenset(
+    (
+        *("out", "devices", "jobs", "per_device", "timing", "timeout", "stall_timeout"),
+        *("dry_run", "plugins_dir", "corpora_dir", "preset", "help"),
+    )
+)
+"""Parameters that say where and how a run goes, and decide none of its figures."""
+_META = "harness.experiment"
+
+
+def _use_file(ctx: click.Context, _: click.Parameter, path: str | None) -> None:
+    if path is not None:
+        from harness.grid import experiments
+
+        _use(ctx, experiments.read(Path(path)), path)
+
+
+def _use_preset(ctx: click.Context, _: click.Parameter, name: str | None) -> None:
+    if name is not None:
+        from harness.grid import experiments
+
+        _use(ctx, experiments.preset(name), f"--preset {name}")
+
+
+def _use(ctx: click.Context, experiment: Any, name: str) -> None:
+    if _META in ctx.meta:
+        raise UsageError("An experiment's file and --preset were both given: keep one of them.")
+    ctx.meta[_META] = experiment
+    # click takes them where the command line says nothing, and reads them as it reads the command line.
+    ctx.default_map = {**(ctx.default_map or {}), **_defaults(ctx.command, experiment.options, name)}
+
+
+experiment_file = click.argument(
+    "experiment", metavar="[EXPERIMENT]", required=False, is_eager=True, expose_value=False, callback=_use_file
+)
+preset = click.option(
+    "--preset",
+    is_eager=True,
+    expose_value=False,
+    callback=_use_preset,
+    help="A published protocol, as 'harness presets list' names it; other options win.",
+)
+
+
+def _defaults(command: click.Command, options: Any, name: str) -> dict[str, str]:
+    known = {option: parameter.name for option, parameter in _options(command).items()}
+    defaults: dict[str, str] = {}
+    for option, value in options.items():
+        # One seed in a list is that seed; to the option --seeds, one number is how many.
+        key = "seed" if option == "seeds" and isinstance(value, list) and len(value) == 1 else option
+        if key not in known:
+            raise UsageError(f"{name}: [run] has no option {option!r}.{did_you_mean(option, known)}")
+        values = value if isinstance(value, list) else [value]
+        if not values or any(isinstance(item, bool) or not isinstance(item, (str, int, float)) for item in values):
+            raise UsageError(f"{name}: {option} = {value!r} cannot be used; give a number, a text or a list of them.")
+        defaults[str(known[key])] = ",".join(map(str, values))
+    return defaults
+
+
+def _options(command: click.Command) -> dict[str, click.Parameter]:
+    """Return the options an experiment may set, by their names without dashes."""
+    return {
+        parameter.opts[-1].removeprefix("--"): parameter
+        for parameter in command.params
+        if isinstance(parameter, click.Option) and parameter.name not in _ELSEWHERE
+    }
+
+
+def current(ctx: click.Context, plugins: Sequence[str] = ()) -> Any:
+    """Return the experiment the command amounts to: its file's or preset's, the command line's options put in.
+
+    ``plugins`` are the cells and backends that were chosen where none were named.
+    """
+    from harness.grid.experiments import Experiment
+
+    given = {name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    options = {}
+    for name, parameter in _options(ctx.command).items():
+        value = _plain(ctx.params.get(str(parameter.name)), is_list=name == "seeds")
+        if value is not None:
+            options[name] = value
+    for name, other in (("seed", "seeds"), ("seeds", "seed")):
+        if name in given and other not in given:
+            options.pop(other, None)
+    if "seeds" not in options:
+        options.setdefault("seed", 0)
+    if plugins:
+        options["plugins"] = list(plugins)
+    read = ctx.meta.get(_META, Experiment(options={}))
+    fitted = read.without(learning_rate="learning_rates" in given, epochs="epochs" in given, init="init" in given)
+    return Experiment(
+        title=read.title, source=read.source, figure=read.figure, options=options, overrides=fitted.overrides
+    )
+
+
+def drop_overruled_seeds(ctx: click.Context, options: dict[str, Any]) -> None:
+    """Let --seed of the command line win over a file's seeds, and --seeds over its seed."""
+    for name, other in (("seed", "seeds"), ("seeds", "seed")):
+        sources = [ctx.get_parameter_source(each) for each in (name, other)]
+        if sources[0] is ParameterSource.COMMANDLINE and sources[1] is not ParameterSource.COMMANDLINE:
+            options[other] = None
+
+
+def _plain(value: Any, *, is_list: bool) -> Any:
+    """Return a parameter's value as a file holds it; None where there is none."""
+    if not isinstance(value, tuple):
+        return value
+    items = ["all" if item is None else item if isinstance(item, (int, float)) else str(item) for item in value]
+    if not items:
+        return None
+    return items[0] if len(items) == 1 and not is_list else items
+
+
+@click.group()
+def presets() -> None:
+    """Print the published protocols that --preset knows."""
+
+
+@presets.command("list")
+def presets_list() -> None:
+    """List the presets."""
+    from harness.grid import experiments
+
+    for name in experiments.preset_names():
+        click.echo(f"{name:<15} {experiments.preset(name).title}")
+
+
+@presets.command("show")
+@click.argument("name")
+def presets_show(name: str) -> None:
+    """Print a preset's file, to read or to copy and edit: harness run FILE."""
+    from harness.grid import experiments
+
+    click.echo(experiments.preset_text(name), nl=False)

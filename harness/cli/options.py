@@ -1,0 +1,49 @@
+"""What several commands share: how options are read, options they have in common, and the report at their end."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.grid import parsing as parsing
+
+
+class Text(click.ParamType[Any]):
+    """An option read by a function of `harness.grid.parsing`."""
+
+    def __init__(self, name: str, read: Any, **bounds: Any) -> None:
+        self.name = name
+        self._read = read
+        self._bounds = bounds
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
+        """Return what the function makes of the option's text."""
+        if not isinstance(value, str):
+            return value
+        option = param.opts[-1] if isinstance(param, click.Option) else self.name
+        return self._read(value, option, **self._bounds)
+
+
+FOLDER = Text("folder", parsing.folder)
+
+plugins_dir = click.option(
+    "--plugins-dir",
+    type=FOLDER,
+    help="Also load the single-file plugins in this folder.",
+)
+corpora_dir = click.option(
+    "--corpora-dir",
+    type=FOLDER,
+    envvar="HARNESS_CORPORA_DIR",
+    show_envvar=True,
+    help="A folder that may hold the corpora already.",
+)
+devices = click.option("--devices", default="auto", show_default=True, help="auto, cpu, or GPU numbers as in 0,1.")
+
+
+def write_report(folder: Path, console: Any) -> None:
+    """Write the report of the run in a folder, and say where it is."""
+    from harness.exercises import write_report
+
+    page = write_report(folder)
+    console.print(f"Report: {page}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,39 @@
+"""The command that generates text."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.options import FOLDER, Text, plugins_dir
+from harness.grid import parsing
+
+_TEMPERATURE = Text("number", parsing.number, low=0.0, open_low=False)
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN", type=FOLDER)
+@click.argument("trial")
+@click.option("--prefix", default="time traveller", show_default=True, help="What the text begins with.")
+@click.option(
+    "--num", "num_tokens", type=click.IntRange(min=1), default=100, show_default=True, help="Tokens to generate."
+)
+@click.option(
+    "--temperature",
+    type=_TEMPERATURE,
+    default="0.8",
+    show_default=True,
+    help="0 takes the most probable token each time.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@plugins_dir
+def sample(run_folder: Path, trial: str, plugins_dir: Path | None, **request: Any) -> None:
+    """Generate text from TRIAL's checkpoint in the folder RUN."""
+    from harness.plugins import registry
+    from harness.record.folder import RunFolder
+    from harness.running import sampling as generation
+    from harness.worker.job import SampleRequest
+
+    folder = RunFolder(run_folder)
+    found = generation.find_trial(folder, trial)
+    click.echo(generation.generate(registry.load(plugins_dir), folder, found, SampleRequest(**request)))

@@ -1,0 +1,195 @@
+"""Experiments as files: the options of a run by their names, and what is different for some of its trials.
+
+A preset is such a file that comes with the harness; the manifest of every run holds one, so it can be run again.
+"""
+
+import json
+import math
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.contracts.descriptors import SCRATCH
+from harness.contracts.initialisation import parse_init
+from harness.errors import UsageError, did_you_mean
+from harness.grid.plan import Override
+
+if TYPE_CHECKING:
+    from harness.plugins.registry import Registry
+
+FIGURES = ("valid_perplexity", "train_perplexity")
+_KEYS = ("title", "source", "figure", "run", "override")
+_OVERRIDE_KEYS: dict[str, Callable[[Any], bool]] = {
+    "cells": lambda value: _is_list(value, str),
+    "layers": lambda value: _is_list(value, int),
+    "implementation": lambda value: _is_list(value, str),
+    "lr": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf,
+    "epochs": lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
+    "init": lambda value: isinstance(value, str) and _is_init(value),
+}
+_OVERRIDE_VALUES = {
+    "lr": "one number above 0",
+    "epochs": "one whole number above 0",
+    "init": "uniform, uniform:0.08 (its bound) or normal:0.01 (its deviation)",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """What an experiment's file says."""
+
+    title: str = ""
+    source: str = ""
+    figure: str = "valid_perplexity"
+    """The figure its source reports, one of `FIGURES`."""
+    options: Mapping[str, Any]
+    """Values by the name of the option of `harness run`, without its dashes."""
+    overrides: tuple[Override, ...] = ()
+
+    def without(self, *, learning_rate: bool, epochs: bool, init: bool) -> "Experiment":
+        """Return the experiment whose overrides leave these to the command line."""
+        overrides = (
+            replace(
+                override,
+                learning_rate=None if learning_rate else override.learning_rate,
+                epochs=None if epochs else override.epochs,
+                init=None if init else override.init,
+            )
+            for override in self.overrides
+        )
+        return replace(self, overrides=tuple(overrides))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `read` reads, for the manifest."""
+        about = {"title": self.title, "source": self.source, "figure": self.figure}
+        overrides = [_override_dict(override) for override in self.overrides]
+        return {
+            **{name: value for name, value in about.items() if value},
+            "run": dict(self.options),
+            "override": [values for values in overrides if values.keys() & {"lr", "epochs", "init"}],
+        }
+
+
+def preset_names() -> list[str]:
+    """Return the names of the presets."""
+    names = (path.name for path in files("harness.grid.presets").iterdir())
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
+
+
+def preset_text(name: str) -> str:
+    """Return a preset's file. Raises: UsageError for an unknown name."""
+    names = preset_names()
+    if name not in names:
+        raise UsageError(f"There is no preset {name!r}.{did_you_mean(name, names)}")
+    return files("harness.grid.presets").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+
+
+def preset(name: str) -> Experiment:
+    """Return a preset. Raises: UsageError for an unknown name."""
+    return _parse(tomllib.loads(preset_text(name)), f"The preset {name}")
+
+
+def read(path: Path) -> Experiment:
+    """Return the experiment of a TOML file or of a run's manifest. Raises: UsageError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        hint = f" A preset is named by --preset {path}." if str(path) in preset_names() else ""
+        cause = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise UsageError(
+            f"The experiment {path} cannot be read ({cause}): name a TOML file, or a run's manifest.json.{hint}"
+        ) from None
+    try:
+        values: Any = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except ValueError as error:
+        raise UsageError(f"The experiment {path} cannot be read: {error}.") from None
+    if path.suffix == ".json":
+        values = values.get("experiment") if isinstance(values, dict) else None
+        if values is None:
+            raise UsageError(
+                f"{path} holds no experiment: give a manifest.json that this version of the harness wrote."
+            )
+    return _parse(values, str(path))
+
+
+def check_names(overrides: Iterable[Override], registry: "Registry") -> None:
+    """Raise a UsageError for a cell or implementation nobody brings: its override would never apply."""
+    implementations = {SCRATCH, *(name for pair in registry.implementations.values() for name in pair)}
+    for override in overrides:
+        for kind, names, known in (
+            ("cell", override.cells, sorted(registry.cells)),
+            ("implementation", override.implementations, sorted(implementations)),
+        ):
+            for name in names:
+                if name not in known:
+                    raise UsageError(f"[[override]]: there is no {kind} {name!r}.{did_you_mean(name, known)}")
+
+
+def _parse(values: Any, name: str) -> Experiment:
+    if not isinstance(values, dict) or not isinstance(values.get("run"), dict):
+        raise UsageError(f"{name} has no table [run]: it holds the options of 'harness run', as in layers = [1, 2].")
+    _reject_unknown(values, _KEYS, name)
+    figure = values.get("figure", "valid_perplexity")
+    if figure not in FIGURES:
+        raise UsageError(f"{name}: there is no figure {figure!r}.{did_you_mean(str(figure), FIGURES)}")
+    overrides = values.get("override", [])
+    if not _is_list(overrides, dict):
+        raise UsageError(f"{name}: write each override as a table [[override]].")
+    return Experiment(
+        title=str(values.get("title", "")),
+        source=str(values.get("source", "")),
+        figure=figure,
+        options=values["run"],
+        overrides=tuple(_override(override, name) for override in overrides),
+    )
+
+
+def _override(values: dict[str, Any], name: str) -> Override:
+    _reject_unknown(values, _OVERRIDE_KEYS, f"{name}, [[override]]")
+    for key, value in values.items():
+        if not _OVERRIDE_KEYS[key](value):
+            expected = _OVERRIDE_VALUES.get(key, "a list")
+            raise UsageError(f"{name}, [[override]]: {key} = {value!r} cannot be used; give {expected}.")
+    rate = values.get("lr")
+    return Override(
+        cells=tuple(values.get("cells", ())),
+        layers=tuple(values.get("layers", ())),
+        implementations=tuple(values.get("implementation", ())),
+        learning_rate=None if rate is None else float(rate),
+        epochs=values.get("epochs"),
+        init=values.get("init"),
+    )
+
+
+def _override_dict(override: Override) -> dict[str, Any]:
+    values = {
+        "cells": list(override.cells),
+        "layers": list(override.layers),
+        "implementation": list(override.implementations),
+        "lr": override.learning_rate,
+        "epochs": override.epochs,
+        "init": override.init,
+    }
+    return {name: value for name, value in values.items() if value not in (None, [])}
+
+
+def _reject_unknown(values: Mapping[str, Any], known: Iterable[str], name: str) -> None:
+    known = list(known)
+    for key in values:
+        if key not in known:
+            raise UsageError(f"{name} has a key {key!r} that means nothing.{did_you_mean(key, known)}")
+
+
+def _is_init(value: str) -> bool:
+    try:
+        parse_init(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_list(value: Any, kind: type) -> bool:
+    return isinstance(value, list) and all(isinstance(item, kind) and not isinstance(item, bool) for item in value)

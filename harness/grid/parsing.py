@@ -1,0 +1,192 @@
+"""Reads what a user types for an axis of the grid: '1-4', '10k,100k,all', '0.1,1', '3'."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from harness.contracts.initialisation import parse_init
+from harness.errors import UsageError
+from harness.texts.split import Budget, LogRange
+
+Value = TypeVar("Value")
+MAX_VALUES = 10_000
+"""Of one option; a slip such as 1-1000000000 would fill the memory."""
+LARGEST_COUNT = 10**9
+LARGEST_SEED = 2**53 - 1
+"""The largest whole number that tables and JSON readers carry exactly."""
+_COUNT = re.compile(r"(\d+(?:\.\d+)?)([kM]?)")
+_PERCENTAGE = re.compile(r"(\d+(?:\.\d+)?) ?%")
+_SETTING = re.compile(r"[A-Za-z_]\w*=")
+_FACTORS = {"": 1, "k": 1_000, "M": 1_000_000}
+
+
+def counts(text: str, option: str) -> tuple[int, ...]:
+    """Read positive whole numbers and ranges: '1-4' or '1,3,5-7'. Raises: UsageError."""
+    values: list[int] = []
+    for part in _parts(text, option):
+        first, dash, last = part.partition("-")
+        try:
+            low, high = int(first), int(last) if dash else int(first)
+        except ValueError:
+            raise UsageError(
+                f"{option} {text!r} cannot be read: give whole numbers or ranges, as in 2 or 1-4 or 1,2,4-6."
+            ) from None
+        if high > LARGEST_COUNT:
+            raise UsageError(f"{option} {text!r} is out of reach: the largest value is {LARGEST_COUNT:,}.")
+        if low < 1:
+            raise UsageError(f"{option} {text!r} begins below 1: the smallest value is 1.")
+        if high < low:
+            raise UsageError(f"{option} {text!r} runs backwards: write {high}-{low}.")
+        _require_few(len(values) + high - low + 1, text, option)
+        values.extend(range(low, high + 1))
+    return _unique(values)
+
+
+def token_budgets(text: str, option: str) -> tuple[Budget, ...]:
+    """Read numbers of tokens; 'all' is None, '10k' is 10,000 and '1M' a million.
+
+    '10k..all:5' is five numbers at equal ratios from 10,000 to all. Raises: UsageError.
+    """
+
+    def read(part: str) -> Budget:
+        low, dots, rest = part.partition("..")
+        if not dots:
+            return _token_budget(part)
+        high, _, count = rest.partition(":")
+        ends = _token_budget(low), _token_budget(high)
+        if ends[0] is None or (ends[1] is not None and ends[1] <= ends[0]) or not 2 <= int(count) <= MAX_VALUES:
+            raise ValueError(part)
+        return LogRange(ends[0], ends[1], int(count))
+
+    return _each(
+        text,
+        option,
+        read,
+        "numbers of tokens, as in 10k,100k,all, or two or more from a smaller to a larger one, as in 10k..all:5",
+    )
+
+
+def _token_budget(text: str) -> int | None:
+    if text == "all":
+        return None
+    match = _COUNT.fullmatch(text)
+    budget = float(match[1]) * _FACTORS[match[2]] if match else 0.0
+    if budget < 1 or budget != int(budget):
+        raise ValueError(text)
+    return int(budget)
+
+
+def numbers(text: str, option: str, *, low: float, high: float = float("inf"), open_low: bool) -> tuple[float, ...]:
+    """Read decimal numbers within bounds; ``open_low`` leaves ``low`` itself out. Raises: UsageError."""
+
+    def read(part: str) -> float:
+        value = float(part)
+        if not (low < value if open_low else low <= value) or not value < high:
+            raise ValueError(part)
+        return value
+
+    above = f"above {low:g}" if open_low else f"from {low:g}"
+    bounds = above if high == float("inf") else f"{above} and below {high:g}"
+    return _each(text, option, read, f"numbers {bounds}")
+
+
+def number(text: str, option: str, *, low: float, high: float = float("inf"), open_low: bool) -> float:
+    """Read one decimal number within bounds. Raises: UsageError."""
+    values = numbers(text, option, low=low, high=high, open_low=open_low)
+    if len(values) > 1:
+        raise UsageError(f"{option} {text!r} is several numbers: give one.")
+    return values[0]
+
+
+def percentage(text: str, option: str) -> float:
+    """Read a share in per cent, '5%' as 0.05. Raises: UsageError."""
+    match = _PERCENTAGE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"{option} {text!r} cannot be read: give per cent, as in 5% or 0.5%.")
+    return float(match[1]) / 100
+
+
+def seeds(text: str, option: str) -> tuple[int, ...]:
+    """Read seeds: one number N is the N seeds 0 … N-1, a list is those seeds. Raises: UsageError."""
+
+    def read(part: str) -> int:
+        value = int(part)
+        if not 0 <= value <= LARGEST_SEED:
+            raise ValueError(part)
+        return value
+
+    values = _each(
+        text, option, read, f"how many seeds, as in 3, or which ones, as in 3,7; the largest is {LARGEST_SEED}"
+    )
+    if "," in text:
+        return values
+    if values[0] == 0:
+        raise UsageError(f"{option} 0 is no seed at all: give how many seeds, as in 3, or use --seed 0 for seed 0.")
+    _require_few(values[0], text, option)
+    return tuple(range(values[0]))
+
+
+def names(text: str, option: str) -> tuple[str, ...]:
+    """Read names separated by commas. Raises: UsageError.
+
+    What follows a name with a colon and is itself 'key=value' belongs to that name: 'markov:order=2,seed=1' is one.
+    """
+    found: list[str] = []
+    for part in _parts(text, option):
+        if found and ":" in found[-1] and _SETTING.match(part):
+            found[-1] += f",{part}"
+        else:
+            found.append(part)
+    return _unique(found)
+
+
+def init(text: str, option: str) -> str:
+    """Read how weights begin. Raises: UsageError."""
+    try:
+        parse_init(text)
+    except ValueError:
+        raise UsageError(
+            f"{option} {text!r} cannot be used: give uniform, uniform:0.08 (its bound) or normal:0.01 (its deviation)."
+        ) from None
+    return text
+
+
+def folder(text: str, option: str) -> Path:
+    """Read a folder's path. Raises: UsageError."""
+    if not text.strip():
+        raise UsageError(f"{option} {text!r} names no folder: give its path.")
+    return Path(text)
+
+
+def file(text: str, option: str) -> Path:
+    """Read the path of a file that will be written. Raises: UsageError."""
+    path = Path(text)
+    if not text.strip() or path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"{option} {text!r} names no file that can be written: give one in a folder that exists.")
+    return path
+
+
+def _parts(text: str, option: str) -> list[str]:
+    parts = [part.strip() for part in text.split(",")]
+    if not any(parts):
+        raise UsageError(f"{option} {text!r} is empty: give at least one value, or leave the option out.")
+    if not all(parts):
+        raise UsageError(f"{option} {text!r} has an empty part: separate values by single commas.")
+    return parts
+
+
+def _require_few(number: int, text: str, option: str) -> None:
+    if number > MAX_VALUES:
+        raise UsageError(f"{option} {text!r} is {number:,} values: give at most {MAX_VALUES:,}.")
+
+
+def _each(text: str, option: str, read: Callable[[str], Value], expected: str) -> tuple[Value, ...]:
+    try:
+        return _unique([read(part) for part in _parts(text, option)])
+    except ValueError:
+        raise UsageError(f"{option} {text!r} cannot be used: give {expected}.") from None
+
+
+def _unique(values: list[Value]) -> tuple[Value, ...]:
+    return tuple(dict.fromkeys(values))

@@ -1,0 +1,330 @@
+"""Expands a selection into ordered trials, and into skips with their reasons."""
+
+import hashlib
+import itertools
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.contracts.descriptors import SCRATCH, Backend, Baseline
+from harness.contracts.optimization import RMSPROP_ALPHA
+from harness.environments import interpreter_for, why_not
+from harness.errors import EnvironmentMissing, PluginError, UsageError
+from harness.machine.devices import find_gpus
+from harness.plugins.registry import Registry
+from harness.texts.tokenised import TokenisedCorpus
+from harness.worker.trial import BASELINE, NO_BACKEND, OptimizerName, Partition, Trial
+
+DEFAULT_LEARNING_RATES: dict[OptimizerName, float] = {"sgd": 1.0, "adam": 0.003, "rmsprop": 0.002}
+"""SGD's is D2L's for all three cells; the others' are where the default grid learns fastest without diverging."""
+
+MAX_TRIALS = 100_000
+"""Of one run; a slip on two axes would fill the memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What the user asked for, axis by axis; the grid is their product."""
+
+    plugins: tuple[str, ...] = ()
+    """Cells, backends and baselines alike; no cell means all, no backend means the best installed; a baseline
+    runs only where it is named, and alone where nothing else is."""
+    implementation: str = "auto"
+    """'auto' (the backend's own where it has one, else scratch), 'all', or a name."""
+    layers: tuple[int, ...] = (1,)
+    hiddens: tuple[int, ...] = (128,)
+    steps: tuple[int, ...] = (35,)
+    batch_sizes: tuple[int, ...] = (32,)
+    epochs: int = 2
+    optimizers: tuple[OptimizerName, ...] = ("adam",)
+    learning_rates: tuple[float, ...] = ()
+    """Empty: each optimizer's default."""
+    grad_clips: tuple[float, ...] = (1.0,)
+    dropouts: tuple[float, ...] = (0.0,)
+    partition: Partition = "sequential"
+    seeds: tuple[int, ...] = (0,)
+    init: str = "uniform"
+    lr_decay: float = 1.0
+    lr_decay_after: int = 0
+    rmsprop_decay: float = RMSPROP_ALPHA
+    overrides: tuple["Override", ...] = ()
+    """What is different for some of the trials; of several, the last that applies."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Override:
+    """Another value for the trials of some cells, depths or implementations; empty is every one."""
+
+    cells: tuple[str, ...] = ()
+    layers: tuple[int, ...] = ()
+    implementations: tuple[str, ...] = ()
+    learning_rate: float | None = None
+    epochs: int | None = None
+    init: str | None = None
+
+    def applies(self, cell: str, num_layers: int, implementation: str) -> bool:
+        """Return whether a trial is among those meant."""
+        wanted = ((self.cells, cell), (self.layers, num_layers), (self.implementations, implementation))
+        return all(not names or name in names for names, name in wanted)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedTrial:
+    """One trial of the plan; a non-empty ``skip`` says why it cannot run."""
+
+    trial: Trial
+    skip: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The trials in the order of the selection."""
+
+    trials: tuple[PlannedTrial, ...]
+
+    @property
+    def digest(self) -> str:
+        """Return a hash of all trials: the same selection on the same text gives the same."""
+        ids = "\n".join(sorted(planned.trial.trial_id for planned in self.trials))
+        return hashlib.sha256(ids.encode()).hexdigest()[:8]
+
+    @property
+    def runnable(self) -> list[Trial]:
+        """Return the trials that can run."""
+        return [planned.trial for planned in self.trials if not planned.skip]
+
+    @property
+    def backends(self) -> list[str]:
+        """Return the backends of the trials that can run."""
+        return list(dict.fromkeys(trial.backend for trial in self.runnable if not trial.is_baseline))
+
+    @property
+    def plugins(self) -> list[str]:
+        """Return all its cells and backends, also those whose trials can't run here."""
+        trials = [planned.trial for planned in self.trials]
+        return list(
+            dict.fromkeys(
+                [*(trial.cell for trial in trials), *(trial.backend for trial in trials if not trial.is_baseline)]
+            )
+        )
+
+    @property
+    def skips(self) -> dict[str, int]:
+        """Return how many trials are skipped for each reason."""
+        return dict(Counter(planned.skip for planned in self.trials if planned.skip))
+
+    @property
+    def slug(self) -> str:
+        """Return a readable name for the run's folder: cells, depths, backends and corpora."""
+        trials = [planned.trial for planned in self.trials]
+        trained = [trial for trial in trials if not trial.is_baseline]
+        depths = sorted({trial.num_layers for trial in trained})
+        depth = f"{depths[0]}" if len(depths) == 1 else f"{depths[0]}-{depths[-1]}" if depths else ""
+        parts = [
+            "+".join(dict.fromkeys(trial.cell for trial in trials)),
+            f"{depth}-layers" if depth else "",
+            "+".join(dict.fromkeys(trial.backend for trial in trained)),
+            "+".join(dict.fromkeys(_file_name(trial.corpus) for trial in trials)),
+        ]
+        return "_".join(part for part in parts if part)[:100]
+
+
+def plan(selection: Selection, registry: Registry, corpora: Sequence[TokenisedCorpus]) -> Plan:
+    """Expand the selection, corpus by corpus.
+
+    Raises: PluginError for an unknown name; UsageError where nothing is left to do; EnvironmentMissing
+    where no backend was named and none can run.
+    """
+    cells, backends = choose_plugins(selection.plugins, registry)
+    baselines = choose_baselines(selection.plugins, registry)
+    skips = {backend.name: _why_not(backend) for backend in backends}
+    pairs = [
+        (cell, backend.name, implementation)
+        for backend in backends
+        for cell in cells
+        for implementation in _implementations(registry, cell, backend.name, selection.implementation)
+    ]
+    if cells and not pairs:
+        raise UsageError(_no_such_implementation(registry, cells, backends, selection.implementation))
+    axes = (
+        selection.layers,
+        selection.hiddens,
+        selection.steps,
+        selection.batch_sizes,
+        _learning_rates(selection),
+        selection.grad_clips,
+        selection.dropouts,
+        selection.seeds,
+    )
+    _require_feasible(len(corpora) * (len(pairs) * math.prod(map(len, axes)) + len(baselines)))
+    trials = []
+    for corpus in corpora:
+        trials += [
+            PlannedTrial(trial=_trial(selection, corpus, pair, sizes), skip=skips[pair[1]])
+            for pair in pairs
+            for sizes in itertools.product(*axes)
+        ]
+        trials += [PlannedTrial(trial=_baseline_trial(one, corpus), skip=why_not(one)) for one in baselines]
+    # Two budgets larger than the corpus are both 'all' of it: one trial.
+    unique = {planned.trial.trial_id: planned for planned in trials}
+    return Plan(trials=tuple(unique.values()))
+
+
+def _require_feasible(num_trials: int) -> None:
+    if num_trials > MAX_TRIALS:
+        raise UsageError(
+            f"The selection makes {num_trials:,} trials, and one run takes at most {MAX_TRIALS:,}: "
+            "give fewer values, or several runs."
+        )
+
+
+def choose_plugins(names: Sequence[str], registry: Registry) -> tuple[list[str], list[Backend]]:
+    """Sort the selected names into cells and backends, with the defaults where one kind is not named.
+
+    Raises: PluginError for an unknown name; EnvironmentMissing where no backend was named and none can run.
+    """
+    cells = [name for name in names if name in registry.cells]
+    backends = [registry.backends[name] for name in names if name in registry.backends]
+    baselines = choose_baselines(names, registry)
+    known = registry.cells | registry.backends
+    for name in names:
+        if name not in known and not registry.baselines_named(name):
+            families = {baseline.family: baseline for baseline in registry.baselines.values() if baseline.family}
+            registry.reject_unknown(name, "cell, backend or baseline", known | registry.baselines | families)
+    if baselines and not cells and not backends:
+        return [], []
+    if not registry.cells or not registry.backends:
+        kind = "backend" if registry.cells else "cell"
+        raise PluginError(f"No plugin brings a {kind}: 'harness plugins' says what is broken; reinstall rnn-harness.")
+    return cells or list(registry.cells), backends or [best_backend(registry)]
+
+
+def choose_baselines(names: Sequence[str], registry: Registry) -> list[Baseline]:
+    """Return the baselines selected, by their own names or their family's, each once."""
+    chosen = {baseline.name: baseline for name in names for baseline in registry.baselines_named(name)}
+    return list(chosen.values())
+
+
+def best_backend(registry: Registry) -> Backend:
+    """Return the backend with the largest preference among those that can run here, on a GPU where there is one.
+
+    Raises: EnvironmentMissing.
+    """
+    has_gpu = bool(find_gpus())
+    by_preference = sorted(registry.backends.values(), key=lambda b: (not (has_gpu and b.uses_gpus), -b.preference))
+    reasons = [_why_not(backend) for backend in by_preference]
+    for backend, reason in zip(by_preference, reasons, strict=True):
+        if not reason:
+            return backend
+    raise EnvironmentMissing(f"No backend can run here. {' '.join(reasons)}")
+
+
+def _why_not(backend: Backend) -> str:
+    try:
+        interpreter_for(backend)
+    except EnvironmentMissing as missing:
+        return str(missing)
+    return ""
+
+
+def _implementations(registry: Registry, cell: str, backend: str, wanted: str) -> list[str]:
+    names = registry.implementation_names(cell, backend)
+    if wanted == "all":
+        return names
+    if wanted == "auto":
+        return names[:1]
+    return [name for name in names if name == wanted]
+
+
+def _no_such_implementation(registry: Registry, cells: list[str], backends: list[Backend], wanted: str) -> str:
+    there = sorted({n for cell in cells for b in backends for n in registry.implementation_names(cell, b.name)})
+    return (
+        f"No selected cell has an implementation {wanted!r} on {', '.join(b.name for b in backends)}: "
+        f"--implementation takes auto, all, or one of {', '.join(there or [SCRATCH])}."
+    )
+
+
+def _learning_rates(selection: Selection) -> list[tuple[OptimizerName, float]]:
+    return [
+        (optimizer, rate)
+        for optimizer in selection.optimizers
+        for rate in (selection.learning_rates or (DEFAULT_LEARNING_RATES[optimizer],))
+    ]
+
+
+def _trial(
+    selection: Selection,
+    corpus: TokenisedCorpus,
+    pair: tuple[str, str, str],
+    sizes: tuple[int, int, int, int, tuple[OptimizerName, float], float, float, int],
+) -> Trial:
+    cell, backend, implementation = pair
+    num_layers, num_hiddens, num_steps, batch_size, (optimizer, rate), grad_clip, dropout, seed = sizes
+    epochs, init = selection.epochs, selection.init
+    for override in selection.overrides:
+        if override.applies(cell, num_layers, implementation):
+            rate = rate if override.learning_rate is None else override.learning_rate
+            epochs = epochs if override.epochs is None else override.epochs
+            init = init if override.init is None else override.init
+    return Trial(
+        cell=cell,
+        backend=backend,
+        implementation=implementation,
+        **_of_text(corpus),
+        num_layers=num_layers,
+        num_hiddens=num_hiddens,
+        num_steps=num_steps,
+        batch_size=batch_size,
+        partition=selection.partition,
+        optimizer=optimizer,
+        learning_rate=rate,
+        grad_clip=grad_clip,
+        dropout=dropout,
+        num_epochs=epochs,
+        seed=seed,
+        init=init,
+        lr_decay=selection.lr_decay,
+        lr_decay_after=selection.lr_decay_after,
+        rmsprop_decay=selection.rmsprop_decay,
+    )
+
+
+def _baseline_trial(baseline: Baseline, corpus: TokenisedCorpus) -> Trial:
+    """Return a baseline's one trial on a text: no size, optimizer or seed multiplies it."""
+    return Trial(
+        cell=baseline.name,
+        backend=NO_BACKEND,
+        implementation=BASELINE,
+        **_of_text(corpus),
+        num_layers=0,
+        num_hiddens=0,
+        num_steps=0,
+        batch_size=0,
+        partition="sequential",
+        optimizer="none",
+        learning_rate=0.0,
+        grad_clip=0.0,
+        dropout=0.0,
+        num_epochs=1,
+        seed=0,
+    )
+
+
+def _of_text(corpus: TokenisedCorpus) -> dict[str, Any]:
+    """Return the fields of a trial that its text decides."""
+    return {
+        "corpus": corpus.name,
+        "authors": corpus.authors,
+        "text": corpus.text,
+        "tokens": corpus.tokens,
+        "train_tokens": corpus.train_tokens,
+        "corpus_digest": corpus.digest,
+        "vocab_size": corpus.vocab_size,
+        "mix": corpus.mix,
+    }
+
+
+def _file_name(text: str) -> str:
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in text).strip("-.") or "text"

@@ -1,0 +1,1 @@
+"""Published protocols as files of options; see `harness.grid.experiments`."""

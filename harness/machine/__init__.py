@@ -1,0 +1,1 @@
+"""What this machine has, and where the harness keeps things on it."""

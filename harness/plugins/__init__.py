@@ -1,0 +1,1 @@
+"""Which plugins are there: finds, guards, checks and lists them."""

@@ -1,0 +1,137 @@
+"""Finds plugins, as entry points and as single files, and watches over what they do while they are imported.
+
+pluggy's own entry-point loader is not used: there one broken plugin stops the application, and of two
+plugins that claim a name one is silently chosen.
+"""
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import io
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from harness.contracts import hooks as hookspecs
+from harness.errors import PluginError
+
+LOAD_SECONDS = 10
+"""A plugin that takes longer to import is broken: its module may import only light things."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a plugin comes from."""
+
+    plugin: str
+    """The entry point's name, or the file's."""
+    distribution: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"plugin {self.plugin!r} of {self.distribution} {self.version}".rstrip()
+
+
+def installed() -> Iterator[tuple[Origin, Callable[[], ModuleType]]]:
+    """Yield the entry points of all installed distributions, each with the function that imports its module."""
+    # Each look at a distribution's metadata reads and parses all of it, its whole README too.
+    name_and_version = cache(_name_and_version)
+    for entry_point in sorted(importlib.metadata.entry_points(group=hookspecs.PROJECT)):
+        name, version = name_and_version(entry_point.dist)
+        yield Origin(plugin=entry_point.name, distribution=name, version=version), entry_point.load
+
+
+def _name_and_version(distribution: importlib.metadata.Distribution | None) -> tuple[str, str]:
+    if distribution is None:
+        return "unknown", ""
+    metadata = distribution.metadata
+    return metadata["Name"], metadata["Version"]
+
+
+def single_files(folder: Path | None) -> Iterator[tuple[Origin, Callable[[], ModuleType]]]:
+    """Yield the single-file plugins of a folder, as `installed` does. Raises: PluginError."""
+    if folder is None:
+        return
+    if not folder.is_dir():
+        raise PluginError(f"There is no folder {folder}: --plugins-dir takes a folder of single-file plugins.")
+    for path in sorted(folder.glob("*.py")):
+        if path.name.startswith("_"):
+            continue
+        name = path.stem
+        if "." in name:
+            raise PluginError(f"The plugin file {path} has no module's name, because of its dot: rename the file.")
+        if _is_taken(name, path):
+            raise PluginError(f"The plugin file {path} would shadow the installed module {name!r}: rename the file.")
+        yield Origin(plugin=name, distribution=str(path), version=""), lambda path=path: _import_file(path)  # type: ignore[misc]
+
+
+def _is_taken(name: str, path: Path) -> bool:
+    """Return whether an import of this name, here or in a worker, finds another module than this file."""
+    # Asked of the finders, since sys.modules holds the plugin files loaded before.
+    specs = (finder.find_spec(name, None) for finder in sys.meta_path if hasattr(finder, "find_spec"))
+    spec = next((spec for spec in specs if spec is not None), None)
+    return spec is not None and Path(spec.origin or "").resolve() != path.resolve()
+
+
+def _import_file(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # As an import does: dataclasses, and who resolves "module:attribute", look the module up there.
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[path.stem]
+        raise
+    return module
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[None]:
+    """Keep a plugin off the terminal, and end it with a TimeoutError where it takes too long."""
+    with _silenced(), _time_limit(LOAD_SECONDS):
+        yield
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    nowhere = io.TextIOWrapper(io.BufferedWriter(_Nowhere()), encoding="utf-8", errors="replace")
+    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
+
+
+class _Nowhere(io.RawIOBase):
+    """Swallows a million lines without holding them."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        return len(data)
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: int) -> Iterator[None]:
+    # Only the main thread may take signals; a host that loads plugins elsewhere goes without the limit.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def expire(*_: object) -> NoReturn:
+        raise TimeoutError(f"it took more than {seconds} s to load")
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

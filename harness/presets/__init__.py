@@ -1,1 +1,0 @@
-"""Published protocols as files of options; see `harness.experiments`."""

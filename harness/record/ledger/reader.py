@@ -1,0 +1,100 @@
+"""The reader's side of the ledger: for reports, also while a run goes on and after a kill."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from harness.errors import RunFolderError
+from harness.record.ledger.schema import check, connect, unusable
+
+_ROWS_AT_A_TIME = 500
+"""Few enough to stay in the processor's cache until they are arrays: of thousands a fifth more time goes."""
+
+
+class LedgerReader:
+    """The reader's side, for reports: works while a run goes on and after a kill, and writes nothing."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a ledger to read.
+
+        Raises: RunFolderError where there is none or it is damaged.
+        """
+        if not path.is_file():
+            raise RunFolderError(
+                f"There is no ledger at {path}: name a folder that 'harness run' made, e.g. reports/latest."
+            )
+        try:
+            is_empty = not check(path)
+            # WAL readers need to create the -shm file, so even a reader opens read-write where it may.
+            self._db = connect(path, "rw")
+            self._db.row_factory = sqlite3.Row
+        except sqlite3.Error as error:
+            raise unusable(
+                path, error, "Name another run's folder, or give the run's command again elsewhere."
+            ) from None
+        if is_empty:
+            raise RunFolderError(f"The ledger {path} is empty: the run ended before it began; give its command again.")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def run(self) -> dict[str, str]:
+        """Return what was noted about the run as a whole."""
+        return {row["key"]: row["value"] for row in self._db.execute("SELECT key, value FROM run")}
+
+    def trials(self) -> list[dict[str, Any]]:
+        """Return one dict a trial, in plan order: trial_id, status, reason, attempts, the trial's fields, its facts."""
+        rows = self._db.execute("SELECT * FROM trials ORDER BY position, trial_id")
+        return [
+            {
+                **json.loads(row["trial"]),
+                **json.loads(row["facts"]),
+                "trial_id": row["trial_id"],
+                "status": row["status"],
+                "reason": row["reason"],
+                "attempts": row["attempts"],
+            }
+            for row in rows
+        ]
+
+    def columns(self, table: Literal["epochs", "timings"]) -> Iterator[dict[str, Sequence[Any]]]:
+        """Yield the table's columns, some rows at a time and in no order: a dict a row would fill the memory.
+
+        The first chunk has no rows, so that an empty table has its columns too.
+        """
+        cursor = self._db.cursor()
+        cursor.row_factory = None
+        cursor.execute(f"SELECT * FROM {table}")
+        names = [column[0] for column in cursor.description]
+        yield dict.fromkeys(names, ())
+        while rows := cursor.fetchmany(_ROWS_AT_A_TIME):
+            yield dict(zip(names, zip(*rows, strict=True), strict=True))
+
+    def epochs(self) -> list[dict[str, Any]]:
+        """Return one dict an epoch, by trial and epoch."""
+        return [dict(row) for row in self._db.execute("SELECT * FROM epochs ORDER BY trial_id, epoch")]
+
+    def timings(self) -> list[dict[str, Any]]:
+        """Return one dict a timed block: trial_id, phase, round, block, tokens, seconds."""
+        return [dict(row) for row in self._db.execute("SELECT * FROM timings ORDER BY trial_id, phase, round, block")]
+
+    def evaluations(self) -> list[dict[str, Any]]:
+        """Return one dict a finished trial and held-out part; none of a ledger that is older than they are."""
+        if not self._has_table("evaluations"):
+            return []
+        return [dict(row) for row in self._db.execute("SELECT * FROM evaluations ORDER BY trial_id, part, rowid")]
+
+    def probes(self) -> list[dict[str, Any]]:
+        """Return one dict a probed quantity; none where the ledger is older than probes are."""
+        if not self._has_table("probes"):
+            return []
+        return [dict(row) for row in self._db.execute("SELECT * FROM probes ORDER BY trial_id, probe, quantity, at")]
+
+    def _has_table(self, name: str) -> bool:
+        found = self._db.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name=?", (name,))
+        return found.fetchone() is not None

@@ -1,0 +1,239 @@
+"""The writer's side of the ledger: the run's parent process records every event, and commits it at once."""
+
+import contextlib
+import json
+import math
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Self
+
+from harness.errors import RunFolderError
+from harness.record.ledger.schema import SCHEMA, SCHEMA_VERSION, check, connect, unusable
+from harness.running.parity import Certificate
+from harness.worker.events import EpochEnded, Evaluated, Finished, Started
+from harness.worker.trial import Trial
+
+_CERTIFICATE = {field.name for field in fields(Certificate)}
+_EPOCH_COLUMNS = (
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "train_top5_accuracy",
+    "valid_loss",
+    "valid_accuracy",
+    "valid_top5_accuracy",
+    "valid_bits_per_char",
+    "grad_norm",
+    "train_tokens",
+    "train_seconds",
+    "valid_seconds",
+)
+
+
+class Ledger:
+    """The writer's side. One process writes; `harness.record.folder` holds the lock that ensures it.
+
+    Every method that records something raises RunFolderError where the disk does not take it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the ledger.
+
+        Raises: RunFolderError where the file is not a ledger, is damaged, or cannot be written.
+        """
+        self.path = path
+        try:
+            check(path)
+        except sqlite3.Error as error:
+            raise unusable(path, error, "Move it away to start anew, or name another folder with --out.") from None
+        with _explained(path):
+            self._db = _open_to_write(path)
+        self.note("schema_version", str(SCHEMA_VERSION))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def note(self, key: str, value: str) -> None:
+        """Record a fact about the run as a whole."""
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO run VALUES (?, ?)", (key, value))
+
+    def add(self, trials: Iterable[Trial]) -> None:
+        """Add trials that are not there yet, in this order; those that are keep their records."""
+        rows = [
+            (trial.trial_id, position, json.dumps(asdict(trial), sort_keys=True))
+            for position, trial in enumerate(trials)
+        ]
+        with self._transaction():
+            self._db.executemany("INSERT OR IGNORE INTO trials (trial_id, position, trial) VALUES (?, ?, ?)", rows)
+
+    def statuses(self) -> dict[str, str]:
+        """Return the status of each trial by its id."""
+        return dict(self._db.execute("SELECT trial_id, status FROM trials"))
+
+    def num_epochs(self, trial_id: str) -> int:
+        """Return how many of a trial's epochs are recorded, without a gap, from the first."""
+        row = self._db.execute("SELECT count(*), max(epoch) FROM epochs WHERE trial_id=?", (trial_id,)).fetchone()
+        count, last = row
+        return count if count == last else 0
+
+    def launched(
+        self, trial_id: str, *, device: str, concurrency: int, per_device: int = 1, environment_hash: str = ""
+    ) -> None:
+        """Record that a worker is being started for the trial.
+
+        What an earlier worker said is cleared, but for its certificate: a resumed trial has its first steps behind it.
+        """
+        facts = {
+            "slot": device,
+            "concurrency": concurrency,
+            "per_device": per_device,
+            "environment_hash": environment_hash,
+            "launched_at": time.time(),
+        }
+        with self._transaction():
+            (before,) = self._db.execute("SELECT facts FROM trials WHERE trial_id=?", (trial_id,)).fetchone()
+            kept = {name: value for name, value in json.loads(before).items() if name in _CERTIFICATE}
+            self._db.execute(
+                "UPDATE trials SET status='running', reason='', attempts=attempts+1, facts=? WHERE trial_id=?",
+                (json.dumps(facts | kept), trial_id),
+            )
+
+    def certified(self, trial_id: str, certificate: Certificate) -> None:
+        """Record how the trial's first steps compare with the reference."""
+        with self._transaction():
+            self._merge(trial_id, asdict(certificate))
+
+    def started(self, trial_id: str, event: Started) -> None:
+        """Record what the worker runs on."""
+        with self._transaction():
+            self._merge(trial_id, asdict(event))
+
+    def epoch(self, trial_id: str, event: EpochEnded) -> None:
+        """Record one epoch; a repeated epoch of a resumed trial replaces its record."""
+        values = asdict(event)
+        blocks: Sequence[tuple[int, float]] = values.pop("blocks")
+        columns = ", ".join(_EPOCH_COLUMNS)
+        marks = ", ".join("?" for _ in _EPOCH_COLUMNS)
+        with self._transaction():
+            self._db.execute(
+                f"INSERT OR REPLACE INTO epochs (trial_id, {columns}, recorded_at) VALUES (?, {marks}, ?)",
+                (trial_id, *(values[name] for name in _EPOCH_COLUMNS), time.time()),
+            )
+            self._db.execute(
+                "DELETE FROM timings WHERE trial_id=? AND phase='training' AND round=?", (trial_id, event.epoch)
+            )
+            self._db.executemany(
+                "INSERT INTO timings VALUES (?, 'training', ?, ?, ?, ?)",
+                [(trial_id, event.epoch, i, tokens, seconds) for i, (tokens, seconds) in enumerate(blocks)],
+            )
+
+    def evaluated(self, trial_id: str, event: Evaluated) -> None:
+        """Record what the trained model reaches on one author's held-out part; a repeated one replaces its record."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO evaluations VALUES (:trial_id, :author, :part, :num_tokens, :num_chars, "
+                ":loss, :accuracy, :top5_accuracy, :bits_per_char)",
+                {**asdict(event), "author": _storable(event.author), "trial_id": trial_id},
+            )
+
+    def timed(self, trial_id: str, blocks: Sequence[tuple[int, int, float]]) -> None:
+        """Record the blocks of a timing session, (round, tokens, seconds), in place of an earlier session's."""
+        with self._transaction():
+            self._db.execute("DELETE FROM timings WHERE trial_id=? AND phase='timing'", (trial_id,))
+            self._db.executemany(
+                "INSERT INTO timings VALUES (?, 'timing', ?, 0, ?, ?)",
+                [(trial_id, number, tokens, seconds) for number, tokens, seconds in blocks],
+            )
+
+    def probed(self, trial_id: str, probe: str, rows: Sequence[tuple[str, float, float, float, int]]) -> None:
+        """Record what a probe measured, (quantity, at, value, deviation, n), in place of its earlier rows."""
+        with self._transaction():
+            self._db.execute("DELETE FROM probes WHERE trial_id=? AND probe=?", (trial_id, probe))
+            self._db.executemany(
+                "INSERT INTO probes VALUES (?, ?, ?, ?, ?, ?, ?)", [(trial_id, probe, *row) for row in rows]
+            )
+
+    def probes_done(self) -> set[tuple[str, str]]:
+        """Return the (trial_id, probe) that are recorded."""
+        return set(self._db.execute("SELECT DISTINCT trial_id, probe FROM probes"))
+
+    def add_facts(self, trial_id: str, facts: dict[str, Any]) -> None:
+        """Record facts about a trial beside those its worker said."""
+        with self._transaction():
+            self._merge(trial_id, facts)
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """Return one fact of each trial by its id; None where it is not known."""
+        return dict(self._db.execute("SELECT trial_id, json_extract(facts, '$.' || ?) FROM trials", (name,)))
+
+    def ended(self, trial_id: str, status: str, reason: str = "", finished: Finished | None = None) -> None:
+        """Record how the trial ended: a status of `ENDED`, with a reason for all but 'ok'."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE trials SET status=?, reason=? WHERE trial_id=?", (status, _storable(reason), trial_id)
+            )
+            if finished is not None:
+                self._merge(trial_id, asdict(finished))
+
+    def note_log_tail(self, trial_id: str, text: str) -> None:
+        """Record the last lines of a failed trial's log as the fact ``log_tail``."""
+        with self._transaction():
+            self._merge(trial_id, {"log_tail": text})
+
+    def release(self, trial_id: str) -> None:
+        """Put an interrupted trial back among the waiting; its epochs stay."""
+        with self._transaction():
+            self._db.execute("UPDATE trials SET status='waiting', reason='' WHERE trial_id=?", (trial_id,))
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with _explained(self.path), self._db:
+            yield
+
+    def _merge(self, trial_id: str, facts: dict[str, Any]) -> None:
+        self._db.execute("UPDATE trials SET facts=json_patch(facts, ?) WHERE trial_id=?", (_json(facts), trial_id))
+
+
+def _json(facts: dict[str, Any]) -> str:
+    """Return facts as the JSON SQLite takes: a figure that is not finite is a missing one."""
+    finite = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in facts.items()
+    }
+    return json.dumps(finite)
+
+
+def _storable(text: str) -> str:
+    """Return a text SQLite can hold: an exception's may have a lone surrogate in it."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn a failed write into the sentence for it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise RunFolderError(
+            f"The ledger {path} cannot be written ({error}): free some space there and give the same command again; "
+            "every epoch recorded so far is kept."
+        ) from None
+
+
+def _open_to_write(path: Path) -> sqlite3.Connection:
+    db = connect(path, "rwc")
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+        # NORMAL survives a kill of any process; only a power cut may lose the last commits.
+        db.execute("PRAGMA synchronous=NORMAL")
+        db.executescript(SCHEMA)
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db

@@ -1,0 +1,148 @@
+"""Shows the differences between two runs: for the terminal, as CSV, and as one page."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness.analysis import wording
+from harness.report.files import write_csv, write_text
+from harness.report.page import render_tables
+from harness.report.two_runs.differences import SIGNIFICANT, VERDICTS, Differences, Row
+
+MAX_ROWS = 60
+"""Of the terminal's table; beyond it only what differs is listed."""
+MAX_PAGE_ROWS = 3000
+MAX_NAMES = 12
+_HEADINGS = ("model", "measure", "A", "B", "change", "n", "verdict")
+_COLOURS = {"better": "green", "worse": "red", "same within noise": "dim", "not comparable": "dim"}
+
+HOW = (
+    "Seeds are paired; the change is relative to A, with its 95 % interval: Student's t over the paired seeds' ratios, "
+    "of a speed the bootstrap of the ratio of the blocks' medians.",
+    "A row is better or worse where its p value (paired t; Mann-Whitney for speeds), adjusted by Holm over the models, "
+    f"is below {SIGNIFICANT:g} and its interval lies beyond the noise: 3 % for speeds timed alone, 10 % for speeds and "
+    "times of training, and whatever the device itself differed by.",
+    "What reads the same is the same. One seed has no interval: it is not judged.",
+)
+
+
+def print_differences(found: Differences, console: Console) -> None:
+    """Print the rows, worst first, what was not compared and why, and the count of each verdict."""
+    for letter, name in zip("AB", found.names, strict=True):
+        console.print(f"{letter}: {wording.visible(name)}", markup=False, highlight=False, soft_wrap=True)
+    for remark in found.remarks:
+        console.print(wording.visible(remark), markup=False, highlight=False, soft_wrap=True)
+    judged = [row for row in _ordered(found) if row.verdict != "not comparable"]
+    shown = judged if len(judged) <= MAX_ROWS else [row for row in judged if row.verdict != "same within noise"]
+    if shown:
+        console.print(_table(shown[:MAX_ROWS]))
+    if len(judged) > len(shown[:MAX_ROWS]):
+        hidden = len(judged) - len(shown[:MAX_ROWS])
+        console.print(f"{wording.plural(hidden, 'row')} not shown; --csv and --html have all.", highlight=False)
+    for sentence in [*_refusals(found), *_alone(found), _count(found)]:
+        console.print(wording.visible(sentence), markup=False, highlight=False, soft_wrap=True)
+
+
+def _ordered(found: Differences) -> list[Row]:
+    return [row for verdict in VERDICTS for row in found.of(verdict)]
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right" if heading in ("A", "B", "n") else "left", overflow="fold")
+    for row in rows:
+        cells = _cells(row)
+        cells[-1] = f"[{_COLOURS[row.verdict]}]{row.verdict}[/]" + (escape(f" ({row.note})") if row.note else "")
+        table.add_row(*(escape(wording.visible(cell)) for cell in cells[:-1]), wording.visible(cells[-1]))
+    return table
+
+
+def _cells(row: Row) -> list[str]:
+    word = row.measure.word
+    return [row.model, row.measure.heading, word(row.before), word(row.after), _change(row), str(row.n), row.verdict]
+
+
+def _change(row: Row) -> str:
+    if pd.isna(row.change.estimate):
+        return wording.MISSING
+    bounds = wording.bracket(row.change.low, row.change.high, _percent)
+    return _percent(row.change.estimate) + (f" ({bounds})" if bounds else "")
+
+
+def _percent(share: float) -> str:
+    digits = 2 if abs(share) < 0.1 else 1
+    # Adding zero makes -0.0 a plain one.
+    return f"{round(100 * share, digits) + 0.0:+.{digits}f}{wording.NARROW}%"
+
+
+def _refusals(found: Differences) -> list[str]:
+    """Return a sentence for each reason why rows are not compared."""
+    counts = Counter((row.measure.heading, row.note) for row in found.of("not comparable"))
+    return [
+        f"Not compared, {wording.plural(number, 'row')} of {heading}: {note}."
+        for (heading, note), number in counts.most_common(MAX_NAMES)
+    ]
+
+
+def _alone(found: Differences) -> list[str]:
+    sides = (("A", found.only_before), ("B", found.only_after))
+    return [f"Only in {letter}: {wording.enumerate_names(names, MAX_NAMES)}." for letter, names in sides if names]
+
+
+def _count(found: Differences) -> str:
+    if not found.rows:
+        return "The two runs share no setting: there is nothing to compare."
+    counts = [(len(found.of(verdict)), verdict) for verdict in VERDICTS]
+    return f"B against A: {', '.join(f'{number} {verdict}' for number, verdict in counts if number)}."
+
+
+def write_table(found: Differences, path: Path) -> None:
+    """Write one row a comparison as CSV. Raises: RunFolderError where it cannot be written."""
+    rows = [_record(row) for row in _ordered(found)]
+    for names, where in ((found.only_before, "A"), (found.only_after, "B")):
+        rows += [{"model": name, "verdict": "not comparable", "note": f"only in {where}"} for name in names]
+    write_csv(path, pd.DataFrame(rows, columns=_COLUMNS))
+
+
+_COLUMNS = [
+    "model", "measure", "a", "b", "change", "change_low", "change_high", "n", "p_value", "p_adjusted", "verdict",
+    "note",
+]  # fmt: skip
+
+
+def _record(row: Row) -> dict[str, Any]:
+    change = row.change
+    return {
+        "model": row.model.replace("\u00a0", " "),
+        "measure": row.measure.name,
+        **{"a": row.before, "b": row.after, "n": row.n},
+        **{"change": change.estimate, "change_low": change.low, "change_high": change.high},
+        **{"p_value": row.p_value, "p_adjusted": row.p_adjusted, "verdict": row.verdict, "note": row.note},
+    }
+
+
+def write_page(found: Differences, path: Path) -> None:
+    """Write one self-contained page. Raises: RunFolderError where it cannot be written."""
+    ordered = _ordered(found)
+    rows = [{"row": row, "cells": _cells(row), "change": _sortable(row.change.estimate)} for row in ordered]
+    values = {
+        "names": found.names,
+        "remarks": found.remarks,
+        "rows": rows[:MAX_PAGE_ROWS],
+        "hidden": len(rows[MAX_PAGE_ROWS:]),
+        "counts": [(verdict, len(found.of(verdict))) for verdict in VERDICTS],
+        "alone": _alone(found),
+        "how": HOW,
+    }
+    write_text(path, render_tables("compare.html.j2", **values))
+
+
+def _sortable(value: float) -> float | str:
+    return "" if pd.isna(value) else float(value)

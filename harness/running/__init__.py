@@ -1,0 +1,1 @@
+"""What goes on in a run: workers are placed, trained, certified, timed, probed and shown."""

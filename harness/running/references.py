@@ -1,0 +1,149 @@
+"""Makes the parity certificate's references: each once, in a worker of the numpy backend, kept in the cache.
+
+A reference depends on the cell's equations, the sizes, the optimizer, the text and the seed, not on who trains: its
+name in the cache is made of all these.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
+from pathlib import Path
+
+from harness.errors import EnvironmentMissing, WorkerError
+from harness.machine.devices import Slot
+from harness.machine.folders import default_cache_dir
+from harness.plugins.registry import Registry
+from harness.record.folder import RunFolder
+from harness.running.commands import worker_command
+from harness.running.executors import run_worker
+from harness.running.parity import REFERENCE_BACKEND
+from harness.worker.events import Event, FirstSteps
+from harness.worker.job import Job
+from harness.worker.trial import Trial
+
+_FORMAT_VERSION = 1
+_NOT_IN_REFERENCE = ("backend", "implementation", "corpus", "authors", "mix", "dropout", "num_epochs")
+"""Fields of a trial that its reference does not depend on."""
+
+
+@dataclass
+class References:
+    """The references of one run's trials."""
+
+    registry: Registry
+    folder: RunFolder
+    stall_timeout: float
+    _locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+
+    async def reference_for(self, job: Job, slot: Slot) -> FirstSteps | None:
+        """Return the reference of a training job, made now where it is not in the cache.
+
+        None where it can't be made: then the trial goes uncertified, and the reference's log says why.
+        """
+        equations = digest_source(job.equations, self.registry.module_paths)
+        key = reference_key(job.trial, job.parity_steps, equations)
+        path = _references_dir() / f"{key}.json"
+        # Trials of one configuration on several backends want the same one at the same time.
+        async with self._locks[key]:
+            reference = read_reference(path)
+            if reference is None:
+                reference = await self._make(job, slot, key)
+                if reference is not None:
+                    write_reference(path, reference)
+        return reference
+
+    async def _make(self, job: Job, slot: Slot, key: str) -> FirstSteps | None:
+        name = REFERENCE_BACKEND
+        if name not in self.registry.backends:
+            return None
+        answer = _Answer()
+        cpu = replace(slot, kind="cpu", environment={"CUDA_VISIBLE_DEVICES": ""})
+        reference_job = replace(
+            job,
+            kind="reference",
+            backend_target=self.registry.backends[name].target,
+            implementation_target=None,
+            device=cpu.device,
+        )
+        try:
+            command = worker_command(
+                self.registry,
+                reference_job,
+                name,
+                cpu,
+                self.folder.log(f"reference-{key}"),
+                self.folder.job(f"reference-{key}"),
+                os.environ,
+            )
+            await run_worker(command, answer.hear, timeout=None, stall_timeout=self.stall_timeout)
+        except (EnvironmentMissing, WorkerError):
+            return None
+        return answer.steps
+
+
+class _Answer:
+    steps: FirstSteps | None = None
+
+    def hear(self, event: Event) -> None:
+        if isinstance(event, FirstSteps):
+            self.steps = event
+
+
+def _references_dir() -> Path:
+    return default_cache_dir() / "references"
+
+
+# --- their names and files --------------------------------------------------------------------------------
+
+
+def reference_key(trial: Trial, parity_steps: int, equations: str) -> str:
+    """Return the name of a trial's reference in the cache; ``equations`` is the digest of the cell's source."""
+    fields = {name: value for name, value in asdict(trial).items() if name not in _NOT_IN_REFERENCE}
+    canonical = json.dumps([_FORMAT_VERSION, parity_steps, fields, equations], sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:24]
+
+
+def digest_source(module: str, folders: Sequence[str] = ()) -> str:
+    """Return a digest of a module's file, and of those beside it in its package; empty where there is no file.
+
+    A plugin that is being written changes under one name: references of its last revision are not this one's. The
+    module is found, in ``folders`` first, and not imported; what it imports from elsewhere is not looked at.
+    """
+    try:
+        spec = PathFinder.find_spec(module, list(folders)) or find_spec(module)
+    except (ImportError, ValueError):
+        return ""
+    if spec is None or not spec.origin:
+        return ""
+    origin = Path(spec.origin)
+    in_package = (origin.parent / "__init__.py").is_file()
+    digest = hashlib.sha256()
+    for path in sorted(origin.parent.glob("*.py")) if in_package else [origin]:
+        try:
+            digest.update(path.read_bytes())
+        except OSError:
+            return ""
+    return digest.hexdigest()
+
+
+def read_reference(path: Path) -> FirstSteps | None:
+    """Return a reference made before, or None where there is none that is whole."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return FirstSteps(losses=tuple(values["losses"]), grad_norms=tuple(values["grad_norms"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_reference(path: Path, reference: FirstSteps) -> None:
+    """Keep a reference, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = path.with_name(f"{path.name}.{os.getpid()}.part")
+    staging.write_text(json.dumps(asdict(reference)), encoding="utf-8")
+    staging.replace(path)

@@ -1,0 +1,296 @@
+"""From a selection to finished trials: corpora, plan, folder, workers; the one way a run goes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from harness.environments import interpreter_for
+from harness.environments.locks import lock_of
+from harness.errors import EnvironmentMissing
+from harness.grid import plan as planning
+from harness.grid.cost import Prediction, predict
+from harness.grid.plan import Plan, Selection
+from harness.machine.devices import Gpu, Slot, find_gpus, slots
+from harness.machine.folders import default_cache_dir
+from harness.plugins.registry import Registry
+from harness.record import folder as run_folder
+from harness.record.folder import RunFolder
+from harness.record.ledger import FINISHED, Ledger
+from harness.running.live import LiveView, duration
+from harness.running.scheduler import Limits, Runner
+from harness.running.timing import EFFORTS, TimingPhase
+from harness.texts import sources
+from harness.texts.authors import ALL
+from harness.texts.duplicates import PASSAGE_TOKENS
+from harness.texts.entropy import known_entropy
+from harness.texts.split import HELD_OUT, Budget, LogRange, Mix, Split
+from harness.texts.tokenisation import tokenise
+from harness.texts.tokenised import TokenisedCorpus, check_long_enough, check_predictable
+from harness.worker.trial import Trial
+
+DUPLICATES_TOLD = 0.01
+"""From this share of duplicated held-out passages on it is said; set phrases and headings stay below it."""
+_TOKEN_NOUNS = {"char": "characters", "word": "words"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSelection:
+    """Which texts train, and how they become tokens."""
+
+    corpora: tuple[str, ...] = ("bronte",)
+    text: str = "d2l"
+    tokens: str = "char"
+    train_tokens: tuple[Budget, ...] = (None,)
+    authors: tuple[str, ...] = ("all",)
+    mix: Mix = "proportional"
+    split: str = HELD_OUT
+    vocabulary: str = "train"
+    corpora_dir: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Where the trials run and what they leave."""
+
+    out: Path | None = None
+    devices: str = "auto"
+    jobs: int | None = None
+    num_threads: int = 1
+    per_device: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measures:
+    """What is measured beside the training."""
+
+    parity_steps: int = 5
+    timing: str = "quick"
+    """'off', or a key of `harness.running.timing.EFFORTS`."""
+    timed: frozenset[str] | None = None
+    """Ids of the trials to time; None is all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedRun:
+    """A run that only has to be started."""
+
+    registry: Registry
+    corpora: Sequence[TokenisedCorpus]
+    plan: Plan
+    prediction: Prediction
+    gpus: Sequence[Gpu]
+    slots: Sequence[Slot]
+    folder: RunFolder
+
+    @property
+    def costs(self) -> dict[str, float]:
+        """Return the predicted seconds of each trial that can run, by its id."""
+        ids = (trial.trial_id for trial in self.plan.runnable)
+        return dict(zip(ids, self.prediction.trial_seconds, strict=True))
+
+
+def prepare(
+    registry: Registry, selection: Selection, texts: TextSelection, placement: Placement, console: Console
+) -> PreparedRun:
+    """Read the texts, plan the trials and find the slots; nothing is trained or written but the text cache.
+
+    Raises: HarnessError for whatever in the selection can't be done.
+    """
+    planning.choose_plugins(selection.plugins, registry)  # a misspelt name is told before any text is read
+    gpus = find_gpus()
+    places = slots(placement.devices, placement.jobs, placement.num_threads, gpus, placement.per_device)
+    corpora = read_corpora(texts, registry, console)
+    plan = planning.plan(selection, registry, corpora)
+    if not plan.runnable:
+        raise EnvironmentMissing(" ".join(plan.skips))
+    for corpus in corpora:
+        check_predictable(corpus)
+    for corpus in corpora if any(not trial.is_baseline for trial in plan.runnable) else ():
+        for batch_size in selection.batch_sizes:
+            for num_steps in selection.steps:
+                check_long_enough(corpus, batch_size, num_steps, selection.partition)
+    return PreparedRun(
+        registry=registry,
+        corpora=corpora,
+        plan=plan,
+        prediction=predict(plan.runnable, registry, corpora),
+        gpus=gpus,
+        slots=places,
+        folder=run_folder.choose(placement.out, plan),
+    )
+
+
+def read_corpora(texts: TextSelection, registry: Registry, console: Console) -> list[TokenisedCorpus]:
+    """Return every selected corpus for every choice of authors and every budget. Raises: CorpusError."""
+    request = sources.request(texts.corpora_dir, show_progress=console.is_terminal)
+    cache = default_cache_dir()
+    corpora: list[TokenisedCorpus] = []
+    for selection in texts.corpora:
+        if selection not in registry.corpora and not Path(selection).exists():
+            registry.reject_broken(selection.partition(":")[0])
+        read = sources.read_texts(selection, registry.corpora, request)
+        tokenised = tokenise(
+            read.documents,
+            read.name,
+            texts.text,
+            texts.tokens,
+            texts.train_tokens,
+            cache / "tokens",
+            Split(texts.split),
+            vocabulary=texts.vocabulary,
+            authors=texts.authors,
+            mix=texts.mix,
+        )
+        for sentence in _remarks(tokenised, texts.train_tokens):
+            console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+        entropy = known_entropy(read.documents, texts.text, texts.tokens)
+        corpora.extend(replace(corpus, entropy=entropy) for corpus in tokenised)
+    return list(dict.fromkeys(corpora))
+
+
+def _remarks(corpora: Sequence[TokenisedCorpus], budgets: Sequence[Budget]) -> list[str]:
+    """Return what a user should know of a corpus, of which these are the choices of authors and budgets."""
+    corpus = corpora[0]
+    available, compared = corpus.available_tokens, corpus.smallest
+    remarks = [
+        f"The authors of {corpus.name} are compared on equal budgets: at most {available:,} training tokens, what "
+        f"{compared} has."
+    ] * bool(compared)
+    for budget in budgets:
+        asked = budget.high if isinstance(budget, LogRange) else budget
+        if asked is not None and asked > available:
+            have = f"authors compared of {corpus.name} have" if compared else f"training part of {corpus.name} has"
+            remarks.append(
+                f"The {have} {available:,} tokens, fewer than the {asked:,} of --train-tokens: all of them are used."
+            )
+    if corpus.duplicate_share > DUPLICATES_TOLD:
+        remarks.append(
+            f"{corpus.duplicate_share:.1%} of the held-out passages of {corpus.name} "
+            f"({PASSAGE_TOKENS[corpus.tokens]} {_TOKEN_NOUNS[corpus.tokens]} each) also stand in its training part, "
+            "word for word: validation and test flatter every model. Look for the same text twice."
+        )
+    return remarks
+
+
+def describe_plan(run: PreparedRun) -> str:
+    """Return the plan, the skips with their reasons and the predicted duration, for a terminal."""
+    lines = [
+        f"{trial.trial_id}  {_texts(trial)}, {trial.train_tokens:,} tokens, {_settings(trial)}about {duration(seconds)}"
+        for trial, seconds in zip(run.plan.runnable, run.prediction.trial_seconds, strict=True)
+    ]
+    lines += _skips(run.plan)
+    lines.append(
+        f"{_counted(len(run.plan.runnable), 'trial')} on {_places(run.slots)}: "
+        f"about {duration(run.prediction.wall_seconds(len(run.slots)))}. "
+        f"The report would be {run.folder.path / 'index.html'}."
+    )
+    return "\n".join(lines)
+
+
+def _texts(trial: Trial) -> str:
+    return trial.corpus if trial.authors == ALL else f"{trial.corpus} ({trial.authors})"
+
+
+def _settings(trial: Trial) -> str:
+    if trial.is_baseline:
+        return ""
+    return (
+        f"{trial.num_layers} x {trial.num_hiddens}, {_counted(trial.num_epochs, 'epoch')}, "
+        f"{trial.optimizer} {trial.learning_rate:g}, seed {trial.seed}, "
+    )
+
+
+def _skips(plan: Plan) -> list[str]:
+    return [f"skipped: {_counted(count, 'trial')}: {reason}" for reason, count in plan.skips.items()]
+
+
+def _places(slots: Sequence[Slot]) -> str:
+    gpus = [slot.name for slot in slots if slot.kind == "gpu"]
+    return ", ".join([*gpus, _counted(len(slots) - len(gpus), "CPU slot")])
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the run's own trials stand after it."""
+
+    statuses: dict[str, str]
+    interrupted: bool
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0 when all are ok, 130 after Ctrl-C, else 1."""
+        if self.interrupted:
+            return 130
+        return 0 if all(status == "ok" for status in self.statuses.values()) else 1
+
+
+def execute(
+    run: PreparedRun,
+    limits: Limits,
+    measures: Measures,
+    command: Sequence[str],
+    console: Console,
+    experiment: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Train what is not finished yet, then time what is done; the caller holds the folder open.
+
+    The manifest keeps ``experiment``.
+
+    Raises: RunFolderError, WorkerError.
+    """
+    locks = {name: lock_of(interpreter_for(run.registry.backend(name))) for name in run.plan.backends}
+    earlier = run.folder.read_manifest()
+    manifest = run_folder.describe(command, run.plan, run.corpora, run.registry, run.gpus, locks)
+    manifest["experiment"] = dict(experiment or {})
+    with Ledger(run.folder.ledger) as ledger:
+        run.folder.furnish(run_folder.joined(manifest, earlier))
+        ledger.note("command", json.dumps(list(command)))
+        ids = [planned.trial.trial_id for planned in run.plan.trials]
+        done = {key for key, status in ledger.statuses().items() if status in FINISHED}
+        if done & set(ids):
+            told = f"{len(done & set(ids)):,} of {_counted(len(ids), 'trial')}: finished already, not trained again."
+            console.print(told, markup=False, highlight=False, soft_wrap=True)
+        for line in _skips(run.plan):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        costs = {key: seconds for key, seconds in run.costs.items() if key not in done}
+        with LiveView(costs, console) as view:
+            runner = Runner(
+                registry=run.registry,
+                folder=run.folder,
+                ledger=ledger,
+                corpora=run.corpora,
+                slots=run.slots,
+                observer=view,
+                limits=limits,
+                parity_steps=measures.parity_steps,
+                environment_hashes={name: lock.digest for name, lock in locks.items()},
+            )
+            runner.run(run.plan, cost=lambda trial: costs[trial.trial_id])
+        interrupted = runner.interrupted or not _time(run, limits, measures, ledger, console)
+        statuses = ledger.statuses()
+    return Outcome({key: statuses[key] for key in ids}, interrupted)
+
+
+def _time(run: PreparedRun, limits: Limits, measures: Measures, ledger: Ledger, console: Console) -> bool:
+    """Time what is done; return False after Ctrl-C."""
+    if measures.timing == "off":
+        return True
+    phase = TimingPhase(
+        registry=run.registry,
+        folder=run.folder,
+        ledger=ledger,
+        corpora=run.corpora,
+        slots=run.slots,
+        effort=EFFORTS[measures.timing],
+        stall_timeout=limits.stall_timeout,
+    )
+    trials = [trial for trial in run.plan.runnable if measures.timed is None or trial.trial_id in measures.timed]
+    return phase.run(trials, lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True))

@@ -1,0 +1,111 @@
+"""`harness sample`: text from a trial's checkpoint, made by a worker in the backend's interpreter."""
+
+import asyncio
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import RunFolderError, UsageError, WorkerError, did_you_mean, one_line
+from harness.machine.devices import slots
+from harness.plugins.registry import Registry
+from harness.record.folder import RunFolder
+from harness.record.ledger import LedgerReader
+from harness.running.commands import worker_command
+from harness.running.executors import Command, Ending, run_worker
+from harness.texts.text import split_tokens
+from harness.worker.events import Event, Failed, Sampled
+from harness.worker.job import Job, SampleRequest
+from harness.worker.trial import Trial
+
+STALL_SECONDS = 300.0
+
+
+def find_trial(folder: RunFolder, name: str) -> Trial:
+    """Return the trial whose id is, or alone begins with, ``name``.
+
+    Raises: UsageError for none or several; RunFolderError for no ledger, or where the trial left no checkpoint.
+    """
+    with LedgerReader(folder.ledger) as ledger:
+        rows = {row["trial_id"]: row for row in ledger.trials()}
+    matches = [key for key in rows if key == name] or [key for key in rows if key.startswith(name)]
+    if not matches:
+        raise UsageError(f"There is no trial {name!r} in {folder.path}.{did_you_mean(name, rows)}")
+    if len(matches) > 1:
+        some = ", ".join(matches[:5]) + (" …" if len(matches) > 5 else "")
+        raise UsageError(f"{name!r} begins {len(matches):,} trials ({some}): give more of the id.")
+    trial = Trial.from_dict(rows[matches[0]])
+    if trial.is_baseline:
+        raise UsageError(
+            f"Trial {matches[0]} is a baseline, of which no checkpoint is kept: samples.txt has what it generated."
+        )
+    if not folder.checkpoint(matches[0]).is_file():
+        raise RunFolderError(
+            f"Trial {matches[0]} has no checkpoint (status {rows[matches[0]]['status']}): run it to its end first."
+        )
+    return trial
+
+
+def generate(registry: Registry, folder: RunFolder, trial: Trial, request: SampleRequest) -> str:
+    """Return the prefix and its continuation, by the trial's own backend and implementation.
+
+    Raises: UsageError for an empty prefix; EnvironmentMissing, PluginError, WorkerError.
+    """
+    backend = registry.backend(trial.backend)
+    prepared = _as_tokens(trial, request)
+    slot = slots("cpu", 1, 1, [])[0]
+    job = Job(
+        kind="sample",
+        trial=trial,
+        equations=registry.cell(trial.cell).equations,
+        backend_target=backend.target,
+        implementation_target=registry.implementation_target(trial.cell, trial.backend, trial.implementation),
+        module_paths=registry.module_paths,
+        device=slot.device,
+        num_threads=slot.num_threads,
+        train_path="",
+        valid_path="",
+        vocabulary_path="",
+        valid_chars_per_token=1.0,
+        checkpoint_path=str(folder.checkpoint(trial.trial_id).absolute()),
+        sample=prepared,
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        log, job_path = Path(scratch) / "log", Path(scratch) / "job.json"
+        return _sampled(worker_command(registry, job, trial.backend, slot, log, job_path, os.environ))
+
+
+def _as_tokens(trial: Trial, request: SampleRequest) -> SampleRequest:
+    """Bring the prefix into the form the model was trained on: 'Time  Traveller!' is 'time traveller' for d2l."""
+    pieces = list(split_tokens(request.prefix, trial.text, trial.tokens))
+    if not pieces:
+        raise UsageError(f"--prefix {request.prefix!r} has no token in it: give some letters to begin with.")
+    prefix = ("" if trial.tokens == "char" else " ").join(pieces)
+    return SampleRequest(
+        prefix=prefix, num_tokens=request.num_tokens, temperature=request.temperature, seed=request.seed
+    )
+
+
+@dataclass
+class _Answer:
+    event: Event | None = None
+
+    def hear(self, event: Event) -> None:
+        self.event = event
+
+
+def _sampled(command: Command) -> str:
+    answer = _Answer()
+    ending = asyncio.run(run_worker(command, answer.hear, timeout=None, stall_timeout=STALL_SECONDS))
+    if isinstance(answer.event, Sampled):
+        return answer.event.text
+    raise WorkerError(f"No text was generated: {_why(answer.event, ending, command.log_path)}")
+
+
+def _why(last: Event | None, ending: Ending, log_path: Path) -> str:
+    if isinstance(last, Failed):
+        return one_line(last.reason)
+    if ending.enforced:
+        return f"the worker was ended: {ending.enforced}"
+    last_words = log_path.read_text(encoding="utf-8", errors="replace").split()[-30:]
+    return one_line(f"the worker exited with {ending.returncode}: {' '.join(last_words)}")

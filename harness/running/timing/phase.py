@@ -1,0 +1,189 @@
+"""What the timing phase of a run times, where, and what it leaves in the ledger."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+import psutil
+
+from harness.environments import interpreter_for
+from harness.errors import HarnessError, WorkerError
+from harness.grid.cost import flops_per_token
+from harness.machine.devices import Slot
+from harness.plugins.registry import Registry
+from harness.record.folder import RunFolder
+from harness.record.ledger import Ledger
+from harness.running.commands import worker_command
+from harness.running.executors import Command
+from harness.running.parity import REFERENCE_BACKEND
+from harness.running.scheduler import slot_kind, training_job
+from harness.running.timing.session import Effort, Placed, Session, time_together
+from harness.texts.tokenised import TokenisedCorpus
+from harness.worker.job import Job, SampleRequest
+from harness.worker.trial import Trial
+
+SESSION_NOTE = "timing"
+"""The run's note that holds its last timing sessions, one a group of workers, as JSON."""
+_MEMORY_SHARE = 0.6
+"""Of the memory that is available, what warm workers may take together."""
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class TimingPhase:
+    """Times what a run has trained."""
+
+    registry: Registry
+    folder: RunFolder
+    ledger: Ledger
+    corpora: Sequence[TokenisedCorpus]
+    slots: Sequence[Slot]
+    effort: Effort
+    stall_timeout: float
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    def run(self, trials: Sequence[Trial], say: Say) -> bool:
+        """Time every kind of finished trial, unless all of them are timed already; return False after Ctrl-C.
+
+        Trials of one kind share the measurement of their first. A run that gains a kind is timed anew as a whole:
+        only what stood in the same rounds compares.
+        """
+        try:
+            self._time_all(trials, say)
+        except KeyboardInterrupt:
+            return False
+        return True
+
+    def _time_all(self, trials: Sequence[Trial], say: Say) -> None:
+        statuses = self.ledger.statuses()
+        finished = [trial for trial in trials if statuses[trial.trial_id] == "ok" and not trial.is_baseline]
+        by_kind = kinds([Placed(trial, self._slot(trial)) for trial in finished])
+        timed_by = self.ledger.facts("timed_by")
+        if all(any(timed_by.get(one.trial.trial_id) for one in members) for members in by_kind.values()):
+            return
+        sizes = self.ledger.facts("peak_rss_bytes")
+        sessions = []
+        for group in groups_that_fit([members[0] for members in by_kind.values()], sizes):
+            say(_announcement(group, self.effort))
+            try:
+                session = asyncio.run(self._time(group, say))
+            except WorkerError as error:
+                say(f"Timing stopped: {error}")
+                continue
+            self._record(group, by_kind, session)
+            sessions.append(_note(session))
+        self.ledger.note(SESSION_NOTE, json.dumps(sessions))
+
+    async def _time(self, group: Sequence[Placed], say: Say) -> Session:
+        return await time_together(group, self._command, self._sentinel(group[0]), self.effort, self.stall_timeout, say)
+
+    def _slot(self, trial: Trial) -> Slot:
+        kind = slot_kind(trial, self.slots, self.registry)
+        return next(slot for slot in self.slots if slot.kind == kind)
+
+    def _command(self, placed: Placed) -> Command:
+        trial = placed.trial
+        return self._worker(self._job(placed, "time"), trial.backend, placed.slot, f"timing-{trial.trial_id}")
+
+    def _sentinel(self, first: Placed) -> Command:
+        """Return the sentinel's command: on a CPU it is NumPy's product, on a GPU the first trial's framework's."""
+        name = first.trial.backend
+        if first.slot.kind == "cpu" and self._can_run(REFERENCE_BACKEND):
+            name = REFERENCE_BACKEND
+        job = replace(self._job(first, "watch"), backend_target=self.registry.backend(name).target)
+        return self._worker(job, name, first.slot, "timing-sentinel")
+
+    def _can_run(self, name: str) -> bool:
+        try:
+            interpreter_for(self.registry.backend(name))
+        except HarnessError:
+            return False
+        return True
+
+    def _job(self, placed: Placed, kind: str) -> Job:
+        trial = placed.trial
+        corpus = next(corpus for corpus in self.corpora if corpus.digest == trial.corpus_digest)
+        sample = SampleRequest(prefix="", num_tokens=0, temperature=0.0, seed=0)
+        job = training_job(self.registry, self.folder, trial, placed.slot, corpus, sample, 0)
+        return replace(job, kind=kind, block_seconds=self.effort.block_seconds)  # type: ignore[arg-type]
+
+    def _worker(self, job: Job, backend: str, slot: Slot, name: str) -> Command:
+        log, job_path = self.folder.log(name), self.folder.job(name)
+        return worker_command(self.registry, job, backend, slot, log, job_path, self.environment)
+
+    def _record(
+        self, group: Sequence[Placed], by_kind: Mapping[tuple[object, ...], list[Placed]], session: Session
+    ) -> None:
+        for first in group:
+            timed = session.timed[first.trial.trial_id]
+            self.ledger.timed(first.trial.trial_id, timed.blocks)
+            facts = {
+                "timed_by": first.trial.trial_id if timed.blocks else None,
+                "timing_note": timed.problem or session.disturbance,
+                "flops_per_token": flops_per_token(first.trial, self.registry),
+                "device_flops_per_s": session.flops_per_s,
+                "device_bytes_per_s": session.bytes_per_s,
+            }
+            for one in by_kind[kind_of(first)]:
+                self.ledger.add_facts(one.trial.trial_id, facts)
+
+
+def kind_of(placed: Placed) -> tuple[object, ...]:
+    """Return what decides a trial's speed: trials of one kind share a measurement."""
+    trial = placed.trial
+    return (
+        placed.slot.kind,
+        trial.cell,
+        trial.backend,
+        trial.implementation,
+        trial.vocab_size,
+        trial.num_layers,
+        trial.num_hiddens,
+        trial.num_steps,
+        trial.batch_size,
+        trial.partition,
+        trial.optimizer,
+        trial.dropout > 0,
+        trial.grad_clip > 0,
+    )
+
+
+def kinds(placed: Sequence[Placed]) -> dict[tuple[object, ...], list[Placed]]:
+    """Return the trials of each kind, in order."""
+    found: dict[tuple[object, ...], list[Placed]] = {}
+    for one in placed:
+        found.setdefault(kind_of(one), []).append(one)
+    return found
+
+
+def groups_that_fit(placed: Sequence[Placed], peak_bytes: Mapping[str, int | None]) -> list[list[Placed]]:
+    """Divide what is to be timed into groups whose warm workers fit into memory together, device by device."""
+    room = psutil.virtual_memory().available * _MEMORY_SHARE
+    groups: list[list[Placed]] = []
+    used = 0.0
+    for one in sorted(placed, key=lambda one: one.slot.name):
+        size = peak_bytes.get(one.trial.trial_id) or 0
+        if not groups or groups[-1][0].slot != one.slot or used + size > room:
+            groups.append([])
+            used = 0.0
+        groups[-1].append(one)
+        used += size
+    return groups
+
+
+def _announcement(group: Sequence[Placed], effort: Effort) -> str:
+    kinds_word = "kind" if len(group) == 1 else "kinds"
+    return (
+        f"Timing {len(group):,} {kinds_word} of trial alone on {group[0].slot.name.split(':')[0].upper()}, "
+        f"at most about {effort.seconds_per_trial * len(group):.0f} s (--timing off leaves it out)."
+    )
+
+
+def _note(session: Session) -> dict[str, object]:
+    """Return a session as the run's note holds it."""
+    values = asdict(session) | {"disturbance": session.disturbance}
+    values["timed"] = {name: {"blocks": len(t.blocks), "problem": t.problem} for name, t in session.timed.items()}
+    return values

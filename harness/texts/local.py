@@ -1,0 +1,108 @@
+"""Text files and folders on this machine as documents."""
+
+import codecs
+import os
+from pathlib import Path
+from typing import NoReturn
+
+from harness.contracts.corpora import Document
+from harness.errors import CorpusError
+from harness.texts.books import book_of
+from harness.texts.gutenberg import strip_boilerplate
+from harness.texts.names import slug
+
+
+def read_path(path: Path) -> list[Document]:
+    """Read a text file, or every ``.txt`` of a folder; the folder's sub-folders are authors."""
+    try:
+        if path.is_dir():
+            return _read_folder(path)
+        if path.is_file():
+            return [_read_file(path, author=path.stem, title=path.stem)]
+        there = path.exists()
+    except OSError as error:
+        raise CorpusError(f"Cannot read {error.filename or path}: {error.strerror}.") from error
+    if there:
+        raise CorpusError(f"{path} is neither a text file nor a folder; name a file of UTF-8 text.")
+    raise CorpusError(f"There is no file or folder {path}; check the path.")
+
+
+def decode(data: bytes, name: str) -> str:
+    """Return UTF-8 text without a byte-order mark and with line feeds as its only line ends.
+
+    Raises: CorpusError, naming the offset of the first byte that is not UTF-8.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise CorpusError(f"{name} is UTF-16, not UTF-8; convert it: iconv -f UTF-16 -t UTF-8 OLD > NEW.")
+    if b"\0" in data:
+        offset = data.index(b"\0")
+        raise CorpusError(f"{name} is not text: it has a NUL byte at offset {offset:,}; name a file of UTF-8 text.")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CorpusError(_not_utf8(data, error.start, name)) from error
+    if "\r" not in text:
+        return text.removeprefix("\ufeff")
+    # A long text is never here more than twice: in bytes the line ends cost least, whatever characters there are.
+    del text
+    data = _normalise_line_ends(data)
+    return data.decode("utf-8").removeprefix("\ufeff")
+
+
+def _not_utf8(data: bytes, offset: int, name: str) -> str:
+    what = f"{name} is not UTF-8: byte 0x{data[offset]:02X} at offset {offset:,}; "
+    if not data[:offset].removeprefix(codecs.BOM_UTF8).isascii():
+        # Converting the whole file would garble the part that is right.
+        return f"{what}what stands before it is, so encodings are mixed: mend the text from there on."
+    return f"{what}if it is Windows text, convert it: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW."
+
+
+def _normalise_line_ends(data: bytes) -> bytes:
+    """Return UTF-8 text whose only line end is the line feed."""
+    # CR CR LF is a CR LF file once more written as text on Windows: still one line end.
+    data = data.replace(b"\r\r\n", b"\n")
+    data = data.replace(b"\r\n", b"\n")
+    return data.replace(b"\r", b"\n")
+
+
+def text_files(path: Path) -> list[Path]:
+    """Return the files `read_path` reads: the file itself, or the folder's visible ``.txt`` files, sorted."""
+    return _text_files(path) if path.is_dir() else [path]
+
+
+def _read_folder(folder: Path) -> list[Document]:
+    files = _text_files(folder)
+    if not files:
+        raise CorpusError(f"The folder {folder} holds no .txt file; put UTF-8 text files or folders of them there.")
+    return [_read_member(file, folder) for file in files]
+
+
+def _read_member(file: Path, folder: Path) -> Document:
+    inside = file.relative_to(folder)
+    in_author_folder = len(inside.parts) > 1
+    author = inside.parts[0] if in_author_folder else folder.resolve().name
+    title = inside.relative_to(author) if in_author_folder else inside
+    return _read_file(file, author=author, title=title.with_suffix("").as_posix())
+
+
+def _read_file(file: Path, *, author: str, title: str) -> Document:
+    text = strip_boilerplate(decode(file.read_bytes(), str(file)), str(file))
+    if not text.strip():
+        raise CorpusError(f"{file} is empty; name a file with text in it, or remove it from its folder.")
+    return Document(author=author, title=title, text=text, name=slug(book_of(title)) or "text")
+
+
+def _text_files(folder: Path) -> list[Path]:
+    """Return the folder's visible ``.txt`` files at any depth, sorted."""
+    files: list[Path] = []
+    for here, folders, names in os.walk(folder, onerror=_raise):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        files += [Path(here, name) for name in names if not name.startswith(".") and name.lower().endswith(".txt")]
+    # A link that leaves the folder would bring text the user did not name.
+    inside = folder.resolve()
+    return sorted(file for file in files if file.is_file() and file.resolve().is_relative_to(inside))
+
+
+def _raise(error: OSError) -> NoReturn:
+    # os.walk skips an unreadable folder in silence; half a corpus is worse than none.
+    raise error

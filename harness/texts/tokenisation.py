@@ -1,0 +1,298 @@
+"""From documents to tokenised corpora: division, vocabulary, ids and figures, kept in the cache."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.contracts.corpora import Document
+from harness.errors import CorpusError, did_you_mean
+from harness.texts import cache as kept
+from harness.texts.authors import ALL, authors_of, choose_authors, label
+from harness.texts.duplicates import PASSAGE_TOKENS, duplicate_share
+from harness.texts.pieces import Pieces, Recoded
+from harness.texts.split import MIXES, Budget, Mix, Split, available_tokens, resolve, share
+from harness.texts.text import TEXTS, TOKEN_KINDS, blocks, split_tokens
+from harness.texts.tokenised import TokenisedCorpus
+from harness.texts.vocabulary import ORDERS, Coder
+from harness.worker.job import HeldOutPart
+
+FORMAT_VERSION = 2
+"""Raise it whenever the same documents would come to other arrays or figures."""
+
+_HASHED_CHARACTERS = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    text: str
+    tokens: str
+    split: Split
+    vocabulary: str
+    mix: Mix
+    authors: tuple[str, ...]
+    budgets: tuple[Budget, ...]
+
+
+@dataclass
+class _Read:
+    """The documents in provisional ids, divided; by author, in order of first appearance."""
+
+    coder: Coder
+    train: dict[str, list[Pieces]]
+    """Of each author, one a document; as is valid and test."""
+    valid: dict[str, list[Pieces]]
+    test: dict[str, list[Pieces]]
+    whole: dict[str, list[Pieces]]
+    """Of each author, one a document, the gaps included."""
+
+    def all(self, *parts: Mapping[str, list[Pieces]]) -> list[Pieces]:
+        """Return these parts of all documents."""
+        return [pieces for part in parts for documents in part.values() for pieces in documents]
+
+
+def tokenise(
+    documents: Sequence[Document],
+    name: str,
+    text: str,
+    tokens: str,
+    train_tokens: Sequence[Budget],
+    cache: Path,
+    split: Split | None = None,
+    *,
+    vocabulary: str = "train",
+    authors: Sequence[str] = (ALL,),
+    mix: Mix = "proportional",
+) -> list[TokenisedCorpus]:
+    """Return a tokenised corpus for each choice of authors and training budget, from the cache where it is there.
+
+    The end of each document is held out, in one piece: a tenth validates and the last tenth tests, so every
+    author and every book is in all parts. Nothing leaks: the parts are arrays of their own with a gap between
+    them, and the vocabulary comes from the training parts alone.
+
+    One vocabulary serves all choices of authors and all budgets: that of the full training parts of all the
+    authors here, so that perplexities compare, also those on one author's text of a model that read another.
+    A published protocol may ask for another ``split``, or for the ``vocabulary`` of the whole text.
+
+    A budget takes the beginning of each author's training part; ``mix`` says how much of each. One larger
+    than what there is is cut to it. Where several choices of authors are compared, all have the same budgets,
+    at most what the smallest of them can give: compare the result's ``available_tokens``.
+
+    Raises: CorpusError on an unknown option, author or budget, or where a part would be empty.
+    """
+    recipe = _Recipe(text, tokens, split or Split(), vocabulary, mix, tuple(authors), tuple(train_tokens))
+    _check(recipe)
+    known = authors_of(documents)
+    chosen = choose_authors(known, authors, name)
+    cache = cache.expanduser().absolute()
+    key = _fingerprint(documents, recipe, chosen)
+    found = kept.find(cache, key)
+    if found is None:
+        entries = list(_Encoding(_read(documents, recipe), recipe, name).corpora(chosen))
+        kept.keep(cache, key, entries)
+        found = [figures for _, figures in entries]
+    return [_describe(figures, cache, name, recipe) for figures in found]
+
+
+def _check(recipe: _Recipe) -> None:
+    if recipe.text not in TEXTS:
+        raise CorpusError(f"There is no preprocessing named {recipe.text!r}.{did_you_mean(recipe.text, TEXTS)}")
+    if recipe.tokens not in TOKEN_KINDS:
+        raise CorpusError(f"There are no tokens named {recipe.tokens!r}.{did_you_mean(recipe.tokens, TOKEN_KINDS)}")
+    if recipe.mix not in MIXES:
+        raise CorpusError(f"There is no mix named {recipe.mix!r}.{did_you_mean(recipe.mix, MIXES)}")
+    if recipe.vocabulary not in ORDERS:
+        raise CorpusError(f"There is no vocabulary {recipe.vocabulary!r}.{did_you_mean(recipe.vocabulary, ORDERS)}")
+    recipe.split.check()
+    for budget in recipe.budgets:
+        if isinstance(budget, int) and budget < 1:
+            raise CorpusError(f"A training budget must be at least one token; it is {budget}.")
+
+
+def _fingerprint(documents: Sequence[Document], recipe: _Recipe, chosen: Sequence[Sequence[str]]) -> str:
+    """Return the hash of all that decides the arrays and figures."""
+    options = [FORMAT_VERSION, asdict(recipe) | {"authors": chosen, "budgets": list(map(repr, recipe.budgets))}]
+    content = hashlib.sha256(json.dumps(options).encode())
+    for document in documents:
+        # The length keeps one text's end apart from the next one's beginning.
+        content.update(json.dumps([document.author, len(document.text)]).encode())
+        for start in range(0, len(document.text), _HASHED_CHARACTERS):
+            content.update(document.text[start : start + _HASHED_CHARACTERS].encode("utf-8"))
+    return content.hexdigest()
+
+
+def _read(documents: Sequence[Document], recipe: _Recipe) -> _Read:
+    authors = authors_of(documents)
+    train, valid, test, whole = ({author: list[Pieces]() for author in authors} for _ in range(4))
+    read = _Read(Coder(), train, valid, test, whole)
+    for document in documents:
+        split = (split_tokens(block, recipe.text, recipe.tokens) for block in blocks(document.text, recipe.text))
+        ids = Pieces(tuple(array for block in split for array in read.coder.encode(block)))
+        division = recipe.split.parts(len(ids))
+        read.whole[document.author].append(ids)
+        read.train[document.author].append(ids[division.train])
+        read.valid[document.author].append(ids[division.valid])
+        read.test[document.author].append(ids[division.test])
+    return read
+
+
+@dataclass
+class _Encoding:
+    """What all choices of authors and budgets of one corpus share."""
+
+    read: _Read
+    recipe: _Recipe
+    name: str
+
+    def __post_init__(self) -> None:
+        self._check_parts()
+        counted = self._trains if self.recipe.vocabulary == "train" else self.read.all(self.read.whole)
+        arrays = (array for part in counted for array in part.arrays)
+        self.vocabulary = self.read.coder.rank(arrays, alphabetical=self.recipe.vocabulary == "alphabetical")
+        self.table = self.read.coder.recoding(self.vocabulary)
+
+    def corpora(self, chosen: Sequence[tuple[str, ...]]) -> Iterator[tuple[kept.Arrays, kept.Figures]]:
+        """Yield each choice's corpora, one a budget."""
+        sizes = {author: sum(map(len, parts)) for author, parts in self.read.train.items()}
+        available = {
+            authors: available_tokens([sizes[author] for author in authors], self.recipe.mix) for authors in chosen
+        }
+        smallest = min(available, key=lambda authors: available[authors])
+        for authors in chosen:
+            for budget in resolve(self.recipe.budgets, available[smallest]):
+                shares = share(budget, [sizes[author] for author in authors], self.recipe.mix)
+                parts = zip(authors, shares, strict=True)
+                train = Pieces.join(Pieces.join(self.read.train[author])[:tokens] for author, tokens in parts)
+                compared = label(smallest, list(sizes)) if len(chosen) > 1 else ""
+                yield self._corpus(authors, train, available[smallest], compared)
+
+    def _corpus(
+        self, authors: Sequence[str], train: Pieces, available: int, smallest: str
+    ) -> tuple[kept.Arrays, kept.Figures]:
+        valid = Pieces.join(part for author in authors for part in self.read.valid[author])
+        if not len(valid) or not len(train):
+            raise self._too_short(len(train), len(valid))
+        arrays = kept.Arrays(
+            train=Recoded(train, self.table),
+            valid=Recoded(valid, self.table),
+            held_out=Recoded(Pieces.join(part for _, _, part in self._held_out), self.table),
+            vocabulary=self._vocabulary_file,
+        )
+        figures = kept.Figures(
+            digest=arrays.digest,
+            authors=label(authors, list(self.read.train)),
+            # One author alone is not mixed with any: the same trial under either.
+            mix=self.recipe.mix if len(authors) > 1 else "proportional",
+            vocab_size=len(self.vocabulary),
+            train_tokens=len(train),
+            valid_tokens=len(valid),
+            valid_chars_per_token=self._chars_per_token(valid),
+            unigram_valid_perplexity=self._unigram_perplexity(train, valid),
+            available_tokens=available,
+            smallest=smallest,
+            duplicate_share=self._duplicate_share,
+            held_out=self._spans(),
+        )
+        return arrays, figures
+
+    @property
+    def _trains(self) -> list[Pieces]:
+        return self.read.all(self.read.train)
+
+    @cached_property
+    def _held_out(self) -> list[tuple[str, str, Pieces]]:
+        """Author, kind and ids of each held-out part, in the order of their file."""
+        return [
+            (author, kind, Pieces.join(documents))
+            for kind, parts in (("valid", self.read.valid), ("test", self.read.test))
+            for author, documents in parts.items()
+            if sum(map(len, documents))
+        ]
+
+    def _spans(self) -> list[list[object]]:
+        stops = np.cumsum([len(part) for _, _, part in self._held_out]).tolist()
+        return [
+            [author, kind, stop - len(part), stop, self._chars_per_token(part)]
+            for (author, kind, part), stop in zip(self._held_out, stops, strict=True)
+        ]
+
+    @cached_property
+    def _vocabulary_file(self) -> bytes:
+        symbols = {"symbols": self.vocabulary.symbols, "text": self.recipe.text, "tokens": self.recipe.tokens}
+        return json.dumps(symbols, ensure_ascii=False).encode("utf-8")
+
+    @cached_property
+    def _duplicate_share(self) -> float:
+        held_out = self.read.all(self.read.valid, self.read.test)
+        return duplicate_share(self._trains, held_out, PASSAGE_TOKENS[self.recipe.tokens])
+
+    @cached_property
+    def _symbol_lengths(self) -> npt.NDArray[np.int64]:
+        return np.array([len(symbol) for symbol in self.read.coder.symbols])
+
+    def _chars_per_token(self, part: Pieces) -> float:
+        """Return the characters a token stands for: a word's letters and the one space that parts it from the next."""
+        if self.recipe.tokens == "char":
+            return 1.0
+        return 1.0 + float(part.counts(self.read.coder.size) @ self._symbol_lengths) / len(part)
+
+    def _unigram_perplexity(self, train: Pieces, valid: Pieces) -> float:
+        """Return the perplexity on valid of train's frequencies, each counted once more than it was seen."""
+        size = len(self.vocabulary)
+        seen, occurrences = (
+            np.bincount(self.table, weights=part.counts(self.read.coder.size), minlength=size)
+            for part in (train, valid)
+        )
+        probability = (seen + 1) / (len(train) + size)
+        return math.exp(-float(occurrences @ np.log(probability)) / len(valid))
+
+    def _check_parts(self) -> None:
+        num_train, num_valid, num_test = (
+            sum(map(len, self.read.all(part))) for part in (self.read.train, self.read.valid, self.read.test)
+        )
+        if not num_train + num_valid + num_test and self.recipe.text != "raw":
+            raise CorpusError(
+                f"Corpus {self.name!r} has no letter from A to Z, and d2l keeps no others; use --text raw."
+            )
+        if not num_train or not num_valid:
+            raise self._too_short(num_train, num_valid)
+
+    def _too_short(self, num_train: int, num_valid: int) -> CorpusError:
+        return CorpusError(
+            f"Corpus {self.name!r} is too short: {num_train} tokens would train and {num_valid} validate; "
+            "select a longer text."
+        )
+
+
+def _describe(figures: kept.Figures, cache: Path, name: str, recipe: _Recipe) -> TokenisedCorpus:
+    digest = figures.digest
+    held_out_path = str(kept.held_out_path(cache, digest))
+    return TokenisedCorpus(
+        name=name,
+        authors=figures.authors,
+        text=recipe.text,
+        tokens=recipe.tokens,
+        digest=digest,
+        train_path=kept.train_path(cache, digest),
+        valid_path=kept.valid_path(cache, digest),
+        vocabulary_path=kept.vocabulary_path(cache, digest),
+        vocab_size=figures.vocab_size,
+        train_tokens=figures.train_tokens,
+        valid_tokens=figures.valid_tokens,
+        valid_chars_per_token=figures.valid_chars_per_token,
+        unigram_valid_perplexity=figures.unigram_valid_perplexity,
+        mix=figures.mix,
+        available_tokens=figures.available_tokens,
+        smallest=figures.smallest,
+        duplicate_share=figures.duplicate_share,
+        held_out=tuple(
+            HeldOutPart(author=author, part=part, path=held_out_path, start=start, stop=stop, chars_per_token=chars)
+            for author, part, start, stop, chars in figures.held_out
+        ),
+    )

@@ -1,6 +1,0 @@
-"""The timing phase: every kind of trial alone on the device, in short blocks, in randomised interleaved rounds."""
-
-from harness.timing.phase import TimingPhase
-from harness.timing.session import EFFORTS
-
-__all__ = ["EFFORTS", "TimingPhase"]

@@ -1,0 +1,37 @@
+"""A trial's first steps, dropout off: what its parity certificate compares with the float64 reference."""
+
+from collections.abc import Iterable
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.contracts.backends import GRAD_NORM, LOSS, Model, Tokens
+from harness.worker.events import FirstSteps
+from harness.worker.minibatches import training_minibatches
+from harness.worker.trial import Trial
+
+
+def first_steps(model: Model, trial: Trial, train_tokens: Tokens, num_steps: int) -> FirstSteps:
+    """Train ``model`` on the trial's first minibatches and return their figures."""
+    minibatches = training_minibatches(
+        train_tokens, trial.batch_size, trial.num_steps, trial.partition, trial.seed, epoch=1
+    )
+    model.begin_epoch(1)
+    state = model.initial_state(trial.batch_size)
+    handles = []
+    for X, Y in islice(minibatches, num_steps):
+        if not minibatches.carries_state:
+            state = model.initial_state(X.shape[1])
+        handle, state = model.train_step(X, Y, state)
+        handles.append(handle)
+    return of_figures(model.read(handles))
+
+
+def of_figures(figures: NDArray[np.float64]) -> FirstSteps:
+    """Return the event for what `Model.read` returned."""
+    return FirstSteps(losses=_floats(figures[:, LOSS]), grad_norms=_floats(figures[:, GRAD_NORM]))
+
+
+def _floats(column: Iterable[np.float64]) -> tuple[float, ...]:
+    return tuple(float(value) for value in column)

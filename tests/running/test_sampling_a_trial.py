@@ -1,0 +1,188 @@
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import PluginError, RunFolderError, UsageError, WorkerError
+from harness.plugins.registry import Registry
+from harness.record.folder import RunFolder
+from harness.record.ledger import Ledger
+from harness.running import sampling as generation
+from harness.worker.job import SampleRequest
+
+Train = Callable[..., Any]
+
+
+@pytest.fixture
+def trained(finished_run: Any) -> Any:
+    return finished_run
+
+
+def sample(trained: Any, **changes: Any) -> str:
+    trial = generation.find_trial(trained.prepared.folder, changes.pop("trial", "rnn"))
+    request: dict[str, Any] = {"prefix": "abc", "num_tokens": 30, "temperature": 0.8, "seed": 0}
+    return generation.generate(
+        trained.prepared.registry, trained.prepared.folder, trial, SampleRequest(**(request | changes))
+    )
+
+
+def test_text_begins_with_the_preprocessed_prefix_and_has_the_length_asked(trained: Any) -> None:
+    text = sample(trained, prefix="  The  Time\tTraveller, (1895)!", num_tokens=7)
+    assert text.startswith("the time traveller")
+    # An unknown symbol is one token and five characters.
+    assert len(text.replace("<unk>", "?")) == len("the time traveller") + 7
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_text_and_another_seed_another(trained: Any) -> None:
+    assert sample(trained) == sample(trained)
+    assert sample(trained) != sample(trained, seed=1)
+
+
+@pytest.mark.slow
+def test_temperature_0_is_the_same_for_every_seed(trained: Any) -> None:
+    assert sample(trained, temperature=0.0) == sample(trained, temperature=0.0, seed=1)
+    assert sample(trained, temperature=0.0) != sample(trained, temperature=50.0)
+
+
+def test_a_trial_s_own_sample_is_what_the_command_gives_for_its_seed(trained: Any) -> None:
+    row = trained.trial("rnn")
+    assert sample(trained, prefix="time traveller", num_tokens=200) == row["sample"]
+
+
+def test_a_trial_is_found_by_its_id_or_what_it_alone_begins_with(trained: Any) -> None:
+    folder = trained.prepared.folder
+    (rnn,) = (trial for trial in trained.prepared.plan.runnable if trial.cell == "rnn")
+    assert generation.find_trial(folder, rnn.trial_id) == rnn
+    assert generation.find_trial(folder, "rnn-1") == rnn
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("", r"'' begins 2 trials \(rnn-.*, gru-.*\): give more of the id"),
+        ("lstm", r"There is no trial 'lstm' in .*/out\. There is: gru-1-numpy-(native|fused)-.*, rnn-1-"),
+        ("rnn-1-numpy-natif", r"Did you mean 'rnn-1-numpy-(native|fused)-"),
+    ],
+)
+def test_an_unknown_or_ambiguous_trial_is_one_sentence(trained: Any, name: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        generation.find_trial(trained.prepared.folder, name)
+
+
+def test_many_matches_are_not_all_listed(trained: Any, tmp_path: Path) -> None:
+    trial, *_ = trained.prepared.plan.runnable
+    folder = RunFolder(tmp_path)
+    with Ledger(folder.ledger) as ledger:
+        ledger.add(replace(trial, seed=seed) for seed in range(1000))
+    with pytest.raises(UsageError) as raised:
+        generation.find_trial(folder, "rnn")
+    assert "begins 1,000 trials" in str(raised.value)
+    assert len(str(raised.value)) < 400
+
+
+def test_a_trial_without_a_checkpoint_is_told_with_its_status(train: Train) -> None:
+    trained = train("rnn,raise-error", "misbehaving")
+    with pytest.raises(RunFolderError, match=r"has no checkpoint \(status failed\): run it to its end first"):
+        generation.find_trial(trained.prepared.folder, "rnn")
+
+
+def test_a_folder_without_a_ledger_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match=r"There is no ledger at .* 'harness run' made"):
+        generation.find_trial(RunFolder(tmp_path), "rnn")
+
+
+@pytest.mark.parametrize("prefix", ["", "  ", "1895!?"])
+def test_a_prefix_without_letters_is_one_sentence(trained: Any, prefix: str) -> None:
+    with pytest.raises(UsageError, match=r"--prefix .* has no token in it: give some letters"):
+        sample(trained, prefix=prefix)
+
+
+def test_a_damaged_checkpoint_is_one_sentence(train: Train) -> None:
+    trained = train("rnn,numpy", epochs=1)
+    path = trained.prepared.folder.checkpoint(trained.trial("rnn")["trial_id"])
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(WorkerError) as raised:
+        sample(trained)
+    assert str(raised.value).startswith("No text was generated: ValueError: ")
+    assert "is not a whole checkpoint" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.slow
+def test_a_plugin_that_is_gone_is_one_sentence(train: Train) -> None:
+    trained = train("tiny,numpy", "tiny_cell")
+    trial = generation.find_trial(trained.prepared.folder, "tiny")
+    from harness.plugins import registry
+
+    without: Registry = registry.load()
+    with pytest.raises(PluginError, match=r"There is no cell 'tiny'\..* 'harness plugins' lists"):
+        generation.generate(
+            without, trained.prepared.folder, trial, SampleRequest(prefix="abc", num_tokens=3, temperature=0.0, seed=0)
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("deed", "said"),
+    [("exit_at_once", "the worker exited with 3: going"), ("kill_itself", "the worker exited with -9")],
+)
+def test_a_worker_that_breaks_while_generating_is_one_sentence(train: Train, deed: str, said: str) -> None:
+    trained = train("rnn,numpy", epochs=1)
+    broken = trained.prepared.folder.path / "breaking.py"
+    broken.write_text(
+        "from pathlib import Path\nimport sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parents[1] / 'tiny_plugins')!r})\n"
+        f"from misbehaving import {deed}\n"
+        f"def open_backend(device, num_threads):\n    {deed}()\n"
+    )
+    loaded = trained.prepared.registry
+    loaded.backends["numpy"] = replace(loaded.backends["numpy"], target="breaking:open_backend")
+    loaded.module_paths = (str(broken.parent.absolute()),)
+    with pytest.raises(WorkerError) as raised:
+        sample(trained)
+    assert str(raised.value).strip(": ") == f"No text was generated: {said}"
+
+
+@pytest.mark.slow
+def test_the_command_prints_the_text_and_nothing_else(
+    trained: Any, harness_process: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    done = harness_process("sample", trained.folder, "rnn", "--prefix", "ABC", "--num", 20, "--temperature", 0)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == sample(trained, num_tokens=20, temperature=0.0) + "\n"
+    for options in (["nothing"], ["rnn", "--prefix", "123"], ["rnn", "--temperature", "-1"], ["rnn", "--num", "0"]):
+        wrong = harness_process("sample", trained.folder, *options)
+        assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (2, "", 1), options
+
+
+@pytest.mark.slow
+def test_words_are_generated_with_spaces_between(train: Train, here: Path) -> None:
+    from rich.console import Console
+
+    from harness.grid.plan import Selection
+    from harness.plugins import registry
+    from harness.running import run
+    from harness.running.scheduler import Limits
+
+    prepared = run.prepare(
+        registry.load(),
+        Selection(plugins=("rnn", "numpy"), hiddens=(8,), steps=(5,), batch_sizes=(4,), epochs=1),
+        run.TextSelection(corpora=("text.txt",), tokens="word"),
+        run.Placement(out=Path("words"), devices="cpu"),
+        Console(quiet=True),
+    )
+    with prepared.folder.opened():
+        run.execute(prepared, Limits(), run.Measures(parity_steps=0, timing="off"), ["harness"], Console(quiet=True))
+    trial = generation.find_trial(prepared.folder, "rnn")
+    text = generation.generate(
+        prepared.registry,
+        prepared.folder,
+        trial,
+        SampleRequest(prefix="The, end", num_tokens=5, temperature=0.0, seed=0),
+    )
+    assert text.startswith("the end ")
+    assert len(text.split()) == 7

@@ -1,0 +1,267 @@
+"""The MXNet backend, against the reference and MXNet's own layers, and against its own asynchrony."""
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from harness.contracts.backends import LOSS
+from harness.contracts.network import Architecture, layer_params
+from harness.testing import BackendContract, ModelContract
+from harness.testing.models import (
+    BATCH_SIZE,
+    NUM_STEPS,
+    SMALL,
+    largest_difference,
+    loaded,
+    minibatches,
+    reference_model,
+    train,
+)
+from harness.worker import training
+from harness.worker.events import EpochEnded
+from harness.worker.targets import resolve
+from harness.worker.trial import Trial
+
+mx = pytest.importorskip("mxnet", reason="MXNet 1.9.1 needs an environment of its own: Python 3.11 and numpy 1.23.5")
+
+from harness_mxnet.backend import MXNetBackend  # noqa: E402 (after the skip)
+
+FUSED = ("rnn", "gru", "lstm")
+
+
+def build_scratch(equations, architecture):
+    return MXNetBackend("cpu", 1).scratch(equations, architecture)
+
+
+def build_fused(cell, equations, architecture):
+    return resolve(f"harness_mxnet.fused:build_{cell}")(MXNetBackend("cpu", 1), equations, architecture)
+
+
+class TestScratch(BackendContract):
+    # MXNet's Adam operator holds rate, β and ε in single precision; gradients agree to 1e-16.
+    tolerance = 1e-8
+
+    def open_backend(self):
+        return MXNetBackend("cpu", 1)
+
+
+class TestFused(ModelContract):
+    tolerance = 1e-8
+
+    @pytest.fixture(params=FUSED)
+    def equations(self, request):
+        self.cell = request.param
+        return resolve(f"harness_{request.param}.cell")
+
+    def build(self, equations, architecture):
+        return build_fused(self.cell, equations, architecture)
+
+
+class TestScratchInSinglePrecision(TestScratch):
+    """What trials run on: oneDNN's kernels, which know no float64. Its log-softmax is off by up to 4e-6."""
+
+    dtype = "float32"
+    tolerance = 1e-5
+
+
+class TestFusedInSinglePrecision(TestFused):
+    dtype = "float32"
+    tolerance = 1e-5
+
+
+class EveryOperation:
+    """Equations that use each operation at least once, and make an array of their own while they run."""
+
+    state_names = ("H",)
+
+    def parameter_shapes(self, num_inputs, num_hiddens):
+        return {"W_x": (2 * num_hiddens, num_inputs), "b_x": (2 * num_hiddens,), "U": (2 * num_hiddens, num_hiddens)}
+
+    def prepare(self, params):
+        num_hiddens = params["U"].shape[1]
+        return params["U"][:num_hiddens], params["U"][num_hiddens:]
+
+    def project(self, xp, params, X):
+        return xp.linear(X, params["W_x"]) + params["b_x"]
+
+    def step(self, xp, prepared, x, state):
+        U, V = prepared
+        (H,) = state
+        a, b = xp.split(x, 2)
+        wide = xp.concat([xp.relu(a - 0.1), xp.sigmoid(b)])  # (batch_size, 2 num_hiddens)
+        size = H.shape[1]
+        H = xp.tanh(H @ U - xp.linear(-H, V) + wide[:, :size] * wide[:, size:])
+        H = H / (1 + xp.exp(-a)) + xp.zeros(H.shape)
+        return H, (H,)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_every_operation_is_the_references(dtype):
+    equations = EveryOperation()
+    batch = minibatches(1)
+    models = [loaded(build_scratch, equations, replace(SMALL, dtype=dtype)), loaded(reference_model, equations, SMALL)]
+    (loss, gradients), expected = (
+        model.gradients(batch.inputs[0], batch.targets[0], model.initial_state(BATCH_SIZE)) for model in models
+    )
+    tolerance = 1e-12 if dtype == "float64" else 1e-5
+    assert abs(loss - expected[0]) <= tolerance
+    assert largest_difference(gradients, expected[1]) <= tolerance
+
+
+@pytest.mark.parametrize(("cell", "layer"), [("rnn", "RNN"), ("gru", "GRU"), ("lstm", "LSTM")])
+def test_the_fused_layers_are_gluons(cell, layer):
+    architecture = replace(SMALL, dtype="float32")
+    model = loaded(lambda *parts: build_fused(cell, *parts), resolve(f"harness_{cell}.cell"), architecture)
+    activation = {"activation": "tanh"} if cell == "rnn" else {}
+    layers = getattr(mx.gluon.rnn, layer)(SMALL.num_hiddens, SMALL.num_layers, **activation)
+    layers.initialize()
+    X = minibatches(1).inputs[0]
+    one_hot = mx.nd.one_hot(mx.nd.array(X), SMALL.vocab_size)
+    layers(one_hot)
+    weights = model.weights()
+    gluons = {"W_x": "i2h_weight", "W_h": "h2h_weight", "b_x": "i2h_bias", "b_h": "h2h_bias"}
+    for number in range(SMALL.num_layers):
+        for name, array in layer_params(weights, number).items():
+            getattr(layers, f"l{number}_{gluons[name]}").set_data(mx.nd.array(array))
+    expected = layers(one_hot).asnumpy() @ weights["output.W"].T + weights["output.b"]
+    logits, _ = model.logits(X, model.initial_state(BATCH_SIZE))
+    assert np.allclose(logits, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
+def test_a_checkpoint_of_one_backend_goes_on_in_the_other(optimizer):
+    equations = resolve("harness_lstm.cell")
+    architecture = replace(SMALL, optimizer=optimizer, learning_rate=0.01)
+    batches = minibatches(5)
+    for build, build_other in ((build_scratch, reference_model), (reference_model, build_scratch)):
+        model = loaded(build, equations, architecture)
+        train(model, batches)
+        other = build_other(equations, architecture)
+        other.load(model.weights())
+        other.load_optimizer_state(model.optimizer_state())
+        assert np.allclose(train(model, batches), train(other, batches), rtol=1e-6)
+
+
+@pytest.mark.parametrize("build", [build_scratch, lambda *parts: build_fused("lstm", *parts)], ids=["scratch", "fused"])
+def test_a_model_begun_anew_in_the_second_epoch_draws_the_same_masks(build):
+    equations = resolve("harness_lstm.cell")
+    architecture = replace(SMALL, dropout=0.5, dtype="float32")
+    first, second = (loaded(build, equations, architecture) for _ in range(2))
+    first.begin_epoch(1)
+    train(first, minibatches(3))
+    second.load(first.weights())
+    losses = []
+    for model in (first, second):
+        model.begin_epoch(2)
+        losses.append(train(model, minibatches(3))[:, LOSS])
+    assert np.array_equal(*losses)
+
+
+@pytest.mark.parametrize("build", [build_scratch, lambda *parts: build_fused("lstm", *parts)], ids=["scratch", "fused"])
+def test_evaluation_and_generation_between_steps_change_nothing(build):
+    """Let the layers be wide enough that oneDNN keeps weights in a layout of its own."""
+    architecture = Architecture(vocab_size=SMALL.vocab_size, num_layers=2, num_hiddens=128)
+    plain, disturbed = (loaded(build, resolve("harness_lstm.cell"), architecture) for _ in range(2))
+    batches = minibatches(4)
+    state = disturbed.initial_state(BATCH_SIZE)
+    handles = []
+    for X, Y in zip(batches.inputs, batches.targets, strict=True):
+        disturbed.evaluate_step(X, Y, disturbed.initial_state(BATCH_SIZE))
+        disturbed.logits(X[:1, :1], disturbed.initial_state(1))
+        handle, state = disturbed.train_step(X, Y, state)
+        handles.append(handle)
+    assert np.array_equal(train(plain, batches), disturbed.read(handles))
+    assert largest_difference(plain.weights(), disturbed.weights()) == 0
+
+
+@dataclass
+class Clocks:
+    """When a block of steps began, when all were started, when they were read, and when MXNet had nothing to do."""
+
+    begun: float
+    started: float
+    read: float = 0.0
+    idle: float = 0.0
+
+
+class Watched:
+    """A model that notes the clock around each block of training steps."""
+
+    def __init__(self, model):
+        self._model = model
+        self._begun = None
+        self.blocks = []
+
+    def __getattr__(self, name):
+        return getattr(self._model, name)
+
+    def train_step(self, X, Y, state):
+        self._begun = self._begun or time.perf_counter()
+        return self._model.train_step(X, Y, state)
+
+    def read(self, handles):
+        if self._begun is None:  # an evaluation
+            return self._model.read(handles)
+        clocks = Clocks(self._begun, time.perf_counter())
+        figures = self._model.read(handles)
+        clocks.read = time.perf_counter()
+        mx.nd.waitall()
+        clocks.idle = time.perf_counter()
+        self.blocks.append(clocks)
+        self._begun = None
+        return figures
+
+
+def wide_lstm():
+    architecture = Architecture(vocab_size=28, num_layers=2, num_hiddens=256)
+    return loaded(lambda *parts: build_fused("lstm", *parts), resolve("harness_lstm.cell"), architecture)
+
+
+def test_the_time_reported_ends_when_the_engine_is_done_and_an_unread_loss_would_end_it_long_before():
+    batch_size, num_steps, num_minibatches = 64, 35, 4
+    tokens = np.random.default_rng(0).integers(0, 28, batch_size * num_steps * (num_minibatches + 1), dtype=np.uint8)
+    trial = Trial(
+        cell="lstm", backend="mxnet", implementation="fused", corpus="random", authors="all", text="raw", tokens="char",
+        train_tokens=len(tokens), corpus_digest="", vocab_size=28, num_layers=2, num_hiddens=256, num_steps=num_steps,
+        batch_size=batch_size, partition="sequential", optimizer="sgd", learning_rate=1.0, grad_clip=1.0, dropout=0.0,
+        num_epochs=1, seed=0,
+    )  # fmt: skip
+    model = Watched(wide_lstm())
+    events = []
+    training.train(
+        model, trial, tokens, tokens[: batch_size * (num_steps + 1) + 1], 1.0, events.append, report_seconds=60
+    )
+    (epoch,) = (event for event in events if isinstance(event, EpochEnded))
+    rest = model.blocks[1]  # all steps but the first, which is a block of its own
+    assert len(epoch.blocks) == 2
+    for (_, seconds), clocks in zip(epoch.blocks, model.blocks, strict=True):
+        assert seconds >= clocks.read - clocks.begun
+    duration = rest.read - rest.begun
+    assert rest.idle - rest.read < duration / 4  # reading left nothing to wait for
+    assert rest.started - rest.begun < duration * 0.7  # the trap: a clock read here is too fast
+
+
+def test_the_engine_is_never_many_steps_behind():
+    """Else a training loop that reads once a second would wait minutes for what it started in one."""
+    model = wide_lstm()
+    batch = minibatches(1, vocab_size=28)
+    X, Y = (np.tile(ids, (35 // NUM_STEPS, 4)) for ids in (batch.inputs[0], batch.targets[0]))
+    state = model.initial_state(X.shape[1])
+    model.read([model.train_step(X, Y, state)[0]])
+    begun = time.perf_counter()
+    handles = []
+    for _ in range(40):
+        handle, state = model.train_step(X, Y, state)
+        handles.append(handle)
+    started = time.perf_counter()
+    model.read(handles)
+    assert time.perf_counter() - started < (started - begun) / 2
+
+
+def test_a_gpu_that_mxnet_does_not_see_is_one_sentence():
+    if mx.context.num_gpus():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(RuntimeError, match="sees no GPU for cuda:0: install a CUDA build"):
+        MXNetBackend("cuda:0", 1)

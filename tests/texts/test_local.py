@@ -1,0 +1,177 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.errors import CorpusError
+from harness.texts.local import decode, read_path
+
+Write = Callable[[str, str | bytes], Path]
+
+
+def test_a_file_is_one_document_by_an_author_of_its_name(write: Write) -> None:
+    (document,) = read_path(write("diary.txt", "Dear diary.\n"))
+    assert (document.author, document.title, document.text) == ("diary", "diary", "Dear diary.\n")
+
+
+def test_a_single_file_may_have_any_suffix(write: Write) -> None:
+    assert read_path(write("notes.md", "# Notes"))[0].text == "# Notes"
+
+
+def test_the_sub_folders_of_a_folder_are_its_authors(write: Write, tmp_path: Path) -> None:
+    write("books/wells/time.txt", "t")
+    write("books/wells/moon/one.txt", "m")
+    write("books/austen/emma.TXT", "e")
+    write("books/anonymous.txt", "a")
+    documents = read_path(tmp_path / "books")
+    assert [(document.author, document.title, document.text) for document in documents] == [
+        ("books", "anonymous", "a"),
+        ("austen", "emma", "e"),
+        ("wells", "moon/one", "m"),
+        ("wells", "time", "t"),
+    ]
+
+
+def test_the_current_folder_has_a_name_too(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("books/a.txt", "a")
+    monkeypatch.chdir(tmp_path / "books")
+    assert [document.author for document in read_path(Path())] == ["books"]
+    write("books/wells/time.txt", "t")
+    assert [document.author for document in read_path(Path())] == ["books", "wells"]
+
+
+def test_hidden_files_and_files_of_other_kinds_are_left_out(write: Write, tmp_path: Path) -> None:
+    write("books/a.txt", "a")
+    write("books/.b.txt", "b")
+    write("books/.git/c.txt", "c")
+    write("books/d.json", "{}")
+    os.mkfifo(tmp_path / "books/pipe.txt")
+    assert [document.title for document in read_path(tmp_path / "books")] == ["a"]
+
+
+def test_links_out_of_the_folder_are_not_followed(write: Write, tmp_path: Path) -> None:
+    write("books/a.txt", "a")
+    secret = write("elsewhere/secret.txt", "secret")
+    (tmp_path / "books/b.txt").symlink_to(secret)
+    (tmp_path / "books/more").symlink_to(secret.parent, target_is_directory=True)
+    (tmp_path / "books/gone.txt").symlink_to(tmp_path / "nowhere.txt")
+    (tmp_path / "books/again.txt").symlink_to(tmp_path / "books/a.txt")
+    assert [document.title for document in read_path(tmp_path / "books")] == ["a", "again"]
+
+
+def test_a_folder_named_through_a_link_is_read(write: Write, tmp_path: Path) -> None:
+    write("books/a.txt", "a")
+    (tmp_path / "link").symlink_to(tmp_path / "books")
+    assert [document.text for document in read_path(tmp_path / "link")] == ["a"]
+
+
+def test_a_byte_order_mark_is_dropped() -> None:
+    assert decode("\ufeffAlice".encode(), "alice.txt") == "Alice"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r\r\n", "\r"])
+def test_every_line_end_becomes_a_line_feed(end: str) -> None:
+    assert decode(f"one{end}two{end}".encode(), "a.txt") == "one\ntwo\n"
+
+
+def test_a_publisher_s_licence_is_no_part_of_a_book(write: Write) -> None:
+    marker = "*** {} OF THIS PROJECT GUTENBERG EBOOK X ***"
+    book = write("x.txt", f"Header\r\n{marker.format('START')}\r\n\r\nText.\r\n{marker.format('END')}\r\nLicence")
+    assert read_path(book)[0].text == "Text."
+
+
+def test_blank_lines_stay() -> None:
+    assert decode(b"one\r\n\r\n\r\ntwo", "a.txt") == "one\n\n\ntwo"
+
+
+@pytest.mark.parametrize("name", ["book.txt", "books/"])
+def test_what_is_not_there_is_said(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CorpusError, match=f"There is no file or folder .*{name.strip('/')}"):
+        read_path(tmp_path / name)
+
+
+@pytest.mark.parametrize("content", ["", " \n\n\t", "\ufeff"])
+def test_an_empty_file_is_refused(write: Write, content: str) -> None:
+    with pytest.raises(CorpusError, match=r"blank\.txt is empty; "):
+        read_path(write("blank.txt", content))
+
+
+def test_an_empty_file_among_others_is_refused_by_its_name(write: Write, tmp_path: Path) -> None:
+    write("books/full.txt", "text")
+    write("books/blank.txt", "")
+    with pytest.raises(CorpusError, match=r"books/blank\.txt is empty"):
+        read_path(tmp_path / "books")
+
+
+def test_a_folder_without_text_files_is_refused(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    write("images/a.png", b"\x89PNG")
+    for folder in ("empty", "images"):
+        with pytest.raises(CorpusError, match=rf"{folder} holds no \.txt file"):
+            read_path(tmp_path / folder)
+
+
+def test_a_binary_file_is_refused(write: Write) -> None:
+    with pytest.raises(CorpusError, match=r"model\.txt is not text: it has a NUL byte at offset 3;"):
+        read_path(write("model.txt", b"abc\0def"))
+
+
+def test_a_text_in_another_encoding_is_refused_with_the_place_and_the_remedy(write: Write) -> None:
+    with pytest.raises(CorpusError, match=r"old\.txt is not UTF-8: byte 0xE9 at offset 1,003; .*iconv -f WINDOWS-1252"):
+        read_path(write("old.txt", b"x" * 1_000 + "café".encode("latin-1")))
+
+
+def test_mixed_encodings_are_said_and_no_conversion_of_the_whole_advised(write: Write) -> None:
+    path = write("mixed.txt", "\ufeffcafé ".encode() + "café".encode("cp1252"))
+    with pytest.raises(CorpusError, match=r"mixed\.txt is not UTF-8: byte 0xE9 at offset 12; .*encodings are mixed"):
+        read_path(path)
+
+
+def test_the_offset_counts_the_byte_order_mark(write: Write) -> None:
+    with pytest.raises(CorpusError, match="offset 4;"):
+        read_path(write("old.txt", b"\xef\xbb\xbfa\xff"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_utf_16_is_named(write: Write, encoding: str) -> None:
+    with pytest.raises(CorpusError, match="iconv -f UTF-16"):
+        read_path(write("wide.txt", "\ufeff日本".encode(encoding)))
+
+
+def test_a_device_is_refused() -> None:
+    with pytest.raises(CorpusError, match="/dev/null is neither a text file nor a folder"):
+        read_path(Path("/dev/null"))
+
+
+def test_a_path_through_a_file_is_refused(write: Write) -> None:
+    with pytest.raises(CorpusError, match="There is no file or folder"):
+        read_path(write("a.txt", "a") / "b.txt")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_an_unreadable_folder_is_refused_rather_than_left_out(write: Write, tmp_path: Path) -> None:
+    write("books/a.txt", "a")
+    locked = write("books/locked/b.txt", "b").parent
+    locked.chmod(0)
+    try:
+        with pytest.raises(CorpusError, match=r"Cannot read .*locked: Permission denied"):
+            read_path(tmp_path / "books")
+    finally:
+        locked.chmod(0o700)
+
+
+def test_a_path_longer_than_any_name_is_refused() -> None:
+    with pytest.raises(CorpusError, match="File name too long"):
+        read_path(Path("x" * 5_000))
+
+
+def test_every_book_of_the_mirror_is_read(mirror: Path) -> None:
+    books = sorted(mirror.rglob("*.txt"))
+    documents = read_path(mirror)
+    assert len(documents) == len(books) >= 20
+    assert [document.author for document in documents] == [book.parent.name for book in books]
+    for document, book in zip(documents, books, strict=True):
+        (alone,) = read_path(book)
+        assert alone.text == document.text
+        assert not {"\r", "\ufeff"} & set(alone.text)
