@@ -23,10 +23,10 @@ def env_list(plugins_dir: Path | None) -> None:
     """List each backend's interpreter, or the command that makes one."""
     from rich.console import Console
 
-    from harness.plugins import listing as inventory
+    from harness.environments import listing
     from harness.plugins import registry
 
-    Console(width=None if sys.stdout.isatty() else 240).print(inventory.environments(registry.load(plugins_dir)))
+    Console(width=None if sys.stdout.isatty() else 240).print(listing.environments(registry.load(plugins_dir)))
 
 
 @env.command("create")

@@ -14,9 +14,9 @@ def plugins(plugins_dir: Path | None) -> None:
     """List cells, backends, implementations, baselines and corpora, and whether they can run here."""
     from rich.console import Console
 
-    from harness.plugins import listing as inventory
+    from harness.environments import listing
     from harness.plugins import registry
 
     # Without a terminal one row is one line, for grep.
     console = Console(width=None if sys.stdout.isatty() else 10_000)
-    console.print(inventory.table(registry.load(plugins_dir), width=console.width))
+    console.print(listing.table(registry.load(plugins_dir), width=console.width))

@@ -17,8 +17,8 @@ from harness.errors import EnvironmentMissing
 from harness.exercises import charts, evidence
 from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
 from harness.plugins.registry import Registry
+from harness.record.parity import REFERENCE_BACKEND
 from harness.report.answers import Answer
-from harness.running.parity import REFERENCE_BACKEND
 
 exercise_id = "deep-rnn-1"
 question = "Write a two-layer RNN from scratch: does it learn the same as the framework's own layers, and how fast?"

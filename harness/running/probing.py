@@ -11,9 +11,9 @@ from harness.machine.devices import Slot
 from harness.plugins.registry import Registry
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
+from harness.record.parity import REFERENCE_BACKEND
 from harness.running.commands import worker_command
 from harness.running.executors import run_worker
-from harness.running.parity import REFERENCE_BACKEND
 from harness.running.scheduler import training_job
 from harness.texts.tokenised import TokenisedCorpus
 from harness.worker.events import Event, Failed, Probed

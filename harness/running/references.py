@@ -20,9 +20,9 @@ from harness.machine.devices import Slot
 from harness.machine.folders import default_cache_dir
 from harness.plugins.registry import Registry
 from harness.record.folder import RunFolder
+from harness.record.parity import REFERENCE_BACKEND
 from harness.running.commands import worker_command
 from harness.running.executors import run_worker
-from harness.running.parity import REFERENCE_BACKEND
 from harness.worker.events import Event, FirstSteps
 from harness.worker.job import Job
 from harness.worker.trial import Trial

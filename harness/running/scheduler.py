@@ -15,9 +15,9 @@ from harness.machine.devices import Slot
 from harness.plugins.registry import Registry
 from harness.record.folder import RunFolder
 from harness.record.ledger import FINISHED, Ledger
+from harness.record.parity import compare
 from harness.running.commands import worker_command
 from harness.running.executors import Command, Ending, ProtocolError, run_worker
-from harness.running.parity import compare
 from harness.running.references import References
 from harness.texts.tokenised import TokenisedCorpus
 from harness.worker.events import (

@@ -111,9 +111,9 @@ def test_the_flag_fires_on_a_leaked_split_and_not_on_an_honest_one(train: Callab
 
 @pytest.mark.slow
 def test_baselines_are_ranked_beside_certified_trials_and_drawn_as_levels(build_run) -> None:
+    from harness.record.parity import Certificate
     from harness.report.figures import draw
     from harness.report.levels import levels
-    from harness.running.parity import Certificate
 
     cells = [trial(num_layers=depth) for depth in (1, 2)]
     plain = {"backend": "none", "implementation": "baseline", "num_layers": 0, "num_hiddens": 0, "num_steps": 0}

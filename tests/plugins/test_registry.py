@@ -277,11 +277,11 @@ def test_a_broken_distribution_is_listed_with_the_command_that_mends_it(
 def test_names_stay_whole_in_a_narrow_list(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     from rich.console import Console
 
-    from harness.plugins import listing as inventory
+    from harness.environments import listing
 
     console = Console(width=80, force_terminal=False)
     with console.capture() as capture:
-        console.print(inventory.table(registry.load(), width=console.width))
+        console.print(listing.table(registry.load(), width=console.width))
     lines = capture.get().splitlines()
     assert any(line.startswith("cell            gru-textbook") and line.rstrip().endswith("backend") for line in lines)
 

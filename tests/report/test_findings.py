@@ -3,9 +3,9 @@ from invented_runs import begin, epoch, finish, trial
 
 from harness.analysis.frames import read_run
 from harness.analysis.one_text import compare
+from harness.record.parity import Certificate
 from harness.report.findings import caveat, findings, title
 from harness.report.ranking import ranking
-from harness.running.parity import Certificate
 
 STEADY = tuple((1000, 0.1) for _ in range(10))
 SHAKY = tuple((1000, 0.103 + 0.004 * (i - 5)) for i in range(10))

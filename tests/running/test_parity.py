@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.running import parity, references
+from harness.record import parity
+from harness.running import references
 from harness.testing.models import SMALL, loaded, minibatches, reference_model, train, weights_for
 from harness.worker.events import FirstSteps
 from harness.worker.first_steps import of_figures

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from harness.errors import RunFolderError
 from harness.record.ledger.schema import SCHEMA, SCHEMA_VERSION, check, connect, unusable
-from harness.running.parity import Certificate
+from harness.record.parity import Certificate
 from harness.worker.events import EpochEnded, Evaluated, Finished, Started
 from harness.worker.trial import Trial
 

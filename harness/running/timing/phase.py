@@ -15,9 +15,9 @@ from harness.machine.devices import Slot
 from harness.plugins.registry import Registry
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
+from harness.record.parity import REFERENCE_BACKEND
 from harness.running.commands import worker_command
 from harness.running.executors import Command
-from harness.running.parity import REFERENCE_BACKEND
 from harness.running.scheduler import slot_kind, training_job
 from harness.running.timing.session import Effort, Placed, Session, time_together
 from harness.texts.tokenised import TokenisedCorpus
