@@ -1,8 +1,8 @@
 """Whole books, each byte for byte the file the catalogue names."""
 
 from harness.contracts.corpora import CorpusRequest, Document
+from harness.texts.decoding import decode
 from harness.texts.gutenberg import strip_boilerplate
-from harness.texts.local import decode
 from harness_books import catalogue
 from harness_books.catalogue import Book
 from harness_books.pinned import PinnedFile, read_pinned

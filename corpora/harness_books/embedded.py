@@ -6,8 +6,8 @@ from pathlib import Path
 
 from harness.contracts.corpora import CorpusRequest, Document
 from harness.errors import CorpusError
+from harness.texts.decoding import decode
 from harness.texts.gutenberg import strip_credits
-from harness.texts.local import decode
 from harness_books import catalogue
 from harness_books.catalogue import Collection, Text
 

@@ -1,4 +1,7 @@
-"""The command line: one thin function a command; the heavy rooms are entered only by the command that needs them."""
+"""What a user types: one file a command.
+
+The heavy rooms are entered only by the command that needs them.
+"""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""One isolated interpreter a backend: found for every run, built only by `harness env create`."""
+"""One interpreter a backend: which there is, whether it is well, and how one is built."""
 
 from harness.environments.finding import Interpreter, interpreter_for, unmet, why_not
 

@@ -1,1 +1,1 @@
-"""What a run leaves: its folder, its ledger and its manifest."""
+"""What a run leaves: its folder, its ledger, its manifest and the certificates in it."""

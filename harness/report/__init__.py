@@ -1,4 +1,4 @@
-"""Turns a run's ledger into CSV files and one self-contained HTML page."""
+"""What a reader sees: CSV files, figures, the page, and two runs compared."""
 
 from pathlib import Path
 

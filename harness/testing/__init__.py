@@ -1,4 +1,4 @@
-"""The contracts every plugin must pass, for plugin authors to subclass in their own tests.
+"""What a plugin must pass: the contract tests, for its author's own test suite.
 
 A cell's test is five lines::
 

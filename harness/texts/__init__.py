@@ -1,1 +1,4 @@
-"""From a selection of texts to arrays of token ids: sources, preprocessing, vocabulary, split and cache."""
+"""From a selection of texts to arrays of ids.
+
+Sources, preparation, vocabulary, split and cache.
+"""

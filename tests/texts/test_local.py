@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import CorpusError
-from harness.texts.local import decode, read_path
+from harness.texts.decoding import decode
+from harness.texts.local import read_path
 
 Write = Callable[[str, str | bytes], Path]
 
