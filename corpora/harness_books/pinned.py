@@ -69,13 +69,13 @@ def _verified(file: PinnedFile, path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise CorpusError(f"Corpus {file.corpus!r} cannot be read from {path}: {error.strerror}.") from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != file.sha256:
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 != file.sha256:
         short = len(data) < file.num_bytes
         wrong = f"it has {len(data):,} of {file.num_bytes:,} bytes and may be cut off" if short else "it was altered"
         raise CorpusError(
             f"Corpus {file.corpus!r}: {path} is not the file expected: {wrong} "
-            f"(sha256 {found[:12]}… for {file.sha256[:12]}…). Remove it to have it downloaded, or put the "
+            f"(sha256 {sha256[:12]}… for {file.sha256[:12]}…). Remove it to have it downloaded, or put the "
             "unaltered file in its place."
         )
     return data

@@ -30,11 +30,11 @@ def compare(before: Path, after: Path, table: Path | None, page: Path | None, fa
 
     from harness.report import two_runs as comparing
 
-    found = comparing.compare_folders(before, after)
-    comparing.print_differences(found, Console(width=None if sys.stdout.isatty() else 200))
+    differences = comparing.compare_folders(before, after)
+    comparing.print_differences(differences, Console(width=None if sys.stdout.isatty() else 200))
     if table is not None:
-        comparing.write_table(found, table)
+        comparing.write_table(differences, table)
     if page is not None:
-        comparing.write_page(found, page)
+        comparing.write_page(differences, page)
     if fail_on is not None:
-        raise SystemExit(comparing.exit_code(found, fail_on))
+        raise SystemExit(comparing.exit_code(differences, fail_on))

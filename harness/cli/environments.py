@@ -41,11 +41,11 @@ def env_create(backends: tuple[str, ...], plugins_dir: Path | None) -> None:
     from harness.plugins import registry
 
     console = Console()
-    found = registry.load(plugins_dir)
-    for name in backends or _without_interpreter(found):
+    registered = registry.load(plugins_dir)
+    for name in backends or _without_interpreter(registered):
         with installing(console, name) as say:
-            building.create(found.backend(name), found, say)
-        console.print(f"{name}: {interpreter_for(found.backend(name)).python}", highlight=False, soft_wrap=True)
+            building.create(registered.backend(name), registered, say)
+        console.print(f"{name}: {interpreter_for(registered.backend(name)).python}", highlight=False, soft_wrap=True)
 
 
 @env.command("check")
@@ -56,12 +56,12 @@ def env_check(backends: tuple[str, ...], plugins_dir: Path | None) -> None:
     from harness.environments import health, interpreter_for
     from harness.plugins import registry
 
-    found = registry.load(plugins_dir)
-    chosen = backends or tuple(name for name in found.backends if name not in _without_interpreter(found))
+    registered = registry.load(plugins_dir)
+    chosen = backends or tuple(name for name in registered.backends if name not in _without_interpreter(registered))
     sick = False
     for name in chosen:
-        backend = found.backend(name)
-        problem = health.problem(backend, interpreter_for(backend), found)
+        backend = registered.backend(name)
+        problem = health.problem(backend, interpreter_for(backend), registered)
         click.echo(f"{name}: {problem or 'well'}")
         sick = sick or bool(problem)
     raise SystemExit(1 if sick else 0)
@@ -75,18 +75,18 @@ def env_remove(backends: tuple[str, ...], plugins_dir: Path | None) -> None:
     from harness.environments import building
     from harness.plugins import registry
 
-    found = registry.load(plugins_dir)
+    registered = registry.load(plugins_dir)
     for name in backends:
-        removed = building.remove(found.backend(name), click.echo)
+        removed = building.remove(registered.backend(name), click.echo)
         click.echo(f"{name}: {'removed' if removed else 'there was none'}")
 
 
-def _without_interpreter(found: Any) -> list[str]:
+def _without_interpreter(registered: Any) -> list[str]:
     from harness.environments import interpreter_for
     from harness.errors import EnvironmentMissing
 
     missing = []
-    for name, backend in found.backends.items():
+    for name, backend in registered.backends.items():
         try:
             interpreter_for(backend)
         except EnvironmentMissing:

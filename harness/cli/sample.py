@@ -35,5 +35,5 @@ def sample(run_folder: Path, trial: str, plugins_dir: Path | None, **request: An
     from harness.worker.job import SampleRequest
 
     folder = RunFolder(run_folder)
-    found = generation.find_trial(folder, trial)
-    click.echo(generation.generate(registry.load(plugins_dir), folder, found, SampleRequest(**request)))
+    chosen = generation.find_trial(folder, trial)
+    click.echo(generation.generate(registry.load(plugins_dir), folder, chosen, SampleRequest(**request)))

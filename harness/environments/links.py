@@ -20,12 +20,12 @@ def linked_packages(targets: Iterable[str]) -> Path:
     A target whose package can't be found is left out: its own trial will say so.
     """
     sources = [_source(name) for name in sorted({"harness", *(_top_level(target) for target in targets)})]
-    found = [source for source in sources if source is not None]
+    packages = [source for source in sources if source is not None]
     # Named by what it links to: two checkouts, or two versions, don't share one.
-    digest = hashlib.sha256("\n".join(map(str, found)).encode()).hexdigest()[:12]
+    digest = hashlib.sha256("\n".join(map(str, packages)).encode()).hexdigest()[:12]
     folder = environments_dir() / f"packages-{digest}"
     folder.mkdir(parents=True, exist_ok=True)
-    for source in found:
+    for source in packages:
         _link(folder, source)
     return folder
 

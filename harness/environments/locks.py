@@ -15,6 +15,6 @@ def lock_of(interpreter: Interpreter) -> Lock:
 
 @cache
 def _current() -> Lock:
-    found = importlib.metadata.distributions()
-    names = {f"{distribution.metadata['Name']}=={distribution.version}".lower() for distribution in found}
+    distributions = importlib.metadata.distributions()
+    names = {f"{distribution.metadata['Name']}=={distribution.version}".lower() for distribution in distributions}
     return Lock(python=platform.python_version(), distributions=tuple(sorted(names)))

@@ -33,9 +33,9 @@ def find_python(backend: Backend) -> Python:
     if platform.python_version() in wanted:
         return Python(Path(sys.executable), f"{sys.version_info.major}.{sys.version_info.minor}")
     for minor in (f"3.{number}" for number in _MINORS):
-        found = shutil.which(f"python{minor}")
-        if found and _version(found) in wanted:
-            return Python(Path(found), minor)
+        executable = shutil.which(f"python{minor}")
+        if executable and _version(executable) in wanted:
+            return Python(Path(executable), minor)
     raise EnvironmentMissing(
         f"The {backend.name} backend needs Python {backend.requires_python}; this is {platform.python_version()} and "
         "no other on the PATH fits: install such a Python and see that 'python3.X' finds it."

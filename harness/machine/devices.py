@@ -113,9 +113,9 @@ def slots(devices: str, jobs: int | None, num_threads: int, gpus: Sequence[Gpu],
     num_cpu = jobs or max(1, len(cores) // num_threads)
     chosen = _chosen(devices, gpus)
     # Workers that fill the cores exactly are kept apart, one to each; others the system places better.
-    kept = not chosen and num_cpu > 1 and num_cpu * num_threads == len(cores)
+    pinned = not chosen and num_cpu > 1 and num_cpu * num_threads == len(cores)
     cpu = [
-        _cpu_slot(number, num_threads, cores[number * num_threads : (number + 1) * num_threads] if kept else ())
+        _cpu_slot(number, num_threads, cores[number * num_threads : (number + 1) * num_threads] if pinned else ())
         for number in range(num_cpu)
     ]
     return [*(_gpu_slot(gpu, num_threads, part, per_device) for gpu in chosen for part in range(per_device)), *cpu]

@@ -78,9 +78,9 @@ class Figures:
 def find(cache: Path, key: str) -> list[Figures] | None:
     """Return what was kept under a key, or None where nothing is or where any of it is damaged."""
     try:
-        found = [Figures(**entry) for entry in json.loads(_index(cache, key).read_bytes())["corpora"]]
-        digests = {figures.digest for figures in found}
-        return found if found and all(_is_whole(cache / digest, digest) for digest in digests) else None
+        corpora = [Figures(**entry) for entry in json.loads(_index(cache, key).read_bytes())["corpora"]]
+        digests = {figures.digest for figures in corpora}
+        return corpora if corpora and all(_is_whole(cache / digest, digest) for digest in digests) else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

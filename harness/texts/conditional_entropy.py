@@ -31,7 +31,7 @@ def entropies(texts: Sequence[str], highest_order: int) -> list[ConditionalEntro
     """
     characters = _numbered([np.frombuffer(text.encode("utf-32-le"), np.dtype("<u4")) for text in texts])
     contexts: list[Codes] = [np.zeros(len(part), np.int64) for part in characters]
-    found = []
+    by_order = []
     for order in range(highest_order + 1):
         # contexts[i] numbers the `order` characters before position i + order of each text.
         followers = [part[order:] for part in characters]
@@ -42,12 +42,12 @@ def entropies(texts: Sequence[str], highest_order: int) -> list[ConditionalEntro
         counts, context_counts = _counts(blocks), _counts(contexts)
         nats = _block_entropy(counts) - _block_entropy(context_counts)
         bias = (len(counts) - len(context_counts)) / (2 * num_windows)
-        found.append(
+        by_order.append(
             ConditionalEntropy(order=order, bits_per_char=max(0.0, nats) / math.log(2), bias=bias / math.log(2))
         )
         # The block that ends a text is the context of nothing.
         contexts = [part[:-1] for part in blocks]
-    return found
+    return by_order
 
 
 def _extended(contexts: Sequence[Codes], followers: Sequence[Codes]) -> Iterator[Codes]:

@@ -36,13 +36,13 @@ def duplicate_share(train: Sequence[Pieces], held_out: Sequence[Pieces], length:
     if not looked_for.size:
         return 0.0
     distinct = np.unique(looked_for)
-    found = _found(distinct, (hashes for part in train for hashes in hasher.blocks(part)))
-    return float(found[np.searchsorted(distinct, looked_for)].mean())
+    present = _present(distinct, (hashes for part in train for hashes in hasher.blocks(part)))
+    return float(present[np.searchsorted(distinct, looked_for)].mean())
 
 
-def _found(distinct: _Hashes, streams: Iterable[_Hashes]) -> npt.NDArray[np.bool_]:
+def _present(distinct: _Hashes, streams: Iterable[_Hashes]) -> npt.NDArray[np.bool_]:
     """Say of each of the sorted hashes whether the streams have it."""
-    found = np.zeros(len(distinct), bool)
+    present = np.zeros(len(distinct), bool)
     # Most hashes are not looked for; one look into a small table tells, where a search would take twenty.
     shift = np.uint64(64 - _FILTER_BITS)
     may_be = np.zeros(1 << _FILTER_BITS, bool)
@@ -50,8 +50,8 @@ def _found(distinct: _Hashes, streams: Iterable[_Hashes]) -> npt.NDArray[np.bool
     for hashes in streams:
         candidates = hashes[may_be[(hashes >> shift).astype(np.intp)]]
         places = np.searchsorted(distinct, candidates).clip(max=len(distinct) - 1)
-        found[places[distinct[places] == candidates]] = True
-    return found
+        present[places[distinct[places] == candidates]] = True
+    return present
 
 
 class _Hasher:

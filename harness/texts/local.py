@@ -19,10 +19,10 @@ def read_path(path: Path) -> list[Document]:
             return _read_folder(path)
         if path.is_file():
             return [_read_file(path, author=path.stem, title=path.stem)]
-        there = path.exists()
+        exists = path.exists()
     except OSError as error:
         raise CorpusError(f"Cannot read {error.filename or path}: {error.strerror}.") from error
-    if there:
+    if exists:
         raise CorpusError(f"{path} is neither a text file nor a folder; name a file of UTF-8 text.")
     raise CorpusError(f"There is no file or folder {path}; check the path.")
 

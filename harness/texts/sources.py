@@ -81,15 +81,15 @@ def read_documents(selection: str, corpora: Mapping[str, Corpus], request: Corpu
 
 def _parameters_of(selection: str, corpora: Mapping[str, Corpus]) -> str:
     """Return what gives parameters: it stands behind the name of a corpus that has them, and names no book of it."""
-    name, _, given = selection.partition(":")
+    name, _, parameters = selection.partition(":")
     corpus = corpora.get(name)
-    return given if corpus and corpus.parameters and ("=" in given or not corpus.books) else ""
+    return parameters if corpus and corpus.parameters and ("=" in parameters or not corpus.books) else ""
 
 
 def _read_parameters(corpus: Corpus, text: str) -> dict[str, str]:
     """Return the parameters given as 'order=2,seed=1'. Raises: CorpusError for one the corpus does not have."""
     known = [parameter.partition("=")[0] for parameter in corpus.parameters]
-    given: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for part in text.split(","):
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not value:
@@ -99,10 +99,10 @@ def _read_parameters(corpus: Corpus, text: str) -> dict[str, str]:
             )
         if key not in known:
             raise CorpusError(f"Corpus {corpus.name!r} has no parameter {key!r}.{did_you_mean(key, known)}")
-        if key in given:
+        if key in parameters:
             raise CorpusError(f"Corpus {corpus.name!r} is given {key!r} twice: leave one of them out.")
-        given[key] = value
-    return given
+        parameters[key] = value
+    return parameters
 
 
 def _is_path(selection: str) -> bool:

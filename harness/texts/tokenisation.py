@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from harness.contracts.corpora import Document
 from harness.errors import CorpusError, did_you_mean
-from harness.texts import cache as kept
+from harness.texts import cache as token_cache
 from harness.texts.authors import ALL, authors_of, choose_authors, label
 from harness.texts.duplicates import PASSAGE_TOKENS, duplicate_share
 from harness.texts.pieces import Pieces, Recoded
@@ -92,12 +92,12 @@ def tokenise(
     chosen = choose_authors(known, authors, name)
     cache = cache.expanduser().absolute()
     key = _fingerprint(documents, recipe, chosen)
-    found = kept.find(cache, key)
-    if found is None:
+    corpora = token_cache.find(cache, key)
+    if corpora is None:
         entries = list(_Encoding(_read(documents, recipe), recipe, name).corpora(chosen))
-        kept.keep(cache, key, entries)
-        found = [figures for _, figures in entries]
-    return [_describe(figures, cache, name, recipe) for figures in found]
+        token_cache.keep(cache, key, entries)
+        corpora = [figures for _, figures in entries]
+    return [_describe(figures, cache, name, recipe) for figures in corpora]
 
 
 def _check(recipe: _Recipe) -> None:
@@ -157,7 +157,7 @@ class _Encoding:
         self.vocabulary = self.read.coder.rank(arrays, alphabetical=self.recipe.vocabulary == "alphabetical")
         self.table = self.read.coder.recoding(self.vocabulary)
 
-    def corpora(self, chosen: Sequence[tuple[str, ...]]) -> Iterator[tuple[kept.Arrays, kept.Figures]]:
+    def corpora(self, chosen: Sequence[tuple[str, ...]]) -> Iterator[tuple[token_cache.Arrays, token_cache.Figures]]:
         """Yield each choice's corpora, one a budget."""
         sizes = {author: sum(map(len, parts)) for author, parts in self.read.train.items()}
         available = {
@@ -174,17 +174,17 @@ class _Encoding:
 
     def _corpus(
         self, authors: Sequence[str], train: Pieces, available: int, smallest: str
-    ) -> tuple[kept.Arrays, kept.Figures]:
+    ) -> tuple[token_cache.Arrays, token_cache.Figures]:
         valid = Pieces.join(part for author in authors for part in self.read.valid[author])
         if not len(valid) or not len(train):
             raise self._too_short(len(train), len(valid))
-        arrays = kept.Arrays(
+        arrays = token_cache.Arrays(
             train=Recoded(train, self.table),
             valid=Recoded(valid, self.table),
             held_out=Recoded(Pieces.join(part for _, _, part in self._held_out), self.table),
             vocabulary=self._vocabulary_file,
         )
-        figures = kept.Figures(
+        figures = token_cache.Figures(
             digest=arrays.digest,
             authors=label(authors, list(self.read.train)),
             # One author alone is not mixed with any: the same trial under either.
@@ -270,18 +270,18 @@ class _Encoding:
         )
 
 
-def _describe(figures: kept.Figures, cache: Path, name: str, recipe: _Recipe) -> TokenisedCorpus:
+def _describe(figures: token_cache.Figures, cache: Path, name: str, recipe: _Recipe) -> TokenisedCorpus:
     digest = figures.digest
-    held_out_path = str(kept.held_out_path(cache, digest))
+    held_out_path = str(token_cache.held_out_path(cache, digest))
     return TokenisedCorpus(
         name=name,
         authors=figures.authors,
         text=recipe.text,
         tokens=recipe.tokens,
         digest=digest,
-        train_path=kept.train_path(cache, digest),
-        valid_path=kept.valid_path(cache, digest),
-        vocabulary_path=kept.vocabulary_path(cache, digest),
+        train_path=token_cache.train_path(cache, digest),
+        valid_path=token_cache.valid_path(cache, digest),
+        vocabulary_path=token_cache.vocabulary_path(cache, digest),
         vocab_size=figures.vocab_size,
         train_tokens=figures.train_tokens,
         valid_tokens=figures.valid_tokens,

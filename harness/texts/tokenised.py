@@ -71,11 +71,11 @@ def check_long_enough(corpus: TokenisedCorpus, batch_size: int, num_steps: int, 
     Raises: CorpusError, naming the tokens there and the tokens needed.
     """
     # A minibatch's targets lie one token further; training starts at a random offset of up to num_steps.
-    for part, there, offset in (("train", corpus.train_tokens, num_steps), ("validate", corpus.valid_tokens, 0)):
+    for part, available, offset in (("train", corpus.train_tokens, num_steps), ("validate", corpus.valid_tokens, 0)):
         needed = num_steps + 1 if partition == "windows" else batch_size * num_steps + 1 + offset
-        if there < needed:
+        if available < needed:
             raise CorpusError(
-                f"Corpus {corpus.name!r} (authors {corpus.authors}) has {there:,} tokens to {part} on; --batch-size "
+                f"Corpus {corpus.name!r} (authors {corpus.authors}) has {available:,} tokens to {part} on; --batch-size "
                 f"{batch_size} and --steps {num_steps} need {needed:,}. Lower one of them, or take more text."
             )
     for held_out in corpus.held_out:

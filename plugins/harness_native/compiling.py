@@ -75,7 +75,7 @@ def find_compiler() -> str | None:
     """Return the C compiler CC names, or the first that is found; None where there is none."""
     named = os.environ.get("CC", "")
     candidates = (named, *_COMPILERS) if named else _COMPILERS
-    return next((found for candidate in candidates if (found := shutil.which(candidate))), None)
+    return next((path for candidate in candidates if (path := shutil.which(candidate))), None)
 
 
 def _target(compiler: str) -> tuple[str, ...]:

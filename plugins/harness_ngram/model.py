@@ -87,8 +87,8 @@ class NGram:
         shape = recent.shape[:-1]
         known = [grams[..., -1].reshape(-1) if grams.shape[-1] else None for grams in self._grams(recent)]
         count = int(np.prod(shape, dtype=np.int64))
-        found = [np.zeros(count, np.int64), *(np.full(count, UNSEEN) if ids is None else ids for ids in known)]
-        return self._distributions(found).reshape(*shape, self._vocab_size)
+        places = [np.zeros(count, np.int64), *(np.full(count, UNSEEN) if ids is None else ids for ids in known)]
+        return self._distributions(places).reshape(*shape, self._vocab_size)
 
     def evaluate(self, ids: Tokens, say: Say) -> Evaluation:
         """Predict each token but the first from those before it."""
@@ -200,11 +200,11 @@ def _levels(ids: Tokens, order: int, vocab_size: int, say: Say) -> list[Level]:
     continuations: list[Ids] = []
     for length in range(1, order + 1):
         ending = grams[:-1] * vocab_size + tokens[length - 1 :]
-        found, first, inverse, counts = np.unique(ending, return_index=True, return_inverse=True, return_counts=True)
+        distinct, first, inverse, counts = np.unique(ending, return_index=True, return_inverse=True, return_counts=True)
         # An n-gram without its first token: the shorter one that ends where it ends.
         if length > 1:
             continuations.append(np.bincount(grams[1:][first], minlength=len(keys[-1])))
-        keys.append(found)
+        keys.append(distinct)
         occurrences.append(counts)
         grams = inverse.reshape(-1)
         say(0.9 * length / order)
