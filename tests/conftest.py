@@ -146,6 +146,22 @@ def harness(here: Path, in_process: Callable[..., Any]) -> Callable[..., subproc
     return in_process
 
 
+@pytest.fixture(scope="module")
+def harness_once(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Iterator[Callable[[], Any]]:
+    """Give a working folder and `call_command` in it, for one run that a module's tests read."""
+
+    with pytest.MonkeyPatch.context() as patch:
+
+        def begin() -> tuple[Path, Callable[..., subprocess.CompletedProcess[str]]]:
+            folder = tmp_path_factory.mktemp("once")
+            patch.setenv("HARNESS_CACHE_DIR", str(make_cache(folder / "cache", shared_cache)))
+            patch.setenv("CUDA_VISIBLE_DEVICES", "")
+            patch.chdir(folder)
+            return folder, call_command
+
+        yield begin
+
+
 @pytest.fixture
 def harness_process(here: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the installed command to its end, where the process itself is the point; else `harness` does."""
