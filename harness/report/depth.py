@@ -53,13 +53,13 @@ def depth_points(comparison: Comparison, series: Sequence[str]) -> pd.DataFrame:
 
 def _memory(done: pd.DataFrame) -> pd.DataFrame:
     """Return the mean of each kind of memory over seeds in MB, with its t interval, by series and depth."""
-    found: dict[str, pd.Series] = {}
+    columns: dict[str, pd.Series] = {}
     for name, column in _MEMORY.items():
         megabytes = done[column].astype(float) / 1e6
         groups = megabytes.groupby([done["series"], done["num_layers"]], sort=False)
         mean, margin = groups.mean(), mean_margin(groups.std(), groups.count())
-        found |= {name: mean, f"{name}_low": mean - margin, f"{name}_high": mean + margin}
-    return pd.DataFrame(found)
+        columns |= {name: mean, f"{name}_low": mean - margin, f"{name}_high": mean + margin}
+    return pd.DataFrame(columns)
 
 
 def _shift(layers: pd.Series, places: pd.Series) -> pd.Series:

@@ -51,7 +51,7 @@ def findings(comparison: Comparison, figure: str = "valid_perplexity") -> list[F
     if ranked.empty:
         return [finding for finding in [_leakage(comparison)] if finding is not None]
     published = _best_in_training(ranked) if figure == "train_perplexity" else None
-    found = [
+    candidates = [
         _leakage(comparison),
         published,
         _best(ranked),
@@ -61,7 +61,7 @@ def findings(comparison: Comparison, figure: str = "valid_perplexity") -> list[F
         _not_recurrent(comparison),
         _floor(comparison),
     ]
-    return [finding for finding in found if finding is not None]
+    return [finding for finding in candidates if finding is not None]
 
 
 def caveat(comparison: Comparison) -> str:
@@ -75,7 +75,7 @@ def caveat(comparison: Comparison) -> str:
     return ""
 
 
-def _found(name: str, value: str, whole: str, brief: str) -> Finding:
+def _finding(name: str, value: str, whole: str, brief: str) -> Finding:
     """Return the finding with its whole detail where that is short, else the brief one before it."""
     if len(whole) <= MAX_DETAIL or whole == brief:
         return Finding(name, value, whole)
@@ -98,14 +98,14 @@ def _tied(labels: pd.Series) -> tuple[str, str]:
 def _best(ranked: pd.DataFrame) -> Finding:
     first = ranked[ranked["rank"] == 1]
     value = wording.perplexity(first["valid_perplexity"].iloc[0])
-    return _found("Lowest validation perplexity", value, *_tied(first["label"]))
+    return _finding("Lowest validation perplexity", value, *_tied(first["label"]))
 
 
 def _best_in_training(ranked: pd.DataFrame) -> Finding:
     best = ranked.sort_values("train_perplexity", kind="stable").iloc[0]
     value = wording.perplexity(best["train_perplexity"])
     rest = "in its last epoch: the figure this experiment's source reports"
-    return _found("Lowest training perplexity", value, f"{best['label']}, {rest}", f"{_brief(best['label'])}, {rest}")
+    return _finding("Lowest training perplexity", value, f"{best['label']}, {rest}", f"{_brief(best['label'])}, {rest}")
 
 
 def _best_mean(comparison: Comparison) -> Finding | None:
@@ -124,7 +124,7 @@ def _best_mean(comparison: Comparison) -> Finding | None:
     if len(overlap):
         whole += f"; {wording.enumerate_names(overlap['label'], 3)} may be as good: the intervals overlap"
         brief += f"; {wording.plural(len(overlap), 'other model')} may be as good"
-    return _found("Lowest mean perplexity", wording.perplexity(best["valid_perplexity_mean"]), whole, brief)
+    return _finding("Lowest mean perplexity", wording.perplexity(best["valid_perplexity_mean"]), whole, brief)
 
 
 def _fastest(ranked: pd.DataFrame) -> Finding | None:
@@ -145,7 +145,7 @@ def _fastest(ranked: pd.DataFrame) -> Finding | None:
     if ranked["concurrency"].nunique() > 1:
         whole += "; trials ran at different concurrencies"
         brief += "; trials ran at different concurrencies"
-    return _found("Fastest training", f"{words.iloc[0]} tokens/s", whole, brief)
+    return _finding("Fastest training", f"{words.iloc[0]} tokens/s", whole, brief)
 
 
 def _baseline(ranked: pd.DataFrame) -> Finding | None:
@@ -173,7 +173,7 @@ def _not_recurrent(comparison: Comparison) -> Finding | None:
     below = int((trained["valid_perplexity"] < best["valid_perplexity"]).sum())
     value = wording.perplexity(best["valid_perplexity"])
     rest = f"{wording.count(below)} of {wording.plural(len(trained), 'ranked trial')} below it"
-    return _found("Best baseline", value, f"{best['label']}; {rest}", f"{_brief(best['label'])}; {rest}")
+    return _finding("Best baseline", value, f"{best['label']}; {rest}", f"{_brief(best['label'])}; {rest}")
 
 
 def _floor(comparison: Comparison) -> Finding | None:
@@ -187,7 +187,7 @@ def _floor(comparison: Comparison) -> Finding | None:
         f"{label} is nearest, {best['excess_bits_per_char']:+.3f}"
         for label in (best["label"], _brief(best["label"]))
     )
-    return _found("Entropy rate", wording.ratio(comparison.entropy_rate), whole, brief)
+    return _finding("Entropy rate", wording.ratio(comparison.entropy_rate), whole, brief)
 
 
 def _leakage(comparison: Comparison) -> Finding | None:
@@ -197,4 +197,4 @@ def _leakage(comparison: Comparison) -> Finding | None:
         return None
     whole = f"better than the text's source allows: {wording.enumerate_names(suspected['label'], 4)}; not ranked"
     brief = "better than the text's source allows; not ranked"
-    return _found("Leakage", wording.plural(len(suspected), "trial"), whole, brief)
+    return _finding("Leakage", wording.plural(len(suspected), "trial"), whole, brief)

@@ -55,23 +55,23 @@ def levels(comparison: Comparison) -> list[Level]:
     """Return the entropy rate, the unigram baselines, and the best of the other baselines that stand apart."""
     heights = [*comparison.trained["valid_perplexity"], *comparison.baselines["valid_perplexity"]]
     span = np.ptp(np.log([height for height in heights if np.isfinite(height)] or [1.0]))
-    found: list[Level] = []
+    drawn: list[Level] = []
     for value in comparison.unigram_perplexities:
-        if len(found) < MAX_UNIGRAMS and _stands_apart(value, found, span):
-            found.append(Level(value, "unigram"))
+        if len(drawn) < MAX_UNIGRAMS and _stands_apart(value, drawn, span):
+            drawn.append(Level(value, "unigram"))
     room = MAX_BASELINES
     for row in records(comparison.baselines):
         own = float(row["valid_perplexity"])
-        if room and _stands_apart(own, found, span):
-            found.append(Level(own, row["label"]))
+        if room and _stands_apart(own, drawn, span):
+            drawn.append(Level(own, row["label"]))
             room -= 1
     if np.isfinite(comparison.entropy_rate):
-        found.append(Level(float(2**comparison.entropy_rate), "entropy rate", is_floor=True))
-    return found
+        drawn.append(Level(float(2**comparison.entropy_rate), "entropy rate", is_floor=True))
+    return drawn
 
 
-def _stands_apart(perplexity: float, found: Sequence[Level], span: float) -> bool:
-    return all(abs(np.log(perplexity / level.perplexity)) > _APART * span for level in found)
+def _stands_apart(perplexity: float, levels: Sequence[Level], span: float) -> bool:
+    return all(abs(np.log(perplexity / level.perplexity)) > _APART * span for level in levels)
 
 
 def near(among: Sequence[Level], values: npt.ArrayLike) -> list[Level]:

@@ -237,14 +237,14 @@ def _finalize(value: object) -> object:
 @cache
 def vega_script() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script; bundling takes seconds, so it is kept for the next page."""
-    kept = default_cache_dir() / "vega" / f"{metadata.version('vl-convert-python')}.js"
+    cached = default_cache_dir() / "vega" / f"{metadata.version('vl-convert-python')}.js"
     with contextlib.suppress(OSError, ValueError):
-        return kept.read_text(encoding="utf-8")
+        return cached.read_text(encoding="utf-8")
     script = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
     # A cache that cannot be written costs seconds the next time, and no more.
     with contextlib.suppress(OSError, RunFolderError):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_text(kept, script)
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        write_text(cached, script)
     return script
 
 

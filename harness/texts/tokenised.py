@@ -75,8 +75,8 @@ def check_long_enough(corpus: TokenisedCorpus, batch_size: int, num_steps: int, 
         needed = num_steps + 1 if partition == "windows" else batch_size * num_steps + 1 + offset
         if available < needed:
             raise CorpusError(
-                f"Corpus {corpus.name!r} (authors {corpus.authors}) has {available:,} tokens to {part} on; --batch-size "
-                f"{batch_size} and --steps {num_steps} need {needed:,}. Lower one of them, or take more text."
+                f"Corpus {corpus.name!r} (authors {corpus.authors}) has {available:,} tokens to {part} on; "
+                f"--batch-size {batch_size} and --steps {num_steps} need {needed:,}. Lower one of them, or take more text."
             )
     for held_out in corpus.held_out:
         if held_out.num_tokens < num_steps + 1:

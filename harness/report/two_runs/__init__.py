@@ -28,14 +28,14 @@ def _read(folder: Path) -> Run:
     return run
 
 
-def exit_code(found: Differences, share: float) -> int:
+def exit_code(differences: Differences, share: float) -> int:
     """Return 1 where something is worse by more than this share, else 0.
 
     Raises: UsageError where nothing could be judged at all: that is no proof that all is well.
     """
-    if not found.num_judged:
+    if not differences.num_judged:
         raise UsageError(
             "--fail-on has nothing to judge: no row of the two runs can be compared; the reasons are above. Intervals "
             "need two seeds (--seeds) and timing (--timing quick)."
         )
-    return 1 if found.regressions(share) else 0
+    return 1 if differences.regressions(share) else 0

@@ -224,9 +224,9 @@ def _paired(model: str, measure: Measure, before: pd.DataFrame, after: pd.DataFr
         place = machine or machines.other_place(before, after, shared)
         if place:
             return replace(row, note=place)
-    found, change = _change(values[0][finite], values[1][finite])
+    difference, change = _change(values[0][finite], values[1][finite])
     row = replace(row, change=change)
-    p_value, note = found.p_value, ""
+    p_value, note = difference.p_value, ""
     if is_baseline(before).all() and not measure.of_machine:
         # A baseline is fitted and has no seed: what its losses differ by at all is the change; its time is chance's.
         p_value, note = float(means[0] == means[1]), "fitted, not trained: no chance in it"
@@ -236,7 +236,7 @@ def _paired(model: str, measure: Measure, before: pd.DataFrame, after: pd.DataFr
             return replace(row, note="one seed: no interval, so it cannot be told from chance")
         p_value, note = 1.0, "one seed, the same figure"
     elif np.isnan(p_value):
-        p_value = float(found.interval.estimate == 0)
+        p_value = float(difference.interval.estimate == 0)
     noise = TRAINING_NOISE if measure == TRAIN_SECONDS else 0.0
     return replace(row, p_value=p_value, note=note, noise=(-noise, noise))
 
@@ -244,14 +244,14 @@ def _paired(model: str, measure: Measure, before: pd.DataFrame, after: pd.DataFr
 def _change(before: pd.Series, after: pd.Series) -> tuple[PairedDifference, Interval]:
     """Compare by ratios, whose interval never promises less than nothing; by differences where a value has no ratio."""
     if (before > 0).all() and (after > 0).all():
-        found = paired_difference(np.log(after), np.log(before))
-        ends = (found.interval.estimate, found.interval.low, found.interval.high)
-        return found, Interval(*(float(np.expm1(end)) for end in ends))
-    found, base = paired_difference(after, before), float(before.mean())
+        difference = paired_difference(np.log(after), np.log(before))
+        ends = (difference.interval.estimate, difference.interval.low, difference.interval.high)
+        return difference, Interval(*(float(np.expm1(end)) for end in ends))
+    difference, base = paired_difference(after, before), float(before.mean())
     if not base:
-        return found, UNKNOWN
-    low, high = sorted((found.interval.low / base, found.interval.high / base))
-    return found, Interval(found.interval.estimate / base, low, high)
+        return difference, UNKNOWN
+    low, high = sorted((difference.interval.low / base, difference.interval.high / base))
+    return difference, Interval(difference.interval.estimate / base, low, high)
 
 
 # --- speed ------------------------------------------------------------------------------------------------
@@ -285,15 +285,17 @@ def _speed(model: str, before: pd.DataFrame, after: pd.DataFrame, blocks: tuple[
     refusal = machine or _incomparable(before, after, (alone, also_alone), row.n, device)
     if refusal:
         return replace(row, note=refusal)
-    found = median_ratio(first, second)
-    change = Interval(*(bound - 1 for bound in (found.interval.estimate, found.interval.low, found.interval.high)))
+    difference = median_ratio(first, second)
+    change = Interval(
+        *(bound - 1 for bound in (difference.interval.estimate, difference.interval.low, difference.interval.high))
+    )
     margin = ALONE_NOISE if alone else TRAINING_NOISE
     notes = [] if alone else ["while training: neither was timed alone"]
     notes += sorted({note.split(":")[0] for frame in (before, after) for note in frame["timing_note"] if note})
     if abs(device - 1) > margin:
         notes.append(f"the device itself was {abs(device - 1):.0%} {'faster' if device > 1 else 'slower'} in B")
     noise = min(1 / (1 + margin), device) - 1, max(1 + margin, device) - 1
-    return replace(row, change=change, p_value=found.p_value, noise=noise, note="; ".join(notes))
+    return replace(row, change=change, p_value=difference.p_value, noise=noise, note="; ".join(notes))
 
 
 def _incomparable(

@@ -21,7 +21,7 @@ TOGETHER = tuple(_PLACES)
 
 def other_machine(before: Manifest, after: Manifest) -> str:
     """Say what differs between the machines; empty where nothing does."""
-    known = [{name: _canonical(one.hardware.get(name)) for name in _PARTS} for one in (before, after)]
+    known = [{name: _canonical(manifest.hardware.get(name)) for name in _PARTS} for manifest in (before, after)]
     for run, parts in zip("AB", known, strict=True):
         if parts["processor"] == "null" or parts["logical_cores"] == "null":
             return f"the hardware of {run} is not recorded"

@@ -57,9 +57,9 @@ def _on_other_texts(left: Sequence[dict[tuple[object, ...], pd.DataFrame]]) -> I
     """Yield what is the same model on a text that has changed, and take it out of what is left."""
     rest = [name for name in SETTINGS if name not in _OF_THE_TEXT]
     keys: list[dict[tuple[object, ...], list[tuple[object, ...]]]] = [{}, {}]
-    for found, side in zip(keys, left, strict=True):
+    for by_key, side in zip(keys, left, strict=True):
         for key, group in side.items():
-            found.setdefault(tuple(group[rest].iloc[0]), []).append(key)
+            by_key.setdefault(tuple(group[rest].iloc[0]), []).append(key)
     for shared, mine in keys[0].items():
         theirs = keys[1].get(shared, [])
         # Several budgets of one text cannot be told apart once the text is another one.
@@ -88,6 +88,6 @@ def _names(trials: pd.DataFrame) -> pd.Series:
     names = label(trials, [name for name in FACTORS if name in differing]).where(~is_baseline(trials), own)
     others = [name for name in SETTINGS if name not in (*FACTORS, *TEXT, "corpus_digest", "vocab_size")]
     for name in (*varying(trials, TEXT), *varying(trained, others)):
-        said = "" if name in TEXT else f"{name} "
-        names = names + "\u00a0· " + said + trials[name].astype(str)
+        prefix = "" if name in TEXT else f"{name} "
+        names = names + "\u00a0· " + prefix + trials[name].astype(str)
     return names

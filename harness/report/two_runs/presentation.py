@@ -32,25 +32,25 @@ HOW = (
 )
 
 
-def print_differences(found: Differences, console: Console) -> None:
+def print_differences(differences: Differences, console: Console) -> None:
     """Print the rows, worst first, what was not compared and why, and the count of each verdict."""
-    for letter, name in zip("AB", found.names, strict=True):
+    for letter, name in zip("AB", differences.names, strict=True):
         console.print(f"{letter}: {wording.visible(name)}", markup=False, highlight=False, soft_wrap=True)
-    for remark in found.remarks:
+    for remark in differences.remarks:
         console.print(wording.visible(remark), markup=False, highlight=False, soft_wrap=True)
-    judged = [row for row in _ordered(found) if row.verdict != "not comparable"]
+    judged = [row for row in _ordered(differences) if row.verdict != "not comparable"]
     shown = judged if len(judged) <= MAX_ROWS else [row for row in judged if row.verdict != "same within noise"]
     if shown:
         console.print(_table(shown[:MAX_ROWS]))
     if len(judged) > len(shown[:MAX_ROWS]):
         hidden = len(judged) - len(shown[:MAX_ROWS])
         console.print(f"{wording.plural(hidden, 'row')} not shown; --csv and --html have all.", highlight=False)
-    for sentence in [*_refusals(found), *_alone(found), _count(found)]:
+    for sentence in [*_refusals(differences), *_alone(differences), _count(differences)]:
         console.print(wording.visible(sentence), markup=False, highlight=False, soft_wrap=True)
 
 
-def _ordered(found: Differences) -> list[Row]:
-    return [row for verdict in VERDICTS for row in found.of(verdict)]
+def _ordered(differences: Differences) -> list[Row]:
+    return [row for verdict in VERDICTS for row in differences.of(verdict)]
 
 
 def _table(rows: Sequence[Row]) -> Table:
@@ -82,31 +82,31 @@ def _percent(share: float) -> str:
     return f"{round(100 * share, digits) + 0.0:+.{digits}f}{wording.NARROW}%"
 
 
-def _refusals(found: Differences) -> list[str]:
+def _refusals(differences: Differences) -> list[str]:
     """Return a sentence for each reason why rows are not compared."""
-    counts = Counter((row.measure.heading, row.note) for row in found.of("not comparable"))
+    counts = Counter((row.measure.heading, row.note) for row in differences.of("not comparable"))
     return [
         f"Not compared, {wording.plural(number, 'row')} of {heading}: {note}."
         for (heading, note), number in counts.most_common(MAX_NAMES)
     ]
 
 
-def _alone(found: Differences) -> list[str]:
-    sides = (("A", found.only_before), ("B", found.only_after))
+def _alone(differences: Differences) -> list[str]:
+    sides = (("A", differences.only_before), ("B", differences.only_after))
     return [f"Only in {letter}: {wording.enumerate_names(names, MAX_NAMES)}." for letter, names in sides if names]
 
 
-def _count(found: Differences) -> str:
-    if not found.rows:
+def _count(differences: Differences) -> str:
+    if not differences.rows:
         return "The two runs share no setting: there is nothing to compare."
-    counts = [(len(found.of(verdict)), verdict) for verdict in VERDICTS]
+    counts = [(len(differences.of(verdict)), verdict) for verdict in VERDICTS]
     return f"B against A: {', '.join(f'{number} {verdict}' for number, verdict in counts if number)}."
 
 
-def write_table(found: Differences, path: Path) -> None:
+def write_table(differences: Differences, path: Path) -> None:
     """Write one row a comparison as CSV. Raises: RunFolderError where it cannot be written."""
-    rows = [_record(row) for row in _ordered(found)]
-    for names, where in ((found.only_before, "A"), (found.only_after, "B")):
+    rows = [_record(row) for row in _ordered(differences)]
+    for names, where in ((differences.only_before, "A"), (differences.only_after, "B")):
         rows += [{"model": name, "verdict": "not comparable", "note": f"only in {where}"} for name in names]
     write_csv(path, pd.DataFrame(rows, columns=_COLUMNS))
 
@@ -128,17 +128,17 @@ def _record(row: Row) -> dict[str, Any]:
     }
 
 
-def write_page(found: Differences, path: Path) -> None:
+def write_page(differences: Differences, path: Path) -> None:
     """Write one self-contained page. Raises: RunFolderError where it cannot be written."""
-    ordered = _ordered(found)
+    ordered = _ordered(differences)
     rows = [{"row": row, "cells": _cells(row), "change": _sortable(row.change.estimate)} for row in ordered]
     values = {
-        "names": found.names,
-        "remarks": found.remarks,
+        "names": differences.names,
+        "remarks": differences.remarks,
         "rows": rows[:MAX_PAGE_ROWS],
         "hidden": len(rows[MAX_PAGE_ROWS:]),
-        "counts": [(verdict, len(found.of(verdict))) for verdict in VERDICTS],
-        "alone": _alone(found),
+        "counts": [(verdict, len(differences.of(verdict))) for verdict in VERDICTS],
+        "alone": _alone(differences),
         "how": HOW,
     }
     write_text(path, render_tables("compare.html.j2", **values))
