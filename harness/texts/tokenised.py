@@ -76,7 +76,8 @@ def check_long_enough(corpus: TokenisedCorpus, batch_size: int, num_steps: int, 
         if available < needed:
             raise CorpusError(
                 f"Corpus {corpus.name!r} (authors {corpus.authors}) has {available:,} tokens to {part} on; "
-                f"--batch-size {batch_size} and --steps {num_steps} need {needed:,}. Lower one of them, or take more text."
+                f"--batch-size {batch_size} and --steps {num_steps} need {needed:,}. Lower one of them, or take more "
+                "text."
             )
     for held_out in corpus.held_out:
         if held_out.num_tokens < num_steps + 1:
