@@ -24,6 +24,7 @@ import pandas as pd
 from benchmarks import tables
 from benchmarks.peers.given import Shape
 from harness.contracts.network import Architecture, canonical_shapes
+from harness.contracts.training import Training
 from harness.contracts.weights import initial_weights
 from harness.worker.minibatches import Sequential
 from harness.worker.targets import resolve
@@ -138,12 +139,10 @@ def measure(cell: str, shape: Shape, rounds: int, block_seconds: float) -> pd.Da
 
 def _model_step(cell: str, shape: Shape) -> Callable[[], None]:
     """Return a training step of the compiled model on one minibatch."""
-    architecture = Architecture(
-        vocab_size=VOCAB_SIZE, num_layers=shape.num_layers, num_hiddens=shape.num_hiddens, learning_rate=0.1,
-        grad_clip=1.0, optimizer="sgd",
-    )  # fmt: skip
+    architecture = Architecture(vocab_size=VOCAB_SIZE, num_layers=shape.num_layers, num_hiddens=shape.num_hiddens)
+    training = Training(optimizer="sgd", learning_rate=0.1, grad_clip=1.0)
     equations = resolve(f"harness_{cell}.cell")
-    model = resolve(f"harness_native.model:build_{cell}")(NumpyBackend("cpu", 1), equations, architecture)
+    model = resolve(f"harness_native.model:build_{cell}")(NumpyBackend("cpu", 1), equations, architecture, training)
     model.load(initial_weights(canonical_shapes(equations, architecture), shape.num_hiddens, seed=0))
     tokens = np.random.default_rng(0).integers(0, VOCAB_SIZE, shape.batch_size * (shape.num_steps + 1) + 1)
     ((X, Y),) = list(Sequential(tokens, shape.batch_size, shape.num_steps))[:1]

@@ -4,6 +4,7 @@ import numpy as np
 from answering import answer, answer_steps, data_of, task
 
 from harness.contracts.network import Architecture
+from harness.contracts.training import Training
 from harness.worker.targets import resolve
 
 PRODUCT_SIZE = 2048
@@ -16,17 +17,11 @@ def main():
         answer_products(asked, backend)
         return
     minibatches, weights = data_of(asked)
-    architecture = Architecture(
-        vocab_size=asked.vocab_size,
-        num_layers=asked.num_layers,
-        num_hiddens=asked.num_hiddens,
-        learning_rate=asked.learning_rate,
-        grad_clip=asked.grad_clip,
-        optimizer=asked.optimizer,
-    )
+    architecture = Architecture(vocab_size=asked.vocab_size, num_layers=asked.num_layers, num_hiddens=asked.num_hiddens)
+    training = Training(optimizer=asked.optimizer, learning_rate=asked.learning_rate, grad_clip=asked.grad_clip)
     equations = resolve(f"harness_{asked.cell}.cell")
     module = {"native": "harness_native.model", "fused": "harness_numpy.fused"}[asked.implementation]
-    model = resolve(f"{module}:build_{asked.cell}")(backend, equations, architecture)
+    model = resolve(f"{module}:build_{asked.cell}")(backend, equations, architecture, training)
     model.load(weights)
     state = model.initial_state(asked.batch_size)
 

@@ -4,7 +4,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from harness.analysis.transfer import TEST_FIGURES, frame_evaluations, frame_tra
 from harness.errors import RunFolderError
 from harness.record.ledger import ENDED, LedgerReader
 from harness.record.manifest import Manifest, read_manifest
-from harness.worker.trial import Trial
+from harness.worker.trial import DEFAULTS
+from harness.worker.trial import SETTINGS as TRIAL_SETTINGS
 
 LEDGER = "run.sqlite"
 
@@ -60,9 +61,13 @@ _TEXT = (
     "environment_hash", "timed_by", "timing_note", "init", "mix",
 )  # fmt: skip
 
-_LATER_SETTINGS = {field.name: field.default for field in fields(Trial) if field.default is not MISSING}
-"""What a ledger of an earlier version does not say."""
-SETTINGS = tuple(field.name for field in fields(Trial) if field.name != "seed")
+_PUBLISHED = (
+    "cell", "backend", "implementation", "corpus", "authors", "text", "tokens", "train_tokens", "corpus_digest",
+    "vocab_size", "num_layers", "num_hiddens", "num_steps", "batch_size", "partition", "optimizer", "learning_rate",
+    "grad_clip", "dropout", "num_epochs", "init", "lr_decay", "lr_decay_after", "rmsprop_decay", "mix",
+)  # fmt: skip
+"""The settings' columns in the order other programs rely on; later ones follow as they are declared."""
+SETTINGS = tuple(name for name in dict.fromkeys((*_PUBLISHED, *TRIAL_SETTINGS)) if name != "seed")
 """What two trials share that differ by their seed alone."""
 METRICS = (
     "train_perplexity", "valid_perplexity", "valid_bits_per_char", "valid_accuracy", "tokens_per_s", "train_seconds",
@@ -176,7 +181,7 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
     """Return the record with its dictionaries as JSON text, one cell each."""
     return {
         name: json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else value
-        for name, value in (_LATER_SETTINGS | record).items()
+        for name, value in {**DEFAULTS, **record}.items()
     }
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from harness.contracts.cells import Equations
 from harness.contracts.network import Architecture
+from harness.contracts.training import Training
 from harness.contracts.weights import Weights
 
 State = Any
@@ -55,10 +56,10 @@ class Model(Protocol):
         ...
 
     def begin_epoch(self, epoch: int) -> None:
-        """Seed dropout from the model's seed and the epoch, and set the epoch's learning rate.
+        """Seed dropout from the training's seed and the epoch, and set the epoch's learning rate.
 
         So a resumed trial draws the same masks and learns at the same rate. Source of the rate:
-        `Architecture.learning_rate_in`.
+        `Training.learning_rate_in`.
         """
         ...
 
@@ -106,7 +107,7 @@ class Backend(Protocol):
         """Return the framework's version, and its BLAS where known."""
         ...
 
-    def scratch(self, equations: Equations, architecture: Architecture) -> Model:
+    def scratch(self, equations: Equations, architecture: Architecture, training: Training) -> Model:
         """Build the model from the cell's equations under the backend's own autodiff."""
         ...
 

@@ -8,29 +8,53 @@ from functools import partial
 
 from harness.contracts.cells import Equations, Params, Shapes, State
 from harness.contracts.ops import Array, Ops
-from harness.contracts.optimization import RMSPROP_ALPHA
+from harness.contracts.settings import setting, values
 
 
 @dataclass(frozen=True, kw_only=True)
-class Architecture:
-    """The model's sizes and how it is regularised, clipped and updated."""
+class Structure:
+    """The settings that shape a model."""
 
-    vocab_size: int
-    num_layers: int
-    num_hiddens: int
-    dropout: float = 0.0
-    optimizer: str = "sgd"
-    learning_rate: float = 1.0
-    lr_decay: float = 1.0
-    lr_decay_after: int = 0
-    rmsprop_decay: float = RMSPROP_ALPHA
-    grad_clip: float = 1.0
-    seed: int = 0
+    vocab_size: int = setting(
+        heading="Vocabulary", description="Different tokens of the corpus, <unk> among them.", early=True
+    )
+    num_layers: int = setting(
+        1,
+        heading="Layers",
+        words="{} layers",
+        description="Layers of the cell, one upon the other.",
+        option="--layers",
+        values=values("counts"),
+        help="Depths, as in 1-4 or 1,2,4.",
+        early=True,
+    )
+    num_hiddens: int = setting(
+        128,
+        heading="Hiddens",
+        words="{} hiddens",
+        description="Hidden units of each layer.",
+        option="--hiddens",
+        values=values("counts"),
+        help="Hidden units a layer.",
+        early=True,
+    )
+    dropout: float = setting(
+        0.0,
+        heading="Dropout",
+        words="dropout {:g}",
+        description="Share of the units between layers that a training step leaves out.",
+        option="--dropout",
+        values=values("numbers", "shares", low=0.0, high=1.0, open_low=False),
+        help="Between layers.",
+        early=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture(Structure):
+    """The model: what shapes it, and in which numbers it computes."""
+
     dtype: str = "float32"
-
-    def learning_rate_in(self, epoch: int) -> float:
-        """Return the learning rate of an epoch, counted from 1."""
-        return self.learning_rate * self.lr_decay ** max(0, epoch - self.lr_decay_after)
 
 
 def layer_prefix(layer: int) -> str:

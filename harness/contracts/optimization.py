@@ -7,13 +7,14 @@ With g the gradient after clipping and η the learning rate:
   w ← w − η m̂ / (√v̂ + ε)  with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ)  (Kingma and Ba 2015)
 - ``rmsprop``  v ← α v + (1 − α) g²,  w ← w − η g / (√v + ε)  (Tieleman and Hinton 2012)
 
-η may fall from epoch to epoch (`Architecture.learning_rate_in`), and α is the architecture's ``rmsprop_decay``.
+η may fall from epoch to epoch (`Training.learning_rate_in`), and α is the training's ``rmsprop_decay``.
 
 Clipping scales all gradients by min(1, grad_clip / ‖g‖), ‖g‖ the norm over all parameters together
 (D2L `sec_rnn-scratch`). A backend's own optimizer may be used where it computes just this.
 """
 
 import math
+from dataclasses import dataclass
 
 ADAM_BETA1 = 0.9
 ADAM_BETA2 = 0.999
@@ -21,8 +22,24 @@ RMSPROP_ALPHA = 0.99
 """Torch's default; a trial may name another."""
 EPSILON = 1e-8
 
-MOMENTS: dict[str, tuple[str, ...]] = {"sgd": (), "adam": ("m", "v"), "rmsprop": ("v",)}
-"""The arrays each optimizer keeps for each parameter, as checkpoints name them (``optimizer.m.output.W``)."""
+
+@dataclass(frozen=True, kw_only=True)
+class Optimizer:
+    """What the harness knows of an optimizer; the update itself is each backend's."""
+
+    learning_rate: float
+    """Where none is given."""
+    moments: tuple[str, ...]
+    """The arrays it keeps for each parameter, as checkpoints name them (``optimizer.m.output.W``)."""
+
+
+OPTIMIZERS = {
+    "sgd": Optimizer(learning_rate=1.0, moments=()),
+    "adam": Optimizer(learning_rate=0.003, moments=("m", "v")),
+    "rmsprop": Optimizer(learning_rate=0.002, moments=("v",)),
+}
+"""By name. SGD's rate is D2L's for all three cells; the others' are where the default grid learns fastest without
+diverging."""
 STEP = "optimizer.step"
 """The number of updates done so far, as checkpoints name it."""
 

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.contracts.descriptors import SCRATCH, Backend, Baseline
-from harness.contracts.optimization import RMSPROP_ALPHA
+from harness.contracts.optimization import OPTIMIZERS, RMSPROP_ALPHA
+from harness.contracts.training import Partition
 from harness.environments import interpreter_for, why_not
 from harness.errors import EnvironmentMissing, PluginError, UsageError
 from harness.machine.devices import find_gpus
 from harness.plugins.registry import Registry
 from harness.texts.tokenised import TokenisedCorpus
-from harness.worker.trial import BASELINE, NO_BACKEND, OptimizerName, Partition, Trial
-
-DEFAULT_LEARNING_RATES: dict[OptimizerName, float] = {"sgd": 1.0, "adam": 0.003, "rmsprop": 0.002}
-"""SGD's is D2L's for all three cells; the others' are where the default grid learns fastest without diverging."""
+from harness.worker.trial import BASELINE, NO_BACKEND, Trial
 
 MAX_TRIALS = 100_000
 """Of one run; a slip on two axes would fill the memory."""
@@ -38,7 +36,7 @@ class Selection:
     steps: tuple[int, ...] = (35,)
     batch_sizes: tuple[int, ...] = (32,)
     epochs: int = 2
-    optimizers: tuple[OptimizerName, ...] = ("adam",)
+    optimizers: tuple[str, ...] = ("adam",)
     learning_rates: tuple[float, ...] = ()
     """Empty: each optimizer's default."""
     grad_clips: tuple[float, ...] = (1.0,)
@@ -246,11 +244,11 @@ def _no_such_implementation(registry: Registry, cells: list[str], backends: list
     )
 
 
-def _learning_rates(selection: Selection) -> list[tuple[OptimizerName, float]]:
+def _learning_rates(selection: Selection) -> list[tuple[str, float]]:
     return [
         (optimizer, rate)
         for optimizer in selection.optimizers
-        for rate in (selection.learning_rates or (DEFAULT_LEARNING_RATES[optimizer],))
+        for rate in (selection.learning_rates or (OPTIMIZERS[optimizer].learning_rate,))
     ]
 
 
@@ -258,7 +256,7 @@ def _trial(
     selection: Selection,
     corpus: TokenisedCorpus,
     pair: tuple[str, str, str],
-    sizes: tuple[int, int, int, int, tuple[OptimizerName, float], float, float, int],
+    sizes: tuple[int, int, int, int, tuple[str, float], float, float, int],
 ) -> Trial:
     cell, backend, implementation = pair
     num_layers, num_hiddens, num_steps, batch_size, (optimizer, rate), grad_clip, dropout, seed = sizes

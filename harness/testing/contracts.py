@@ -9,10 +9,13 @@ import pytest
 from harness.contracts.backends import ACCURACY, GRAD_NORM, LOSS, TOP5_ACCURACY, Backend, Model
 from harness.contracts.cells import Equations
 from harness.contracts.network import Architecture
+from harness.contracts.optimization import OPTIMIZERS
+from harness.contracts.training import Training
 from harness.testing.clocks import Watched, train_an_epoch
 from harness.testing.models import (
     BATCH_SIZE,
     SMALL,
+    TRAINING,
     finite_difference,
     largest_difference,
     loaded,
@@ -29,7 +32,9 @@ BUILT_IN_CELLS = (
     "harness_lstm.cell",
     "harness_mlp.cell",
 )
-OPTIMIZERS = (("sgd", 0.5), ("adam", 0.01), ("rmsprop", 0.01))
+_RATES = {"sgd": 0.5}
+"""Of the optimizers whose steps are not normalised; the others' is 0.01."""
+_TRAININGS = [replace(TRAINING, optimizer=name, learning_rate=_RATES.get(name, 0.01)) for name in OPTIMIZERS]
 
 
 class BehaviourContract:
@@ -44,7 +49,7 @@ class BehaviourContract:
         """Return the cell's equations."""
         raise NotImplementedError
 
-    def build(self, equations: Equations, architecture: Architecture) -> Model:
+    def build(self, equations: Equations, architecture: Architecture, training: Training) -> Model:
         """Build the model under test."""
         raise NotImplementedError
 
@@ -88,16 +93,15 @@ class BehaviourContract:
         assert figures[ACCURACY] == 0
         assert figures[TOP5_ACCURACY] == 0
 
-    @pytest.mark.parametrize(("optimizer", "learning_rate"), OPTIMIZERS)
+    @pytest.mark.parametrize("training", _TRAININGS, ids=list(OPTIMIZERS))
     def test_a_model_resumed_from_its_checkpoint_goes_on_as_if_never_stopped(
-        self, equations: Equations, optimizer: str, learning_rate: float
+        self, equations: Equations, training: Training
     ) -> None:
         """Move weights and optimizer state to a new model after some steps."""
-        architecture = self.small(optimizer=optimizer, learning_rate=learning_rate)
         batches = minibatches(6)
-        first = loaded(self.build, equations, architecture)
+        first = loaded(self.build, equations, self.small(), training)
         train(first, batches)
-        second = self.build(equations, architecture)
+        second = self.build(equations, self.small(), training)
         second.load(first.weights())
         second.load_optimizer_state(first.optimizer_state())
         assert np.array_equal(train(first, batches), train(second, batches))
@@ -105,8 +109,8 @@ class BehaviourContract:
 
     def test_dropout_acts_in_training_alone_and_the_epoch_decides_its_masks(self, equations: Equations) -> None:
         """Train one step in each of three epochs."""
-        architecture = self.small(dropout=0.5, learning_rate=1e-9)
-        model = loaded(self.build, equations, architecture)
+        training = replace(TRAINING, learning_rate=1e-9)
+        model = loaded(self.build, equations, self.small(dropout=0.5), training)
         batch = minibatches(1)
 
         def loss(epoch: int) -> float:
@@ -136,15 +140,13 @@ class ModelContract(BehaviourContract):
         assert abs(loss - expected[0]) <= self.tolerance
         assert largest_difference(gradients, expected[1]) <= self.tolerance
 
-    @pytest.mark.parametrize(("optimizer", "learning_rate"), OPTIMIZERS)
-    def test_twenty_steps_of_each_optimizer_are_the_references(
-        self, equations: Equations, optimizer: str, learning_rate: float
-    ) -> None:
+    @pytest.mark.parametrize("training", _TRAININGS, ids=list(OPTIMIZERS))
+    def test_twenty_steps_of_each_optimizer_are_the_references(self, equations: Equations, training: Training) -> None:
         """Hold losses, accuracies, norms and weights after training against the reference, clipping included."""
-        architecture = self.small(optimizer=optimizer, learning_rate=learning_rate, grad_clip=0.1)
+        training = replace(training, grad_clip=0.1)
         batches = minibatches(20)
-        model = loaded(self.build, equations, architecture)
-        reference = loaded(reference_model, equations, replace(architecture, dtype="float64"))
+        model = loaded(self.build, equations, self.small(), training)
+        reference = loaded(reference_model, equations, SMALL, training)
         figures, expected = train(model, batches), train(reference, batches)
         assert (expected[:, GRAD_NORM] > 0.1).any()  # something was clipped
         scale = 100 * self.tolerance
@@ -153,13 +155,13 @@ class ModelContract(BehaviourContract):
 
     def test_a_falling_learning_rate_and_another_rmsprop_decay_are_the_references(self, equations: Equations) -> None:
         """Train in an epoch of an eighth of the rate; the reference's own is held against the formula elsewhere."""
-        architecture = self.small(
+        training = Training(
             optimizer="rmsprop", learning_rate=0.08, lr_decay=0.5, lr_decay_after=2, rmsprop_decay=0.9, grad_clip=0.0
         )
         batches = minibatches(5)
-        model = loaded(self.build, equations, architecture)
-        reference = loaded(reference_model, equations, replace(architecture, dtype="float64"))
-        unchanged = loaded(reference_model, equations, replace(architecture, dtype="float64"))
+        model = loaded(self.build, equations, self.small(), training)
+        reference = loaded(reference_model, equations, SMALL, training)
+        unchanged = loaded(reference_model, equations, SMALL, training)
         for each in (model, reference):
             each.begin_epoch(5)
             train(each, batches)
@@ -179,9 +181,9 @@ class CellContract(BehaviourContract):
         equations: Equations = resolve(self.equations_module)
         return equations
 
-    def build(self, equations: Equations, architecture: Architecture) -> Model:
+    def build(self, equations: Equations, architecture: Architecture, training: Training) -> Model:
         """Build the scratch model on NumPy."""
-        return reference_model(equations, architecture)
+        return reference_model(equations, architecture, training)
 
     def test_gradients_are_the_finite_differences(self, equations: Equations) -> None:
         """Check some weights of every parameter, among them the largest gradient's."""
@@ -213,13 +215,13 @@ class BackendContract(ModelContract):
         equations: Equations = resolve(request.param)
         return equations
 
-    def build(self, equations: Equations, architecture: Architecture) -> Model:
+    def build(self, equations: Equations, architecture: Architecture, training: Training) -> Model:
         """Build the scratch model."""
-        return self.open_backend().scratch(equations, architecture)
+        return self.open_backend().scratch(equations, architecture, training)
 
     def test_the_reported_time_ends_when_the_loss_has_been_read(self, equations: Equations) -> None:
         """Train an epoch; each block spans its first step and the reading of its figures, which leaves no work."""
-        model = Watched(loaded(self.build, equations, self.small(learning_rate=0.1)))
+        model = Watched(loaded(self.build, equations, self.small(), replace(TRAINING, learning_rate=0.1)))
         epoch = train_an_epoch(model)
         assert len(epoch.blocks) == len(model.blocks) > 1
         for (_, seconds), block in zip(epoch.blocks, model.blocks, strict=True):

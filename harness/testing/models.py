@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from harness.contracts.backends import Ids, Model
 from harness.contracts.cells import Equations
 from harness.contracts.network import Architecture, canonical_shapes
+from harness.contracts.training import Training
 from harness.contracts.weights import Weights, initial_weights
 
-SMALL = Architecture(vocab_size=11, num_layers=2, num_hiddens=6, grad_clip=0.5, learning_rate=0.5, dtype="float64")
+SMALL = Architecture(vocab_size=11, num_layers=2, num_hiddens=6, dtype="float64")
+TRAINING = Training(optimizer="sgd", learning_rate=0.5, grad_clip=0.5)
 NUM_STEPS, BATCH_SIZE = 7, 3
 
-BuildModel = Callable[[Equations, Architecture], Model]
+BuildModel = Callable[[Equations, Architecture, Training], Model]
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,10 @@ def minibatches(count: int, vocab_size: int = SMALL.vocab_size) -> Minibatches:
     return Minibatches([window[:-1] for window in tokens], [window[1:] for window in tokens])
 
 
-def loaded(build: BuildModel, equations: Equations, architecture: Architecture, seed: int = 0) -> Model:
+def loaded(build: BuildModel, equations: Equations, architecture: Architecture, training: Training = TRAINING) -> Model:
     """Build a model and load the canonical initial weights."""
-    model = build(equations, architecture)
-    model.load(weights_for(equations, architecture, seed))
+    model = build(equations, architecture, training)
+    model.load(weights_for(equations, architecture))
     return model
 
 
@@ -55,11 +57,11 @@ def train(model: Model, batches: Minibatches) -> NDArray[np.float64]:
     return model.read(handles)
 
 
-def reference_model(equations: Equations, architecture: Architecture) -> Model:
+def reference_model(equations: Equations, architecture: Architecture, training: Training) -> Model:
     """Return the float64 reference: the cell's own equations on NumPy under automatic differentiation."""
     from harness_numpy.backend import NumpyBackend
 
-    return NumpyBackend("cpu", 1).scratch(equations, replace(architecture, dtype="float64"))
+    return NumpyBackend("cpu", 1).scratch(equations, replace(architecture, dtype="float64"), training)
 
 
 def largest_difference(a: Weights, b: Weights) -> float:

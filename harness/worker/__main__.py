@@ -46,27 +46,10 @@ def main(job_path: str) -> int:
         return 1
 
 
-def architecture_of(trial: Trial) -> Architecture:
-    """Return the part of a trial that shapes its model."""
-    return Architecture(
-        vocab_size=trial.vocab_size,
-        num_layers=trial.num_layers,
-        num_hiddens=trial.num_hiddens,
-        dropout=trial.dropout,
-        optimizer=trial.optimizer,
-        learning_rate=trial.learning_rate,
-        lr_decay=trial.lr_decay,
-        lr_decay_after=trial.lr_decay_after,
-        rmsprop_decay=trial.rmsprop_decay,
-        grad_clip=trial.grad_clip,
-        seed=trial.seed,
-    )
-
-
 def _build(job: Job, backend: Backend, equations: Equations, architecture: Architecture) -> Model:
     if job.implementation_target is None:
-        return backend.scratch(equations, architecture)
-    model: Model = resolve(job.implementation_target)(backend, equations, architecture)
+        return backend.scratch(equations, architecture, job.trial.training)
+    model: Model = resolve(job.implementation_target)(backend, equations, architecture, job.trial.training)
     return model
 
 
@@ -74,7 +57,7 @@ def _train(job: Job, connection: Connection) -> None:
     trial = job.trial
     backend: Backend = resolve(job.backend_target)(job.device, job.num_threads)
     equations: Equations = resolve(job.equations)
-    model = _build(job, backend, equations, architecture_of(trial))
+    model = _build(job, backend, equations, trial.architecture)
     begun = _begin(job, model, equations)
     connection.send(
         Started(
@@ -87,7 +70,7 @@ def _train(job: Job, connection: Connection) -> None:
         )
     )
     if trial.dropout > 0 and not begun.epochs and job.parity_steps:
-        without = _build(job, backend, equations, replace(architecture_of(trial), dropout=0.0))
+        without = _build(job, backend, equations, replace(trial.architecture, dropout=0.0))
         without.load(_initial_weights(trial, equations))
         connection.send(first_steps(without, trial, _mapped(job.train_path), job.parity_steps))
         del without
@@ -142,7 +125,7 @@ def _begin(job: Job, model: Model, equations: Equations) -> _Begun:
 def _sample(job: Job, connection: Connection) -> None:
     checkpoint = Checkpoint.read(Path(job.checkpoint_path))
     backend: Backend = resolve(job.backend_target)(job.device, job.num_threads)
-    model = _build(job, backend, resolve(job.equations), architecture_of(job.trial))
+    model = _build(job, backend, resolve(job.equations), job.trial.architecture)
     model.load(checkpoint.weights)
     connection.send(Sampled(text=generate(model, checkpoint.vocabulary, job.trial.tokens, job.sample)))
 
@@ -150,8 +133,10 @@ def _sample(job: Job, connection: Connection) -> None:
 def _refer(job: Job, connection: Connection) -> None:
     """Make the reference: the cell's equations in float64, dropout off."""
     equations: Equations = resolve(job.equations)
-    architecture = replace(architecture_of(job.trial), dtype="float64", dropout=0.0)
-    model = resolve(job.backend_target)(job.device, job.num_threads).scratch(equations, architecture)
+    architecture = replace(job.trial.architecture, dtype="float64", dropout=0.0)
+    model = resolve(job.backend_target)(job.device, job.num_threads).scratch(
+        equations, architecture, job.trial.training
+    )
     model.load(_initial_weights(job.trial, equations))
     connection.send(first_steps(model, job.trial, _mapped(job.train_path), job.parity_steps))
 
@@ -167,7 +152,7 @@ def _time(job: Job, connection: Connection) -> None:
 
     backend: Backend = resolve(job.backend_target)(job.device, job.num_threads)
     equations: Equations = resolve(job.equations)
-    model = _build(job, backend, equations, architecture_of(job.trial))
+    model = _build(job, backend, equations, job.trial.architecture)
     model.load(_initial_weights(job.trial, equations))
     tokens = _mapped(job.train_path)
     time_training(backend, model, job.trial, tokens, job.block_seconds, sys.stdin, connection.send)
@@ -192,8 +177,10 @@ def _probe(job: Job, connection: Connection) -> None:
         model = resolve(job.backend_target)(text, lambda _: None)
     else:
         equations: Equations = resolve(job.equations)
-        architecture = replace(architecture_of(job.trial), dtype="float64", dropout=0.0)
-        model = resolve(job.backend_target)(job.device, job.num_threads).scratch(equations, architecture)
+        architecture = replace(job.trial.architecture, dtype="float64", dropout=0.0)
+        model = resolve(job.backend_target)(job.device, job.num_threads).scratch(
+            equations, architecture, job.trial.training
+        )
         trained = Checkpoint.read(Path(job.checkpoint_path)).weights
         model.load(trained)
         stages = {"init": _initial_weights(job.trial, equations), "trained": trained}
@@ -217,9 +204,7 @@ _WORK = {
 
 
 def _initial_weights(trial: Trial, equations: Equations) -> Weights:
-    return initial_weights(
-        canonical_shapes(equations, architecture_of(trial)), trial.num_hiddens, trial.seed, trial.init
-    )
+    return initial_weights(canonical_shapes(equations, trial.architecture), trial.num_hiddens, trial.seed, trial.init)
 
 
 class _Saver:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from harness.contracts.backends import Backend
 from harness.contracts.network import Architecture, canonical_shapes
+from harness.contracts.training import Training
 from harness.contracts.weights import Weights, initial_weights
 from harness.worker.targets import resolve
 
@@ -19,7 +20,7 @@ def largest_difference(backend: Backend) -> float:
     equations = resolve("harness_rnn.cell")
     architecture = Architecture(vocab_size=7, num_layers=1, num_hiddens=16)
     weights = initial_weights(canonical_shapes(equations, architecture), 16, seed=0)
-    model = backend.scratch(equations, architecture)
+    model = backend.scratch(equations, architecture, Training())
     model.load(weights)
     X = np.random.default_rng(0).integers(0, 7, (5, 3))
     logits, _ = model.logits(X, model.initial_state(3))

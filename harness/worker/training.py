@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.contracts.backends import ACCURACY, GRAD_NORM, LOSS, TOP5_ACCURACY, Handle, Model, Tokens
+from harness.contracts.training import Partition
 from harness.worker import first_steps as parity
 from harness.worker.events import EpochEnded, Event, Progress
 from harness.worker.minibatches import evaluation_minibatches, training_minibatches
-from harness.worker.trial import Partition, Trial
+from harness.worker.trial import Trial
 
 Report = Callable[[Event], None]
 AfterEpoch = Callable[[int, float], None]

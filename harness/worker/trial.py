@@ -2,59 +2,73 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
-from harness.contracts.optimization import RMSPROP_ALPHA
+from harness.contracts.network import Architecture, Structure
+from harness.contracts.settings import Setting, rows, setting
+from harness.contracts.training import Training
 
-Partition = Literal["sequential", "random", "windows"]
-OptimizerName = Literal["sgd", "adam", "rmsprop", "none"]
-"""'none' is a baseline's: it has none."""
 NO_BACKEND = "none"
 """The backend of a baseline, which no framework trains."""
+NO_OPTIMIZER = "none"
+"""The optimizer of a baseline."""
 BASELINE = "baseline"
 """The implementation of a baseline."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
-    """Everything that decides a trial's losses; where and how fast it runs is not part of it."""
+class Subject:
+    """Which cell is trained, by what."""
 
-    cell: str
-    backend: str
-    implementation: str
-    corpus: str
-    authors: str
-    """'all', or the authors whose texts train, joined by '+'."""
-    text: str
-    """Preprocessing: 'd2l' (lower-cased letters and spaces) or 'raw'."""
-    tokens: str
-    """'char' or 'word'."""
-    train_tokens: int
-    corpus_digest: str
-    """Hash of the vocabulary and of the token arrays: what trains, what validates, and what is evaluated after."""
-    vocab_size: int
-    num_layers: int
-    num_hiddens: int
-    num_steps: int
-    batch_size: int
-    partition: Partition
-    optimizer: OptimizerName
-    learning_rate: float
-    grad_clip: float
-    """Largest global gradient norm; 0 clips nothing."""
-    dropout: float
-    num_epochs: int
-    seed: int
-    # Fields with defaults came later; a trial that leaves them alone keeps the name it had before.
-    init: str = "uniform"
-    """How weights begin; see `harness.contracts.weights`."""
-    lr_decay: float = 1.0
-    """Factor on the learning rate for each epoch after ``lr_decay_after``."""
-    lr_decay_after: int = 0
-    rmsprop_decay: float = RMSPROP_ALPHA
-    mix: str = "proportional"
-    """How much each of several authors gives to the training tokens: 'equal', or as much as they have."""
+    cell: str = setting(heading="Cell", words="{}", description="The cell, or the baseline.", early=True)
+    backend: str = setting(heading="Backend", words="{}", description="The framework; none for a baseline.", early=True)
+    implementation: str = setting(
+        heading="Implementation",
+        words="{}",
+        description="scratch: the cell's own equations; others are a backend's own layers.",
+        early=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextOfTrial:
+    """What trains and how it became tokens."""
+
+    corpus: str = setting(heading="Corpus", description="Its name, or its path.", early=True)
+    authors: str = setting(
+        heading="Authors", description="all, or the authors whose texts train, joined by '+'.", early=True
+    )
+    text: str = setting(
+        heading="Text",
+        description="Preprocessing: d2l (lower-cased letters and spaces), d2l-1.0 or raw.",
+        early=True,
+    )
+    tokens: str = setting(heading="Tokens", description="char or word.", early=True)
+    train_tokens: int = setting(
+        heading="Training tokens",
+        words="{:,} training tokens",
+        description="Length of the text that trains.",
+        early=True,
+    )
+    mix: str = setting(
+        "proportional",
+        heading="Mix",
+        words="{} mix",
+        description="What each of several authors gives to the training tokens: equal, or as much as they have.",
+    )
+    corpus_digest: str = setting(
+        heading="Digest",
+        words="text {:.7}",
+        description="Hash of the vocabulary and of the token arrays: what trains, validates and is evaluated after.",
+        early=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial(Training, Structure, TextOfTrial, Subject):
+    """Everything that decides a trial's losses; where and how fast it runs is not part of it."""
 
     @property
     def is_baseline(self) -> bool:
@@ -62,13 +76,22 @@ class Trial:
         return self.backend == NO_BACKEND
 
     @property
+    def architecture(self) -> Architecture:
+        """Return the part that shapes the model."""
+        return Architecture(**self._part(Structure))
+
+    @property
+    def training(self) -> Training:
+        """Return the part that says how the model is trained."""
+        return Training(**self._part(Training))
+
+    def _part(self, declared: type) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in rows(declared)}
+
+    @property
     def trial_id(self) -> str:
-        """Return a readable name that ends in the hash of every field that is not its default."""
-        named = {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.default is MISSING or getattr(self, field.name) != field.default
-        }
+        """Return a readable name that ends in the hash of every field but the later ones that are their defaults."""
+        named = {name: value for name, later in _LATER.items() if (value := getattr(self, name)) != later}
         canonical = json.dumps(named, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(canonical.encode()).hexdigest()[:10]
         model = self.cell if self.is_baseline else f"{self.cell}-{self.num_layers}-{self.backend}"
@@ -77,5 +100,14 @@ class Trial:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Trial":
         """Rebuild a trial from `dataclasses.asdict`, ignoring fields this version doesn't know."""
-        known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        return cls(**{name: value for name, value in values.items() if name in SETTINGS})
+
+
+SETTINGS: Mapping[str, Setting] = rows(Trial)
+"""Every field's row by its name, in the order they are declared."""
+DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in fields(Trial) if field.default is not MISSING}
+"""Of the fields that have one."""
+KINDS: Mapping[str, type] = {field.name: field.type if field.type in (int, float) else str for field in fields(Trial)}
+"""Whether a field's values are whole numbers, numbers or text."""
+_LATER = {name: MISSING if row.early else DEFAULTS[name] for name, row in SETTINGS.items()}
+"""By field, the value that is left out of a trial's name."""

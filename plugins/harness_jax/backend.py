@@ -3,7 +3,6 @@
 import os
 import platform
 import time
-from dataclasses import replace
 
 import jax
 import jaxlib
@@ -12,6 +11,7 @@ import numpy as np
 from harness.contracts.backends import Model
 from harness.contracts.cells import Equations
 from harness.contracts.network import Architecture, canonical_shapes
+from harness.contracts.training import Training
 from harness_jax.model import JaxModel
 from harness_jax.scratch import ScratchNetwork
 
@@ -41,23 +41,13 @@ class JaxBackend:
             versions["xla"] = self._device.client.platform_version
         return versions
 
-    def scratch(self, equations: Equations, architecture: Architecture) -> Model:
+    def scratch(self, equations: Equations, architecture: Architecture, training: Training) -> Model:
         """Build the model from the cell's equations."""
         if architecture.dtype == "float64":
             jax.config.update("jax_enable_x64", True)
-        # Without what only training needs, models that differ there alone share their compiled functions.
-        forward_only = replace(
-            architecture,
-            optimizer="sgd",
-            learning_rate=0.0,
-            lr_decay=1.0,
-            lr_decay_after=0,
-            rmsprop_decay=0.0,
-            grad_clip=0.0,
-            seed=0,
-        )
-        network = ScratchNetwork(equations, forward_only)
-        return JaxModel(network, canonical_shapes(equations, architecture), architecture)
+        # The network holds no more than the forward pass needs: trainings of one shape share compiled functions.
+        network = ScratchNetwork(equations, architecture)
+        return JaxModel(network, canonical_shapes(equations, architecture), architecture, training)
 
     def product_seconds(self, size: int) -> float:
         """Time one product; the caller's first one compiles it."""

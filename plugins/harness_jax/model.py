@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from harness.contracts.backends import Handle, Ids, State
 from harness.contracts.cells import Params, Shapes
 from harness.contracts.network import Architecture
-from harness.contracts.optimization import MOMENTS, STEP, moment_name, step_sizes
+from harness.contracts.optimization import OPTIMIZERS, STEP, moment_name, step_sizes
+from harness.contracts.training import Training
 from harness.contracts.weights import Weights
 from harness_jax import optimizers
 from harness_jax.optimizers import Arrays, Moments
@@ -38,9 +39,10 @@ class Network(Protocol):
 class JaxModel:
     """`harness.contracts.backends.Model` over a `Network`."""
 
-    def __init__(self, network: Network, shapes: Shapes, architecture: Architecture) -> None:
+    def __init__(self, network: Network, shapes: Shapes, architecture: Architecture, training: Training) -> None:
         self._network = network
         self._architecture = architecture
+        self._training = training
         self._params: Arrays = {name: self._owned(np.zeros(shape)) for name, shape in shapes.items()}
         self._moments = self._moments_from({})
         self._step = 0
@@ -70,8 +72,8 @@ class JaxModel:
 
     def begin_epoch(self, epoch: int) -> None:
         """Seed dropout and set the learning rate."""
-        self._learning_rate = self._architecture.learning_rate_in(epoch)
-        self._key = jax.random.fold_in(jax.random.key(self._architecture.seed), epoch)
+        self._learning_rate = self._training.learning_rate_in(epoch)
+        self._key = jax.random.fold_in(jax.random.key(self._training.seed), epoch)
         self._step_of_epoch = 0
 
     def initial_state(self, batch_size: int) -> State:
@@ -82,15 +84,15 @@ class JaxModel:
         """Start backpropagation, clipping and update as one computation; nothing here waits for it."""
         self._step += 1
         self._step_of_epoch += 1
-        architecture = self._architecture
+        training = self._training
         self._params, self._moments, figures, state = _train_step(
             self._network,
-            architecture.optimizer,
-            architecture.rmsprop_decay,
+            training.optimizer,
+            training.rmsprop_decay,
             self._params,
             self._moments,
-            step_sizes(architecture.optimizer, self._learning_rate, self._step),
-            architecture.grad_clip or math.inf,
+            step_sizes(training.optimizer, self._learning_rate, self._step),
+            training.grad_clip or math.inf,
             _ids(X),
             _ids(Y),
             state,
@@ -128,7 +130,7 @@ class JaxModel:
                 name: self._owned(arrays.get(moment_name(moment, name), np.zeros(array.shape)))
                 for name, array in self._params.items()
             }
-            for moment in MOMENTS[self._architecture.optimizer]
+            for moment in OPTIMIZERS[self._training.optimizer].moments
         }
 
 

@@ -8,6 +8,7 @@ import mxnet as mx
 from harness.contracts.backends import Model
 from harness.contracts.cells import Equations
 from harness.contracts.network import Architecture
+from harness.contracts.training import Training
 from harness_mxnet.model import MXNetModel
 from harness_mxnet.scratch import ScratchNetwork
 
@@ -37,9 +38,9 @@ class MXNetBackend:
         features = mx.runtime.Features()
         return {"mxnet": mx.__version__, "libraries": ", ".join(filter(features.is_enabled, _LIBRARIES))}
 
-    def scratch(self, equations: Equations, architecture: Architecture) -> Model:
+    def scratch(self, equations: Equations, architecture: Architecture, training: Training) -> Model:
         """Build the model from the cell's equations."""
-        return MXNetModel(ScratchNetwork(equations, architecture, self.device), architecture, self.device)
+        return MXNetModel(ScratchNetwork(equations, architecture, self.device), architecture, training, self.device)
 
     def product_seconds(self, size: int) -> float:
         """Time one product."""

@@ -15,6 +15,7 @@ from mxnet.context import Context
 from harness.contracts.backends import Model
 from harness.contracts.cells import Equations
 from harness.contracts.network import Architecture, canonical_shapes, layer_prefix
+from harness.contracts.training import Training
 from harness_mxnet.backend import MXNetBackend
 from harness_mxnet.model import MXNetModel
 from harness_mxnet.ops import dropout
@@ -69,21 +70,23 @@ class FusedNetwork:
         return nd.FullyConnected(inputs, W, b, num_hidden=architecture.vocab_size, flatten=False), last
 
 
-def _build(mode: str, backend: MXNetBackend, equations: Equations, architecture: Architecture) -> Model:
+def _build(
+    mode: str, backend: MXNetBackend, equations: Equations, architecture: Architecture, training: Training
+) -> Model:
     network = FusedNetwork(mode, equations, architecture, backend.device)
-    return MXNetModel(network, architecture, backend.device)
+    return MXNetModel(network, architecture, training, backend.device)
 
 
-def build_rnn(backend: MXNetBackend, equations: Equations, architecture: Architecture) -> Model:
+def build_rnn(backend: MXNetBackend, equations: Equations, architecture: Architecture, training: Training) -> Model:
     """Build the vanilla RNN's model; MXNet's default activation would be ReLU."""
-    return _build("rnn_tanh", backend, equations, architecture)
+    return _build("rnn_tanh", backend, equations, architecture, training)
 
 
-def build_gru(backend: MXNetBackend, equations: Equations, architecture: Architecture) -> Model:
+def build_gru(backend: MXNetBackend, equations: Equations, architecture: Architecture, training: Training) -> Model:
     """Build the GRU's model."""
-    return _build("gru", backend, equations, architecture)
+    return _build("gru", backend, equations, architecture, training)
 
 
-def build_lstm(backend: MXNetBackend, equations: Equations, architecture: Architecture) -> Model:
+def build_lstm(backend: MXNetBackend, equations: Equations, architecture: Architecture, training: Training) -> Model:
     """Build the LSTM's model."""
-    return _build("lstm", backend, equations, architecture)
+    return _build("lstm", backend, equations, architecture, training)

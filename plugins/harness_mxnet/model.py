@@ -16,6 +16,7 @@ from harness.contracts.backends import Handle, Ids, State
 from harness.contracts.cells import Shapes
 from harness.contracts.network import Architecture
 from harness.contracts.optimization import STEP, moment_name
+from harness.contracts.training import Training
 from harness.contracts.weights import Weights
 from harness_mxnet.graph import Graph
 from harness_mxnet.optimizers import KINDS
@@ -58,16 +59,17 @@ class Network(Protocol):
 class MXNetModel:
     """`harness.contracts.backends.Model` over a `Network`."""
 
-    def __init__(self, network: Network, architecture: Architecture, device: Context) -> None:
+    def __init__(self, network: Network, architecture: Architecture, training: Training, device: Context) -> None:
         self._network = network
         self._architecture = architecture
+        self._training = training
         self._device = device
         # One vector holds all parameters, one all gradients: norm, clipping and update are single passes.
         num_params = sum(map(prod, network.shapes.values()))
         self._flat, self._flat_gradients = (nd.zeros(num_params, device, architecture.dtype) for _ in range(2))
         self._parameters, gradients = map(self._grouped, (self._flat, self._flat_gradients))
         autograd.mark_variables(self._parameters, gradients)
-        self._optimizer = KINDS[architecture.optimizer](architecture, self._flat)
+        self._optimizer = KINDS[training.optimizer](training, self._flat)
         self._graphs: dict[Any, Graph] = {}
         self._queue: deque[Array] = deque()
 
@@ -96,8 +98,8 @@ class MXNetModel:
 
     def begin_epoch(self, epoch: int) -> None:
         """Seed dropout and set the learning rate."""
-        self._optimizer.learning_rate = self._architecture.learning_rate_in(epoch)
-        mx.random.seed((self._architecture.seed * 1_000_003 + epoch) % 2**31)
+        self._optimizer.learning_rate = self._training.learning_rate_in(epoch)
+        mx.random.seed((self._training.seed * 1_000_003 + epoch) % 2**31)
 
     def initial_state(self, batch_size: int) -> State:
         """Return the zero state."""

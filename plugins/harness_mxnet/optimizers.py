@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from mxnet import nd
 
-from harness.contracts.network import Architecture
-from harness.contracts.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS
+from harness.contracts.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, OPTIMIZERS
+from harness.contracts.training import Training
 
 Array = Any
 
@@ -20,11 +20,11 @@ Array = Any
 class SGD:
     """Updates a flat parameter vector in place."""
 
-    def __init__(self, architecture: Architecture, parameters: Array) -> None:
+    def __init__(self, training: Training, parameters: Array) -> None:
         self.step = 0
-        self.moments = {moment: nd.zeros_like(parameters) for moment in MOMENTS[architecture.optimizer]}
-        self.learning_rate = architecture.learning_rate
-        self._grad_clip = architecture.grad_clip
+        self.moments = {moment: nd.zeros_like(parameters) for moment in OPTIMIZERS[training.optimizer].moments}
+        self.learning_rate = training.learning_rate
+        self._grad_clip = training.grad_clip
 
     def update(self, parameters: Array, gradients: Array) -> Array:
         """Take one step, overwrite ``gradients``, and return their norm before clipping.
@@ -64,10 +64,10 @@ class Adam(SGD):
 class RMSprop(SGD):
     """RMSprop; see the module's text."""
 
-    def __init__(self, architecture: Architecture, parameters: Array) -> None:
-        super().__init__(architecture, parameters)
+    def __init__(self, training: Training, parameters: Array) -> None:
+        super().__init__(training, parameters)
         self._gradients = nd.zeros_like(parameters)
-        self._decay = architecture.rmsprop_decay
+        self._decay = training.rmsprop_decay
 
     def _descend(self, parameters: Array, gradients: Array, norm: Array) -> None:
         self._clip(gradients, norm, 1.0)

@@ -2,26 +2,26 @@
 
 import numpy as np
 
-from harness.contracts.network import Architecture
-from harness.contracts.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS, step_sizes
+from harness.contracts.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, OPTIMIZERS, step_sizes
+from harness.contracts.training import Training
 from harness_native.kernels import Kernels
 from harness_numpy import optimizers
 from harness_numpy.optimizers import Optimizer, Vector
 
 
-def create(architecture: Architecture, parameters: Vector) -> Optimizer:
-    """Return the architecture's optimizer for vectors like ``parameters``."""
+def create(training: Training, parameters: Vector) -> Optimizer:
+    """Return the training's optimizer for vectors like ``parameters``."""
     kinds = {"sgd": SGD, "adam": Adam, "rmsprop": RMSprop}
-    name = architecture.optimizer
-    moments = {moment: np.zeros_like(parameters) for moment in MOMENTS[name]}
-    return kinds[name](Kernels(parameters.dtype), architecture, moments)
+    name = training.optimizer
+    moments = {moment: np.zeros_like(parameters) for moment in OPTIMIZERS[name].moments}
+    return kinds[name](Kernels(parameters.dtype), training, moments)
 
 
 class SGD(optimizers.SGD):
     """`Optimizer` of plain gradient descent."""
 
-    def __init__(self, kernels: Kernels, architecture: Architecture, moments: dict[str, Vector]) -> None:
-        super().__init__(architecture, moments)
+    def __init__(self, kernels: Kernels, training: Training, moments: dict[str, Vector]) -> None:
+        super().__init__(training, moments)
         self._kernels = kernels
 
     def update(self, parameters: Vector, gradients: Vector, scale: float) -> None:

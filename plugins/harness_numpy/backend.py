@@ -9,6 +9,7 @@ import numpy as np
 from harness.contracts.backends import Model
 from harness.contracts.cells import Equations
 from harness.contracts.network import Architecture, canonical_shapes
+from harness.contracts.training import Training
 from harness_numpy.model import NumpyModel
 
 
@@ -30,14 +31,14 @@ class NumpyBackend:
         autograd = {"autograd": version("autograd")} if self._differentiates else {}
         return {"blas": f"{blas['name']} {blas['version']}", **autograd, **self.notes}
 
-    def scratch(self, equations: Equations, architecture: Architecture) -> Model:
+    def scratch(self, equations: Equations, architecture: Architecture, training: Training) -> Model:
         """Build the model from the cell's equations."""
         # Imported late: layers written by hand are done with before autograd has been loaded.
         from harness_numpy.scratch import ScratchNetwork
 
         self._differentiates = True
         return NumpyModel(
-            ScratchNetwork(equations, architecture), canonical_shapes(equations, architecture), architecture
+            ScratchNetwork(equations, architecture), canonical_shapes(equations, architecture), architecture, training
         )
 
     def product_seconds(self, size: int) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from harness.contracts.backends import Ids, Model
 from harness.contracts.cells import Equations
 from harness.contracts.network import Architecture, canonical_shapes, layer_params
+from harness.contracts.training import Training
 from harness_numpy import optimizers
 from harness_numpy.arrays import dropout_mask
 from harness_numpy.backend import NumpyBackend
@@ -96,24 +97,25 @@ def model_of(
     layers: Sequence[Layer],
     equations: Equations,
     architecture: Architecture,
+    training: Training,
     objective: Objective = objective,
     create_optimizer: CreateOptimizer = optimizers.create,
 ) -> Model:
     """Return the model over a stack of layers."""
     network = FusedNetwork(layers, len(equations.state_names), architecture, objective)
-    return NumpyModel(network, canonical_shapes(equations, architecture), architecture, create_optimizer)
+    return NumpyModel(network, canonical_shapes(equations, architecture), architecture, training, create_optimizer)
 
 
-def build_rnn(_: NumpyBackend, equations: Equations, architecture: Architecture) -> Model:
+def build_rnn(_: NumpyBackend, equations: Equations, architecture: Architecture, training: Training) -> Model:
     """Build the vanilla RNN's model."""
-    return model_of([RNN() for _ in range(architecture.num_layers)], equations, architecture)
+    return model_of([RNN() for _ in range(architecture.num_layers)], equations, architecture, training)
 
 
-def build_gru(_: NumpyBackend, equations: Equations, architecture: Architecture) -> Model:
+def build_gru(_: NumpyBackend, equations: Equations, architecture: Architecture, training: Training) -> Model:
     """Build the GRU's model."""
-    return model_of([GRU() for _ in range(architecture.num_layers)], equations, architecture)
+    return model_of([GRU() for _ in range(architecture.num_layers)], equations, architecture, training)
 
 
-def build_lstm(_: NumpyBackend, equations: Equations, architecture: Architecture) -> Model:
+def build_lstm(_: NumpyBackend, equations: Equations, architecture: Architecture, training: Training) -> Model:
     """Build the LSTM's model."""
-    return model_of([LSTM() for _ in range(architecture.num_layers)], equations, architecture)
+    return model_of([LSTM() for _ in range(architecture.num_layers)], equations, architecture, training)

@@ -10,6 +10,7 @@ from harness.contracts.backends import Handle, Ids, State
 from harness.contracts.cells import Shapes
 from harness.contracts.network import Architecture
 from harness.contracts.optimization import STEP, moment_name
+from harness.contracts.training import Training
 from harness.contracts.weights import Weights
 from harness_numpy import optimizers
 
@@ -56,7 +57,7 @@ class Objective(Protocol):
         ...
 
 
-CreateOptimizer = Callable[[Architecture, Array], optimizers.Optimizer]
+CreateOptimizer = Callable[[Training, Array], optimizers.Optimizer]
 
 
 class NumpyModel:
@@ -67,14 +68,15 @@ class NumpyModel:
         network: Network,
         shapes: Shapes,
         architecture: Architecture,
+        training: Training,
         create_optimizer: CreateOptimizer = optimizers.create,
     ) -> None:
         self._network = network
-        self._architecture = architecture
+        self._training = training
         # One vector holds all parameters, one all gradients: norm, clipping and update are single passes.
         self._flat, self._params = _flat_arrays(shapes, architecture.dtype)
         self._flat_gradients, self._gradients = _flat_arrays(shapes, architecture.dtype)
-        self._optimizer = create_optimizer(architecture, self._flat)
+        self._optimizer = create_optimizer(training, self._flat)
 
     def load(self, weights: Weights) -> None:
         """Copy the weights in."""
@@ -104,8 +106,8 @@ class NumpyModel:
 
     def begin_epoch(self, epoch: int) -> None:
         """Seed dropout and set the learning rate."""
-        self._optimizer.learning_rate = self._architecture.learning_rate_in(epoch)
-        self._network.seed_dropout(np.random.default_rng([self._architecture.seed, _DROPOUT_STREAM, epoch]))
+        self._optimizer.learning_rate = self._training.learning_rate_in(epoch)
+        self._network.seed_dropout(np.random.default_rng([self._training.seed, _DROPOUT_STREAM, epoch]))
 
     def initial_state(self, batch_size: int) -> State:
         """Return the zero state."""
@@ -116,7 +118,7 @@ class NumpyModel:
         figures, state = self._network.gradients(self._params, X, Y, state, self._gradients, training=True)
         g = self._flat_gradients
         norm = float(np.sqrt(np.dot(g, g)))
-        clip = self._architecture.grad_clip
+        clip = self._training.grad_clip
         self._optimizer.update(self._flat, g, clip / norm if clip and norm > clip else 1.0)
         return (*figures, norm), state
 

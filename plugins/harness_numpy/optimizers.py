@@ -6,8 +6,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contracts.network import Architecture
-from harness.contracts.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, MOMENTS, step_sizes
+from harness.contracts.optimization import ADAM_BETA1, ADAM_BETA2, EPSILON, OPTIMIZERS, step_sizes
+from harness.contracts.training import Training
 
 Vector = NDArray[np.floating[Any]]
 
@@ -27,19 +27,19 @@ class Optimizer(Protocol):
         ...
 
 
-def create(architecture: Architecture, parameters: Vector) -> Optimizer:
-    """Return the architecture's optimizer for vectors like ``parameters``."""
+def create(training: Training, parameters: Vector) -> Optimizer:
+    """Return the training's optimizer for vectors like ``parameters``."""
     kinds = {"sgd": SGD, "adam": Adam, "rmsprop": RMSprop}
-    name = architecture.optimizer
-    return kinds[name](architecture, {moment: np.zeros_like(parameters) for moment in MOMENTS[name]})
+    name = training.optimizer
+    return kinds[name](training, {moment: np.zeros_like(parameters) for moment in OPTIMIZERS[name].moments})
 
 
 class SGD:
     """`Optimizer` of plain gradient descent."""
 
-    def __init__(self, architecture: Architecture, moments: dict[str, Vector]) -> None:
-        self.learning_rate = architecture.learning_rate
-        self.rmsprop_decay = architecture.rmsprop_decay
+    def __init__(self, training: Training, moments: dict[str, Vector]) -> None:
+        self.learning_rate = training.learning_rate
+        self.rmsprop_decay = training.rmsprop_decay
         self.moments = moments
         self.step = 0
 

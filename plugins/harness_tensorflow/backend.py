@@ -14,6 +14,7 @@ import tensorflow as tf
 from harness.contracts.backends import Model
 from harness.contracts.cells import Equations
 from harness.contracts.network import Architecture
+from harness.contracts.training import Training
 from harness_tensorflow.model import TensorflowModel
 from harness_tensorflow.scratch import ScratchNetwork
 
@@ -41,9 +42,9 @@ class TensorflowBackend:
             versions |= {"cuda": str(build["cuda_version"]), "cudnn": str(build["cudnn_version"])}
         return versions
 
-    def scratch(self, equations: Equations, architecture: Architecture) -> Model:
+    def scratch(self, equations: Equations, architecture: Architecture, training: Training) -> Model:
         """Build the model from the cell's equations."""
-        return TensorflowModel(ScratchNetwork(equations, architecture), architecture)
+        return TensorflowModel(ScratchNetwork(equations, architecture), architecture, training)
 
     def product_seconds(self, size: int) -> float:
         """Time one product; reading an element of it waits for the device."""

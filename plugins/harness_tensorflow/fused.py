@@ -11,6 +11,7 @@ import tensorflow as tf
 from harness.contracts.backends import Model, State
 from harness.contracts.cells import Equations, Params
 from harness.contracts.network import Architecture, canonical_shapes, layer_params
+from harness.contracts.training import Training
 from harness_tensorflow.backend import TensorflowBackend
 from harness_tensorflow.model import TensorflowModel
 from harness_tensorflow.ops import Tensor
@@ -77,20 +78,22 @@ def _update_gate_first(stacked: Tensor) -> Tensor:
     return tf.concat([z, r, n], axis=0)
 
 
-def _build(layer_kind: type[keras.layers.RNN], equations: Equations, architecture: Architecture) -> Model:
-    return TensorflowModel(FusedNetwork(layer_kind, equations, architecture), architecture)
+def _build(
+    layer_kind: type[keras.layers.RNN], equations: Equations, architecture: Architecture, training: Training
+) -> Model:
+    return TensorflowModel(FusedNetwork(layer_kind, equations, architecture), architecture, training)
 
 
-def build_rnn(_: TensorflowBackend, equations: Equations, architecture: Architecture) -> Model:
+def build_rnn(_: TensorflowBackend, equations: Equations, architecture: Architecture, training: Training) -> Model:
     """Build the vanilla RNN's model; SimpleRNN's default activation is tanh."""
-    return _build(keras.layers.SimpleRNN, equations, architecture)
+    return _build(keras.layers.SimpleRNN, equations, architecture, training)
 
 
-def build_gru(_: TensorflowBackend, equations: Equations, architecture: Architecture) -> Model:
+def build_gru(_: TensorflowBackend, equations: Equations, architecture: Architecture, training: Training) -> Model:
     """Build the GRU's model; Keras's default resets after the product."""
-    return _build(keras.layers.GRU, equations, architecture)
+    return _build(keras.layers.GRU, equations, architecture, training)
 
 
-def build_lstm(_: TensorflowBackend, equations: Equations, architecture: Architecture) -> Model:
+def build_lstm(_: TensorflowBackend, equations: Equations, architecture: Architecture, training: Training) -> Model:
     """Build the LSTM's model."""
-    return _build(keras.layers.LSTM, equations, architecture)
+    return _build(keras.layers.LSTM, equations, architecture, training)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from harness.contracts.backends import Handle, Ids, State
 from harness.contracts.network import Architecture
-from harness.contracts.optimization import MOMENTS, STEP, moment_name, step_sizes
+from harness.contracts.optimization import OPTIMIZERS, STEP, moment_name, step_sizes
+from harness.contracts.training import Training
 from harness.contracts.weights import Weights
 from harness_tensorflow import optimizers
 from harness_tensorflow.ops import Tensor
@@ -42,12 +43,13 @@ class Network(Protocol):
 class TensorflowModel:
     """`harness.contracts.backends.Model` over a `Network`."""
 
-    def __init__(self, network: Network, architecture: Architecture) -> None:
+    def __init__(self, network: Network, architecture: Architecture, training: Training) -> None:
         self._network = network
         self._architecture = architecture
+        self._training = training
         self._parameters = dict(network.parameters)
         self._moments = {
-            name: {moment: tf.Variable(tf.zeros_like(variable)) for moment in MOMENTS[architecture.optimizer]}
+            name: {moment: tf.Variable(tf.zeros_like(variable)) for moment in OPTIMIZERS[training.optimizer].moments}
             for name, variable in self._parameters.items()
         }
         self._step = 0
@@ -81,8 +83,8 @@ class TensorflowModel:
 
     def begin_epoch(self, epoch: int) -> None:
         """Seed dropout and set the learning rate."""
-        self._learning_rate = self._architecture.learning_rate_in(epoch)
-        self._epoch_seed = self._architecture.seed * 1_000_003 + epoch
+        self._learning_rate = self._training.learning_rate_in(epoch)
+        self._epoch_seed = self._training.seed * 1_000_003 + epoch
         self._step_of_epoch = 0
 
     def initial_state(self, batch_size: int) -> State:
@@ -93,7 +95,7 @@ class TensorflowModel:
         """Backpropagate, clip, update in one compiled function."""
         self._step += 1
         self._step_of_epoch += 1
-        sizes = step_sizes(self._architecture.optimizer, self._learning_rate, self._step)
+        sizes = step_sizes(self._training.optimizer, self._learning_rate, self._step)
         seed = np.array([self._epoch_seed, self._step_of_epoch])
         figures, state = self._train(X, Y, state, np.array(sizes, self._architecture.dtype), seed)
         return figures, state
@@ -121,11 +123,11 @@ class TensorflowModel:
     def _train(self, X: Tensor, Y: Tensor, state: State, sizes: Tensor, seed: Tensor) -> tuple[Tensor, State]:
         loss, logits, state, gradients = self._backward(X, Y, state, seed)
         norm = tf.linalg.global_norm(gradients)
-        clip = self._architecture.grad_clip
+        clip = self._training.grad_clip
         if clip:
             gradients = [gradient * tf.minimum(clip / norm, 1) for gradient in gradients]
         for (name, variable), gradient in zip(self._parameters.items(), gradients, strict=True):
-            optimizers.update(self._architecture, variable, gradient, self._moments[name], *tf.unstack(sizes))
+            optimizers.update(self._training, variable, gradient, self._moments[name], *tf.unstack(sizes))
         return _figures(loss, logits, Y, norm), state
 
     @_compiled

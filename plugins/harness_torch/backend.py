@@ -8,6 +8,7 @@ import torch
 from harness.contracts.backends import Model
 from harness.contracts.cells import Equations
 from harness.contracts.network import Architecture
+from harness.contracts.training import Training
 from harness_torch.model import TorchModel
 from harness_torch.scratch import ScratchNetwork
 
@@ -43,9 +44,9 @@ class TorchBackend:
             versions["cudnn"] = str(torch.backends.cudnn.version())
         return versions
 
-    def scratch(self, equations: Equations, architecture: Architecture) -> Model:
+    def scratch(self, equations: Equations, architecture: Architecture, training: Training) -> Model:
         """Build the model from the cell's equations."""
-        return TorchModel(ScratchNetwork(equations, architecture, self.device), architecture, self.device)
+        return TorchModel(ScratchNetwork(equations, architecture, self.device), training, self.device)
 
     def product_seconds(self, size: int) -> float:
         """Time one product."""

@@ -9,6 +9,7 @@ from torch.nn import functional
 from harness.contracts.backends import Model, State
 from harness.contracts.cells import Equations
 from harness.contracts.network import Architecture, layer_prefix
+from harness.contracts.training import Training
 from harness_torch.backend import TorchBackend
 from harness_torch.model import TorchModel
 
@@ -52,22 +53,26 @@ class FusedNetwork:
 
 
 def _build(
-    layer_kind: type[nn.RNNBase], backend: TorchBackend, equations: Equations, architecture: Architecture
+    layer_kind: type[nn.RNNBase],
+    backend: TorchBackend,
+    equations: Equations,
+    architecture: Architecture,
+    training: Training,
 ) -> Model:
     network = FusedNetwork(layer_kind, len(equations.state_names), architecture, backend.device)
-    return TorchModel(network, architecture, backend.device)
+    return TorchModel(network, training, backend.device)
 
 
-def build_rnn(backend: TorchBackend, equations: Equations, architecture: Architecture) -> Model:
+def build_rnn(backend: TorchBackend, equations: Equations, architecture: Architecture, training: Training) -> Model:
     """Build the vanilla RNN's model; nn.RNN's default activation is tanh."""
-    return _build(nn.RNN, backend, equations, architecture)
+    return _build(nn.RNN, backend, equations, architecture, training)
 
 
-def build_gru(backend: TorchBackend, equations: Equations, architecture: Architecture) -> Model:
+def build_gru(backend: TorchBackend, equations: Equations, architecture: Architecture, training: Training) -> Model:
     """Build the GRU's model."""
-    return _build(nn.GRU, backend, equations, architecture)
+    return _build(nn.GRU, backend, equations, architecture, training)
 
 
-def build_lstm(backend: TorchBackend, equations: Equations, architecture: Architecture) -> Model:
+def build_lstm(backend: TorchBackend, equations: Equations, architecture: Architecture, training: Training) -> Model:
     """Build the LSTM's model."""
-    return _build(nn.LSTM, backend, equations, architecture)
+    return _build(nn.LSTM, backend, equations, architecture, training)

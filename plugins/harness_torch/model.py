@@ -10,15 +10,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.contracts.backends import Handle, Ids, State
-from harness.contracts.network import Architecture
 from harness.contracts.optimization import (
     ADAM_BETA1,
     ADAM_BETA2,
     EPSILON,
-    MOMENTS,
+    OPTIMIZERS,
     STEP,
     moment_name,
 )
+from harness.contracts.training import Training
 from harness.contracts.weights import Weights
 
 _TORCH_MOMENTS = {("adam", "m"): "exp_avg", ("adam", "v"): "exp_avg_sq", ("rmsprop", "v"): "square_avg"}
@@ -44,12 +44,12 @@ class Network(Protocol):
 class TorchModel:
     """`harness.contracts.backends.Model` over a `Network`."""
 
-    def __init__(self, network: Network, architecture: Architecture, device: torch.device) -> None:
+    def __init__(self, network: Network, training: Training, device: torch.device) -> None:
         self._network = network
-        self._architecture = architecture
+        self._training = training
         self._device = device
         self._parameters = list(network.parameters.values())
-        self._optimizer = _optimizer(architecture, self._parameters)
+        self._optimizer = _optimizer(training, self._parameters)
 
     def load(self, weights: Weights) -> None:
         """Copy the weights in."""
@@ -64,12 +64,12 @@ class TorchModel:
     def load_optimizer_state(self, arrays: Weights) -> None:
         """Restore step and moments; without any, start anew."""
         self._optimizer.state.clear()
-        name = self._architecture.optimizer
-        if STEP not in arrays or not MOMENTS[name]:
+        name = self._training.optimizer
+        if STEP not in arrays or not OPTIMIZERS[name].moments:
             return
         for parameter_name, parameter in self._network.parameters.items():
             state = {"step": torch.tensor(float(arrays[STEP][0]))}
-            for moment in MOMENTS[name]:
+            for moment in OPTIMIZERS[name].moments:
                 array = arrays[moment_name(moment, parameter_name)]
                 state[_TORCH_MOMENTS[name, moment]] = torch.from_numpy(array).to(parameter).clone()
             self._optimizer.state[parameter] = state
@@ -77,10 +77,10 @@ class TorchModel:
     def optimizer_state(self) -> Weights:
         """Copy step and moments out; plain SGD has none."""
         arrays: Weights = {}
-        name = self._architecture.optimizer
+        name = self._training.optimizer
         for parameter_name, parameter in self._network.parameters.items():
             state = self._optimizer.state.get(parameter) or {}
-            for moment in MOMENTS[name]:
+            for moment in OPTIMIZERS[name].moments:
                 if state:
                     arrays[moment_name(moment, parameter_name)] = _to_numpy(state[_TORCH_MOMENTS[name, moment]])
                     arrays[STEP] = np.array([float(state["step"])])
@@ -89,8 +89,8 @@ class TorchModel:
     def begin_epoch(self, epoch: int) -> None:
         """Seed dropout on every device, and set the learning rate."""
         for group in self._optimizer.param_groups:
-            group["lr"] = self._architecture.learning_rate_in(epoch)
-        torch.manual_seed(self._architecture.seed * 1_000_003 + epoch)
+            group["lr"] = self._training.learning_rate_in(epoch)
+        torch.manual_seed(self._training.seed * 1_000_003 + epoch)
 
     def initial_state(self, batch_size: int) -> State:
         """Return the zero state."""
@@ -103,7 +103,7 @@ class TorchModel:
         logits, state = self._network.logits(self._ids(X), state, training=True)
         loss = _cross_entropy(logits, targets)
         loss.backward()
-        norm = _clip_gradients([p.grad for p in self._parameters], self._architecture.grad_clip)
+        norm = _clip_gradients([p.grad for p in self._parameters], self._training.grad_clip)
         self._optimizer.step()
         return _figures(loss, logits, targets, norm), _detached(state)
 
@@ -137,13 +137,13 @@ class TorchModel:
         return torch.from_numpy(ids).to(self._device, non_blocking=True)
 
 
-def _optimizer(architecture: Architecture, parameters: list[Tensor]) -> torch.optim.Optimizer:
-    rate = architecture.learning_rate
-    if architecture.optimizer == "sgd":
+def _optimizer(training: Training, parameters: list[Tensor]) -> torch.optim.Optimizer:
+    rate = training.learning_rate
+    if training.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=rate)
-    if architecture.optimizer == "adam":
+    if training.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=rate, betas=(ADAM_BETA1, ADAM_BETA2), eps=EPSILON)
-    return torch.optim.RMSprop(parameters, lr=rate, alpha=architecture.rmsprop_decay, eps=EPSILON)
+    return torch.optim.RMSprop(parameters, lr=rate, alpha=training.rmsprop_decay, eps=EPSILON)
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

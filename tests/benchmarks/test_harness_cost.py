@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from harness.contracts.network import Architecture, canonical_shapes
+from harness.contracts.training import Training
 from harness.contracts.weights import initial_weights
 from harness.worker.minibatches import training_minibatches
 from harness.worker.targets import resolve
@@ -79,10 +80,9 @@ def harness_model(cell):
     from harness_torch.backend import TorchBackend
 
     equations = resolve(f"harness_{cell}.cell")
-    architecture = Architecture(
-        vocab_size=VOCAB_SIZE, num_layers=NUM_LAYERS, num_hiddens=NUM_HIDDENS, learning_rate=0.1
-    )
-    model = resolve(f"harness_torch.fused:build_{cell}")(TorchBackend("cpu", 1), equations, architecture)
+    architecture = Architecture(vocab_size=VOCAB_SIZE, num_layers=NUM_LAYERS, num_hiddens=NUM_HIDDENS)
+    training = Training(optimizer="sgd", learning_rate=0.1)
+    model = resolve(f"harness_torch.fused:build_{cell}")(TorchBackend("cpu", 1), equations, architecture, training)
     model.load(initial_weights(canonical_shapes(equations, architecture), NUM_HIDDENS, 0))
     return model
 

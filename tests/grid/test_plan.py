@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from harness.contracts.optimization import OPTIMIZERS
 from harness.errors import EnvironmentMissing, PluginError, UsageError
 from harness.grid import plan as planning
 from harness.grid.plan import Plan, Selection
@@ -119,7 +120,7 @@ def test_an_implementation_that_no_pair_has_is_told_with_those_there_are(expand:
 def test_each_optimizer_has_its_own_default_rate(expand: Callable[..., Plan]) -> None:
     plan = expand(optimizers=("sgd", "adam"))
     rates = [(t.trial.optimizer, t.trial.learning_rate) for t in plan.trials]
-    assert rates == [(name, planning.DEFAULT_LEARNING_RATES[name]) for name in ("sgd", "adam")]
+    assert rates == [(name, OPTIMIZERS[name].learning_rate) for name in ("sgd", "adam")]
     assert {t.trial.learning_rate for t in expand(optimizers=("sgd", "adam"), learning_rates=(0.5,)).trials} == {0.5}
 
 

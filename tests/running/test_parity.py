@@ -10,13 +10,14 @@ import pytest
 
 from harness.record import parity
 from harness.running import references
-from harness.testing.models import SMALL, loaded, minibatches, reference_model, train, weights_for
+from harness.testing.models import SMALL, TRAINING, loaded, minibatches, reference_model, train, weights_for
 from harness.worker.events import FirstSteps
 from harness.worker.first_steps import of_figures
 from harness.worker.targets import resolve
 from harness_numpy.backend import NumpyBackend
 
-SIZES = replace(SMALL, num_hiddens=16, dtype="float32", grad_clip=1.0)
+SIZES = replace(SMALL, num_hiddens=16, dtype="float32")
+CLIPPED = replace(TRAINING, grad_clip=1.0)
 BATCHES = minibatches(5)
 
 
@@ -27,11 +28,11 @@ def steps_of(model, batches=BATCHES):
 def fused(cell, **changes):
     build = resolve(f"harness_numpy.fused:build_{cell}")
     equations = resolve(f"harness_{cell}.cell")
-    return loaded(lambda e, a: build(NumpyBackend("cpu", 1), e, a), equations, replace(SIZES, **changes))
+    return loaded(lambda *model: build(NumpyBackend("cpu", 1), *model), equations, SIZES, replace(CLIPPED, **changes))
 
 
 def reference_of(cell, **changes):
-    return steps_of(loaded(reference_model, resolve(f"harness_{cell}.cell"), replace(SIZES, **changes)))
+    return steps_of(loaded(reference_model, resolve(f"harness_{cell}.cell"), SIZES, replace(CLIPPED, **changes)))
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
@@ -77,12 +78,12 @@ WRONG = {
     "gates permuted": ("lstm", lambda: steps_of(with_weights(fused("lstm"), permuted_gates))),
     "reset gate before the product": (
         "gru",
-        lambda: steps_of(loaded(NumpyBackend("cpu", 1).scratch, resolve("harness_gru.textbook"), SIZES)),
+        lambda: steps_of(loaded(NumpyBackend("cpu", 1).scratch, resolve("harness_gru.textbook"), SIZES, CLIPPED)),
     ),
-    "relu for tanh": ("rnn", lambda: steps_of(loaded(NumpyBackend("cpu", 1).scratch, Relu(), SIZES))),
+    "relu for tanh": ("rnn", lambda: steps_of(loaded(NumpyBackend("cpu", 1).scratch, Relu(), SIZES, CLIPPED))),
     "targets off by one": ("lstm", lambda: steps_of(fused("lstm"), off_by_one_targets(BATCHES))),
     "nothing learnt": ("gru", lambda: steps_of(fused("gru", learning_rate=0.0))),
-    "another optimizer": ("gru", lambda: steps_of(fused("gru", optimizer="adam", learning_rate=SIZES.learning_rate))),
+    "another optimizer": ("gru", lambda: steps_of(fused("gru", optimizer="adam", learning_rate=CLIPPED.learning_rate))),
     "clipping left out": ("rnn", lambda: steps_of(fused("rnn", grad_clip=0.0))),
     "another seed's weights": (
         "rnn",

@@ -9,7 +9,7 @@ import pytest
 
 from harness.machine.devices import available_cores, find_gpus
 from harness.testing import BackendContract
-from harness.testing.models import BATCH_SIZE, SMALL, loaded, minibatches, train
+from harness.testing.models import BATCH_SIZE, SMALL, TRAINING, loaded, minibatches, train
 from harness.worker.targets import resolve
 
 jax = pytest.importorskip("jax", reason="JAX is not installed: pip install 'jax>=0.6'")
@@ -42,11 +42,11 @@ class TestScratch(BackendContract):
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
 def test_a_checkpoint_of_one_backend_goes_on_in_the_other(optimizer):
     equations = resolve("harness_lstm.cell")
-    architecture = replace(SMALL, optimizer=optimizer, learning_rate=0.01)
+    training = replace(TRAINING, optimizer=optimizer, learning_rate=0.01)
     batches = minibatches(5)
-    in_numpy = loaded(NumpyBackend("cpu", 1).scratch, equations, architecture)
+    in_numpy = loaded(NumpyBackend("cpu", 1).scratch, equations, SMALL, training)
     train(in_numpy, batches)
-    in_jax = JaxBackend("cpu", 1).scratch(equations, architecture)
+    in_jax = JaxBackend("cpu", 1).scratch(equations, SMALL, training)
     in_jax.load(in_numpy.weights())
     in_jax.load_optimizer_state(in_numpy.optimizer_state())
     assert np.allclose(train(in_numpy, batches), train(in_jax, batches), rtol=1e-9)
@@ -55,7 +55,9 @@ def test_a_checkpoint_of_one_backend_goes_on_in_the_other(optimizer):
 def test_a_step_takes_nothing_from_the_caller():
     # Parameters and moments are donated to the step; the caller's state and what it copied out are not.
     equations = resolve("harness_lstm.cell")
-    model = loaded(JaxBackend("cpu", 1).scratch, equations, replace(SMALL, optimizer="adam", learning_rate=0.01))
+    model = loaded(
+        JaxBackend("cpu", 1).scratch, equations, SMALL, replace(TRAINING, optimizer="adam", learning_rate=0.01)
+    )
     batch = minibatches(1)
     state, weights, moments = model.initial_state(BATCH_SIZE), model.weights(), model.optimizer_state()
     copies = {name: array.copy() for name, array in (weights | moments).items()}

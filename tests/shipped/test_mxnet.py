@@ -13,6 +13,7 @@ from harness.testing.models import (
     BATCH_SIZE,
     NUM_STEPS,
     SMALL,
+    TRAINING,
     largest_difference,
     loaded,
     minibatches,
@@ -31,12 +32,12 @@ from harness_mxnet.backend import MXNetBackend  # noqa: E402 (after the skip)
 FUSED = ("rnn", "gru", "lstm")
 
 
-def build_scratch(equations, architecture):
-    return MXNetBackend("cpu", 1).scratch(equations, architecture)
+def build_scratch(*model):
+    return MXNetBackend("cpu", 1).scratch(*model)
 
 
-def build_fused(cell, equations, architecture):
-    return resolve(f"harness_mxnet.fused:build_{cell}")(MXNetBackend("cpu", 1), equations, architecture)
+def build_fused(cell, *model):
+    return resolve(f"harness_mxnet.fused:build_{cell}")(MXNetBackend("cpu", 1), *model)
 
 
 class TestScratch(BackendContract):
@@ -55,8 +56,8 @@ class TestFused(ModelContract):
         self.cell = request.param
         return resolve(f"harness_{request.param}.cell")
 
-    def build(self, equations, architecture):
-        return build_fused(self.cell, equations, architecture)
+    def build(self, equations, architecture, training):
+        return build_fused(self.cell, equations, architecture, training)
 
 
 class TestScratchInSinglePrecision(TestScratch):
@@ -133,12 +134,12 @@ def test_the_fused_layers_are_gluons(cell, layer):
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
 def test_a_checkpoint_of_one_backend_goes_on_in_the_other(optimizer):
     equations = resolve("harness_lstm.cell")
-    architecture = replace(SMALL, optimizer=optimizer, learning_rate=0.01)
+    training = replace(TRAINING, optimizer=optimizer, learning_rate=0.01)
     batches = minibatches(5)
     for build, build_other in ((build_scratch, reference_model), (reference_model, build_scratch)):
-        model = loaded(build, equations, architecture)
+        model = loaded(build, equations, SMALL, training)
         train(model, batches)
-        other = build_other(equations, architecture)
+        other = build_other(equations, SMALL, training)
         other.load(model.weights())
         other.load_optimizer_state(model.optimizer_state())
         assert np.allclose(train(model, batches), train(other, batches), rtol=1e-6)

@@ -12,7 +12,7 @@ import pytest
 from harness.contracts.network import Architecture
 from harness.testing import ModelContract
 from harness.testing.contracts import assert_finite_differences
-from harness.testing.models import SMALL, loaded, reference_model
+from harness.testing.models import SMALL, TRAINING, loaded, reference_model
 from harness.worker.targets import resolve
 from harness_native import compiling
 from harness_native import optimizers as native_optimizers
@@ -32,8 +32,8 @@ except compiling.NoCompilerError as error:
     pytest.skip(f"the kernels can't be compiled here: {error}", allow_module_level=True)
 
 
-def build(cell, backend, equations, architecture):
-    return resolve(f"harness_native.model:build_{cell}")(backend, equations, architecture)
+def build(cell, backend, *model):
+    return resolve(f"harness_native.model:build_{cell}")(backend, *model)
 
 
 class TestNative(ModelContract):
@@ -42,9 +42,9 @@ class TestNative(ModelContract):
         self.cell = request.param
         return resolve(f"harness_{request.param}.cell")
 
-    def build(self, equations, architecture):
+    def build(self, equations, architecture, training):
         backend = NumpyBackend("cpu", 1)
-        model = build(self.cell, backend, equations, architecture)
+        model = build(self.cell, backend, equations, architecture, training)
         assert backend.versions()["kernels"] == "compiled"
         return model
 
@@ -112,11 +112,11 @@ def test_the_compiled_objective_is_numpys(dtype, vocab_size):
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
 def test_the_compiled_updates_are_numpys(optimizer):
-    architecture = replace(SMALL, optimizer=optimizer, learning_rate=0.1, rmsprop_decay=0.9)
+    training = replace(TRAINING, optimizer=optimizer, learning_rate=0.1, rmsprop_decay=0.9)
     generator = np.random.default_rng(0)
     ours = generator.normal(size=37)
     theirs = ours.copy()
-    native, plain = native_optimizers.create(architecture, ours), optimizers.create(architecture, theirs)
+    native, plain = native_optimizers.create(training, ours), optimizers.create(training, theirs)
     for gradient in generator.normal(size=(5, 37)):
         native.update(ours, gradient.copy(), 0.3)
         plain.update(theirs, gradient.copy(), 0.3)
@@ -127,12 +127,12 @@ def test_the_compiled_updates_are_numpys(optimizer):
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
 def test_the_compiled_updates_round_no_constant_of_theirs(optimizer):
     # In float32 1 - 0.999 is wrong by 5e-5 of itself, and with it the first steps of Adam by half as much.
-    architecture = replace(SMALL, optimizer=optimizer, learning_rate=0.1, rmsprop_decay=0.999)
+    training = replace(TRAINING, optimizer=optimizer, learning_rate=0.1, rmsprop_decay=0.999)
     gradient = np.random.default_rng(0).normal(size=37)
     steps = []
     for dtype in ("float32", "float64"):
         parameters = np.zeros(37, dtype)
-        native_optimizers.create(architecture, parameters).update(parameters, gradient.astype(dtype), 1.0)
+        native_optimizers.create(training, parameters).update(parameters, gradient.astype(dtype), 1.0)
         steps.append(parameters)
     assert np.max(np.abs(steps[0] / steps[1] - 1)) < 1e-6
 

@@ -11,7 +11,7 @@ import pytest
 
 from harness.testing import ModelContract
 from harness.testing.contracts import assert_finite_differences
-from harness.testing.models import SMALL, loaded, minibatches, reference_model, train
+from harness.testing.models import SMALL, TRAINING, loaded, minibatches, reference_model, train
 from harness.worker.targets import resolve
 from harness_numpy import optimizers
 from harness_numpy.arrays import one_hot_product
@@ -21,8 +21,8 @@ from harness_numpy.ops import AutogradOps
 FUSED = ("rnn", "gru", "lstm")
 
 
-def build_fused(cell, equations, architecture):
-    return resolve(f"harness_numpy.fused:build_{cell}")(NumpyBackend("cpu", 1), equations, architecture)
+def build_fused(cell, *model):
+    return resolve(f"harness_numpy.fused:build_{cell}")(NumpyBackend("cpu", 1), *model)
 
 
 class TestFused(ModelContract):
@@ -31,8 +31,8 @@ class TestFused(ModelContract):
         self.cell = request.param
         return resolve(f"harness_{request.param}.cell")
 
-    def build(self, equations, architecture):
-        return build_fused(self.cell, equations, architecture)
+    def build(self, equations, architecture, training):
+        return build_fused(self.cell, equations, architecture, training)
 
     def test_gradients_are_the_finite_differences(self, equations):
         assert_finite_differences(loaded(self.build, equations, SMALL))
@@ -95,13 +95,13 @@ def test_a_falling_learning_rate_and_another_rmsprop_decay_are_torchs():
     generator = np.random.default_rng(0)
     gradients = generator.normal(size=(8, 50))
     start = generator.normal(size=50)
-    architecture = replace(SMALL, optimizer="rmsprop", learning_rate=0.1, rmsprop_decay=0.9, lr_decay=0.5)
+    training = replace(TRAINING, optimizer="rmsprop", learning_rate=0.1, rmsprop_decay=0.9, lr_decay=0.5)
     ours = start.copy()
-    optimizer = optimizers.create(architecture, ours)
+    optimizer = optimizers.create(training, ours)
     theirs = torch.nn.Parameter(torch.from_numpy(start.copy()))
     peer = torch.optim.RMSprop([theirs], lr=0.1, alpha=0.9, eps=1e-8)
     for epoch, gradient in enumerate(gradients):
-        optimizer.learning_rate = architecture.learning_rate_in(epoch)
+        optimizer.learning_rate = training.learning_rate_in(epoch)
         peer.param_groups[0]["lr"] = 0.1 * 0.5**epoch
         optimizer.update(ours, gradient.copy(), 1.0)
         theirs.grad = torch.from_numpy(gradient)
@@ -110,11 +110,11 @@ def test_a_falling_learning_rate_and_another_rmsprop_decay_are_torchs():
 
 
 def test_an_epoch_s_rate_scales_its_steps_of_plain_descent():
-    architecture = replace(SMALL, lr_decay=0.5, lr_decay_after=1, grad_clip=0.0)
+    training = replace(TRAINING, lr_decay=0.5, lr_decay_after=1, grad_clip=0.0)
     equations, batch = resolve("harness_rnn.cell"), minibatches(1)
     moved = {}
     for epoch in (1, 2, 4):
-        model = loaded(reference_model, equations, architecture)
+        model = loaded(reference_model, equations, SMALL, training)
         before = model.weights()
         model.begin_epoch(epoch)
         train(model, batch)

@@ -9,7 +9,16 @@ import pytest
 
 from harness.machine.devices import available_cores, find_gpus
 from harness.testing import BackendContract, ModelContract
-from harness.testing.models import BATCH_SIZE, SMALL, largest_difference, loaded, minibatches, reference_model, train
+from harness.testing.models import (
+    BATCH_SIZE,
+    SMALL,
+    TRAINING,
+    largest_difference,
+    loaded,
+    minibatches,
+    reference_model,
+    train,
+)
 from harness.worker.targets import resolve
 
 tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed: pip install 'tensorflow-cpu>=2.19'")
@@ -35,8 +44,8 @@ print((time.process_time() - cpu) / (time.perf_counter() - wall))
 """
 
 
-def build_fused(cell, equations, architecture):
-    return resolve(f"harness_tensorflow.fused:build_{cell}")(TensorflowBackend("cpu", 1), equations, architecture)
+def build_fused(cell, *model):
+    return resolve(f"harness_tensorflow.fused:build_{cell}")(TensorflowBackend("cpu", 1), *model)
 
 
 class TestScratch(BackendContract):
@@ -50,8 +59,8 @@ class TestFused(ModelContract):
         self.cell = request.param
         return resolve(f"harness_{request.param}.cell")
 
-    def build(self, equations, architecture):
-        return build_fused(self.cell, equations, architecture)
+    def build(self, equations, architecture, training):
+        return build_fused(self.cell, equations, architecture, training)
 
 
 def test_a_loop_left_in_the_graph_computes_what_an_unrolled_one_does(monkeypatch):
@@ -69,11 +78,11 @@ def test_a_loop_left_in_the_graph_computes_what_an_unrolled_one_does(monkeypatch
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
 def test_a_checkpoint_of_one_backend_goes_on_in_the_other(optimizer):
     equations = resolve("harness_lstm.cell")
-    architecture = replace(SMALL, optimizer=optimizer, learning_rate=0.01)
+    training = replace(TRAINING, optimizer=optimizer, learning_rate=0.01)
     batches = minibatches(5)
-    in_numpy = loaded(NumpyBackend("cpu", 1).scratch, equations, architecture)
+    in_numpy = loaded(NumpyBackend("cpu", 1).scratch, equations, SMALL, training)
     train(in_numpy, batches)
-    in_tensorflow = TensorflowBackend("cpu", 1).scratch(equations, architecture)
+    in_tensorflow = TensorflowBackend("cpu", 1).scratch(equations, SMALL, training)
     in_tensorflow.load(in_numpy.weights())
     in_tensorflow.load_optimizer_state(in_numpy.optimizer_state())
     assert np.allclose(train(in_numpy, batches), train(in_tensorflow, batches), rtol=1e-9)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.testing import BackendContract, ModelContract
-from harness.testing.models import BATCH_SIZE, SMALL, loaded, minibatches, train
+from harness.testing.models import BATCH_SIZE, SMALL, TRAINING, loaded, minibatches, train
 from harness.worker.targets import resolve
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'rnn-harness[torch]'")
@@ -14,8 +14,8 @@ from harness_torch.backend import TorchBackend  # noqa: E402 (after the skip)
 FUSED = ("rnn", "gru", "lstm")
 
 
-def build_fused(package, backend, cell, equations, architecture):
-    return resolve(f"{package}.fused:build_{cell}")(backend, equations, architecture)
+def build_fused(package, backend, cell, *model):
+    return resolve(f"{package}.fused:build_{cell}")(backend, *model)
 
 
 class TestScratch(BackendContract):
@@ -29,8 +29,8 @@ class TestFused(ModelContract):
         self.cell = request.param
         return resolve(f"harness_{request.param}.cell")
 
-    def build(self, equations, architecture):
-        return build_fused("harness_torch", TorchBackend("cpu", 1), self.cell, equations, architecture)
+    def build(self, equations, architecture, training):
+        return build_fused("harness_torch", TorchBackend("cpu", 1), self.cell, equations, architecture, training)
 
 
 @pytest.mark.parametrize("cell", FUSED)
@@ -41,7 +41,7 @@ def test_the_hand_written_gradients_are_those_of_torchs_own_layers(cell):
     batch = minibatches(1)
     gradients = []
     for package, backend in (("harness_numpy", NumpyBackend("cpu", 1)), ("harness_torch", TorchBackend("cpu", 1))):
-        model = loaded(lambda e, a, p=package, b=backend: build_fused(p, b, cell, e, a), equations, SMALL)
+        model = loaded(lambda *model, p=package, b=backend: build_fused(p, b, cell, *model), equations, SMALL)
         gradients.append(model.gradients(batch.inputs[0], batch.targets[0], model.initial_state(BATCH_SIZE)))
     assert gradients[0][0] == pytest.approx(gradients[1][0], rel=1e-12)
     for name, gradient in gradients[0][1].items():
@@ -55,11 +55,11 @@ def test_a_checkpoint_of_one_backend_goes_on_in_the_other(optimizer):
     from harness_numpy.backend import NumpyBackend
 
     equations = resolve("harness_lstm.cell")
-    architecture = replace(SMALL, optimizer=optimizer, learning_rate=0.01)
+    training = replace(TRAINING, optimizer=optimizer, learning_rate=0.01)
     batches = minibatches(5)
-    in_numpy = loaded(NumpyBackend("cpu", 1).scratch, equations, architecture)
+    in_numpy = loaded(NumpyBackend("cpu", 1).scratch, equations, SMALL, training)
     train(in_numpy, batches)
-    in_torch = TorchBackend("cpu", 1).scratch(equations, architecture)
+    in_torch = TorchBackend("cpu", 1).scratch(equations, SMALL, training)
     in_torch.load(in_numpy.weights())
     in_torch.load_optimizer_state(in_numpy.optimizer_state())
     assert np.allclose(train(in_numpy, batches), train(in_torch, batches), rtol=1e-9)

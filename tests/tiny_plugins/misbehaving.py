@@ -133,8 +133,8 @@ def _builder(deed):
         from harness_numpy.backend import NumpyBackend
 
         class Misbehaving(NumpyBackend):
-            def scratch(self, equations, architecture):
-                model = super().scratch(equations, architecture)
+            def scratch(self, equations, architecture, training):
+                model = super().scratch(equations, architecture, training)
                 train_step = model.train_step
                 steps = iter(range(1, 1_000_000))
 
@@ -159,8 +159,8 @@ def lose_track(device, num_threads):
     from harness_numpy.backend import NumpyBackend
 
     class Lost(NumpyBackend):
-        def scratch(self, equations, architecture):
-            model = super().scratch(equations, architecture)
+        def scratch(self, equations, architecture, training):
+            model = super().scratch(equations, architecture, training)
             begin_epoch, train_step = model.begin_epoch, model.train_step
             epochs = []
 

@@ -11,8 +11,8 @@ def open_backend(device, num_threads):
     from harness_numpy.backend import NumpyBackend
 
     class SlowBackend(NumpyBackend):
-        def scratch(self, equations, architecture):
-            model = super().scratch(equations, architecture)
+        def scratch(self, equations, architecture, training):
+            model = super().scratch(equations, architecture, training)
             begin_epoch = model.begin_epoch
 
             def begin_slowly(epoch):

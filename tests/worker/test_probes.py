@@ -41,7 +41,7 @@ def subject(cell="rnn", num_layers=1, scale=1.0, **changes):
     sizes = Architecture(vocab_size=8, num_layers=num_layers, num_hiddens=6, dtype="float64")
     weights = initial_weights(canonical_shapes(equations, sizes), 6, 0)
     trained = {name: array * scale for name, array in weights.items()}
-    model = NumpyBackend("cpu", 1).scratch(equations, sizes)
+    model = NumpyBackend("cpu", 1).scratch(equations, sizes, trial.training)
     model.load(trained)
     plain = Subject(
         trial=trial, model=model, train=text(3000), valid=text(800, 1), symbols=VOCABULARY,

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.contracts.network import Architecture, canonical_shapes
+from harness.contracts.network import canonical_shapes
 from harness.contracts.weights import initial_weights
 from harness.worker.events import EpochEnded, Progress
 from harness.worker.targets import resolve
@@ -43,16 +43,8 @@ CYCLE = (np.arange(600) % 5).astype(np.uint8)
 
 def build(trial):
     equations = resolve("harness_rnn.cell")
-    architecture = Architecture(
-        vocab_size=5,
-        num_layers=1,
-        num_hiddens=8,
-        optimizer=trial.optimizer,
-        learning_rate=trial.learning_rate,
-        grad_clip=trial.grad_clip,
-    )
-    model = NumpyBackend("cpu", 1).scratch(equations, architecture)
-    model.load(initial_weights(canonical_shapes(equations, architecture), 8, trial.seed))
+    model = NumpyBackend("cpu", 1).scratch(equations, trial.architecture, trial.training)
+    model.load(initial_weights(canonical_shapes(equations, trial.architecture), 8, trial.seed))
     return model
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from harness.contracts.network import Architecture
+from harness.contracts.training import Training
 from harness.worker.trial import Trial
 
 # As a ledger of the first version has it, under the name it had there.
@@ -33,8 +33,6 @@ def test_every_setting_is_part_of_the_name(change):
 
 
 def test_the_learning_rate_falls_from_the_epoch_after_the_one_named():
-    architecture = Architecture(
-        vocab_size=2, num_layers=1, num_hiddens=1, learning_rate=2e-3, lr_decay=0.95, lr_decay_after=10
-    )
-    rates = [architecture.learning_rate_in(epoch) for epoch in (0, 1, 10, 11, 12, 50)]
+    training = Training(learning_rate=2e-3, lr_decay=0.95, lr_decay_after=10)
+    rates = [training.learning_rate_in(epoch) for epoch in (0, 1, 10, 11, 12, 50)]
     assert rates == pytest.approx([2e-3, 2e-3, 2e-3, 2e-3 * 0.95, 2e-3 * 0.95**2, 2e-3 * 0.95**40])

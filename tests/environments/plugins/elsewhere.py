@@ -26,8 +26,8 @@ def wrong_numpy(device, num_threads):
     from harness_numpy.backend import NumpyBackend
 
     class Halving(NumpyBackend):
-        def scratch(self, equations, architecture):
-            model = super().scratch(equations, architecture)
+        def scratch(self, equations, architecture, training):
+            model = super().scratch(equations, architecture, training)
             load = model.load
             model.load = lambda weights: load({name: array / 2 for name, array in weights.items()})
             return model
