@@ -38,7 +38,8 @@ from harness.plugins import registry
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
 from harness.report import write_report
-from harness.worker.events import EpochEnded, Finished, Started
+from harness.testing.trials import epoch_ended, finished, started
+from harness.worker.events import EpochEnded
 from harness.worker.trial import Trial
 
 COMMAND = Path(sysconfig.get_path("scripts"), "harness")
@@ -188,33 +189,16 @@ def _record_and_report(count: int, path: Path) -> Iterator[tuple[str, float]]:
 
 def _record(ledger: Ledger, trial: Trial) -> None:
     ledger.launched(trial.trial_id, device="cpu:0", concurrency=2)
-    ledger.started(trial.trial_id, Started(versions={}, device="cpu", num_threads=1, num_params=1, environment={}))
+    ledger.started(trial.trial_id, started())
     for number in (1, 2):
         loss = 2.0 - 0.3 * number - 0.01 * (trial.seed % 10)
         ledger.epoch(trial.trial_id, _epoch(number, loss))
-    ledger.ended(
-        trial.trial_id,
-        "ok",
-        finished=Finished(first_step_seconds=0.1, peak_rss_bytes=50_000_000, peak_device_bytes=None, sample="a"),
-    )
+    ledger.ended(trial.trial_id, "ok", finished=finished())
 
 
 def _epoch(number: int, loss: float) -> EpochEnded:
-    return EpochEnded(
-        epoch=number,
-        train_loss=loss,
-        train_accuracy=0.5,
-        train_top5_accuracy=0.8,
-        valid_loss=loss + 0.1,
-        valid_accuracy=0.5,
-        valid_top5_accuracy=0.8,
-        valid_bits_per_char=(loss + 0.1) / 0.6931,
-        grad_norm=1.0,
-        train_tokens=570_000,
-        train_seconds=8.0,
-        valid_seconds=0.4,
-        blocks=((71_000, 1.0),) * 8,
-    )
+    blocks = ((71_000, 1.0),) * 8
+    return epoch_ended(number, loss + 0.1, train_loss=loss, train_tokens=570_000, train_seconds=8.0, blocks=blocks)
 
 
 def worker_costs(values: Sequence[int], asked: argparse.Namespace) -> list[dict[str, Any]]:

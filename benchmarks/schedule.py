@@ -38,8 +38,9 @@ from harness.record.ledger import Ledger
 from harness.running.executors import Command, Ending
 from harness.running.live import LiveView
 from harness.running.scheduler import Limits, Runner
+from harness.testing.trials import epoch_ended, finished, started
 from harness.texts.tokenised import TokenisedCorpus
-from harness.worker.events import EpochEnded, Event, Finished, FirstSteps, Started
+from harness.worker.events import EpochEnded, Event, FirstSteps
 from harness.worker.job import Job
 from harness.worker.trial import Trial
 
@@ -111,23 +112,19 @@ class Workers:
             on_event(FIRST_STEPS)
             return Ending(returncode=0)
         trial = job.trial
-        on_event(Started(versions={}, device="pretended", num_threads=1, num_params=1, environment={}))
+        on_event(started())
         for epoch in range(1, trial.num_epochs + 1):
             await asyncio.sleep(self.seconds[trial.trial_id] / trial.num_epochs)
             if epoch == 1:
                 on_event(FIRST_STEPS)
             on_event(_epoch(trial, epoch, self.seconds[trial.trial_id]))
-        on_event(Finished(first_step_seconds=0.1, peak_rss_bytes=1, peak_device_bytes=1, sample="x" * 200))
+        on_event(finished(sample="x" * 200))
         return Ending(returncode=0)
 
 
 def _epoch(trial: Trial, epoch: int, seconds: float) -> EpochEnded:
-    names = ("train_loss", "train_accuracy", "train_top5_accuracy", "valid_loss", "valid_accuracy")
-    more = ("valid_top5_accuracy", "valid_bits_per_char", "grad_norm", "train_seconds", "valid_seconds")
     block = (trial.train_tokens // 10, seconds / 10)
-    return EpochEnded(
-        epoch=epoch, train_tokens=trial.train_tokens, blocks=(block,) * 10, **dict.fromkeys((*names, *more), 1.0)
-    )
+    return epoch_ended(epoch, train_tokens=trial.train_tokens, blocks=(block,) * 10)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

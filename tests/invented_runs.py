@@ -3,12 +3,12 @@
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.record.ledger import Ledger
-from harness.worker.events import EpochEnded, Evaluated, Finished, Started
+from harness.testing.trials import epoch_ended, evaluated, finished, small_trial, started
+from harness.worker.events import EpochEnded
 from harness.worker.trial import Trial
 
 DIGEST = "c0ffee"
@@ -16,62 +16,33 @@ UNIGRAM = 17.25
 
 
 def trial(cell: str = "lstm", num_layers: int = 1, **changes: Any) -> Trial:
-    plain = Trial(
-        cell=cell,
-        backend="numpy",
-        implementation="scratch",
-        corpus="bronte",
-        authors="all",
-        text="d2l",
-        tokens="char",
-        train_tokens=10_000,
-        corpus_digest=DIGEST,
-        vocab_size=28,
-        num_layers=num_layers,
-        num_hiddens=256,
-        num_steps=35,
-        batch_size=32,
-        partition="sequential",
-        optimizer="sgd",
-        learning_rate=1.0,
-        grad_clip=1.0,
-        dropout=0.0,
-        num_epochs=3,
-        seed=0,
-    )
-    return replace(plain, **changes)
+    sizes = {"vocab_size": 28, "num_hiddens": 256, "num_steps": 35, "batch_size": 32}
+    plain = {"corpus": "bronte", "train_tokens": 10_000, "learning_rate": 1.0, "num_epochs": 3}
+    return small_trial(**{"cell": cell, "num_layers": num_layers, "corpus_digest": DIGEST, **plain, **sizes, **changes})
 
 
 def epoch(number: int, valid_perplexity: float = 8.0, **changes: Any) -> EpochEnded:
     loss = math.log(valid_perplexity)
-    plain = EpochEnded(
-        epoch=number,
-        train_loss=loss - 0.1,
-        train_accuracy=0.4,
-        train_top5_accuracy=0.8,
-        valid_loss=loss,
-        valid_accuracy=0.375,
-        valid_top5_accuracy=0.75,
-        valid_bits_per_char=loss / math.log(2),
-        grad_norm=1.5,
-        train_tokens=9_000,
-        train_seconds=0.5,
-        valid_seconds=0.1,
-        blocks=((3_000, 0.2), (3_000, 0.15), (3_000, 0.15)),
+    plain = {"train_loss": loss - 0.1, "train_accuracy": 0.4, "train_top5_accuracy": 0.8, "train_tokens": 9_000}
+    held_out = {"valid_accuracy": 0.375, "valid_top5_accuracy": 0.75, "grad_norm": 1.5}
+    blocks = ((3_000, 0.2), (3_000, 0.15), (3_000, 0.15))
+    return epoch_ended(
+        number,
+        **{
+            "valid_loss": loss,
+            "valid_bits_per_char": loss / math.log(2),
+            "blocks": blocks,
+            **plain,
+            **held_out,
+            **changes,
+        },
     )
-    return replace(plain, **changes)
 
 
-STARTED = Started(
-    versions={"python": "3.11.7", "numpy": "2.4.6"},
-    device="cpu",
-    num_threads=1,
-    num_params=300_000,
-    environment={"OMP_NUM_THREADS": "1"},
+STARTED = started(
+    versions={"python": "3.11.7", "numpy": "2.4.6"}, num_params=300_000, environment={"OMP_NUM_THREADS": "1"}
 )
-FINISHED = Finished(
-    first_step_seconds=0.02, peak_rss_bytes=250_000_000, peak_device_bytes=None, sample="time traveller said the"
-)
+FINISHED = finished(first_step_seconds=0.02, peak_rss_bytes=250_000_000, sample="time traveller said the")
 
 
 def begin(ledger: Ledger, of: Trial, epochs: Sequence[EpochEnded] = (), *, concurrency: int = 1) -> None:
@@ -84,18 +55,8 @@ def begin(ledger: Ledger, of: Trial, epochs: Sequence[EpochEnded] = (), *, concu
 def evaluate(ledger: Ledger, of: Trial, perplexities: Mapping[str, float], part: str = "valid", **changes: Any) -> None:
     """Record what a trial reaches on authors' held-out parts of 1,000 characters."""
     for author, perplexity in perplexities.items():
-        loss = math.log(perplexity)
-        plain = Evaluated(
-            author=author,
-            part=part,
-            num_tokens=1_000,
-            num_chars=1_000.0,
-            loss=loss,
-            accuracy=0.4,
-            top5_accuracy=0.8,
-            bits_per_char=loss / math.log(2),
-        )
-        ledger.evaluated(of.trial_id, replace(plain, **changes))
+        plain = {"loss": math.log(perplexity), "author": author, "part": part}
+        ledger.evaluated(of.trial_id, evaluated(**{**plain, **changes}))
 
 
 def finish(ledger: Ledger, of: Trial, perplexities: Sequence[float] = (12.0, 9.0, 8.0), **changes: Any) -> None:

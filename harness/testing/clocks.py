@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from harness.contracts.backends import Handle, Ids, Model, State
 from harness.testing.models import BATCH_SIZE, NUM_STEPS, SMALL
+from harness.testing.trials import small_trial
 from harness.worker.events import EpochEnded, Event
 from harness.worker.training import train
-from harness.worker.trial import Trial
 
 NUM_MINIBATCHES = 6
 
@@ -60,12 +60,7 @@ class Watched:
 def train_an_epoch(model: Watched) -> EpochEnded:
     """Train a small model for one epoch in the real training loop and return its record."""
     tokens = np.random.default_rng(0).integers(0, SMALL.vocab_size, BATCH_SIZE * NUM_STEPS * NUM_MINIBATCHES)
-    trial = Trial(
-        cell="any", backend="any", implementation="any", corpus="random", authors="all", text="raw", tokens="char",
-        train_tokens=len(tokens), corpus_digest="", vocab_size=SMALL.vocab_size, num_layers=SMALL.num_layers,
-        num_hiddens=SMALL.num_hiddens, num_steps=NUM_STEPS, batch_size=BATCH_SIZE, partition="sequential",
-        optimizer="sgd", learning_rate=0.1, grad_clip=1.0, dropout=0.0, num_epochs=1, seed=0,
-    )  # fmt: skip
+    trial = small_trial(train_tokens=len(tokens))
     events: list[Event] = []
     train(model, trial, tokens.astype(np.uint8), tokens.astype(np.uint8), 1.0, events.append, report_seconds=60.0)
     (epoch,) = (event for event in events if isinstance(event, EpochEnded))

@@ -12,10 +12,10 @@ import pytest
 from harness.contracts.network import Architecture, canonical_shapes
 from harness.contracts.training import Training
 from harness.contracts.weights import initial_weights
+from harness.testing.trials import small_trial
 from harness.worker.minibatches import training_minibatches
 from harness.worker.targets import resolve
 from harness.worker.training import train
-from harness.worker.trial import Trial
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'rnn-harness[torch]'")
 
@@ -25,28 +25,16 @@ ROUNDS = 15
 
 
 def trial(cell):
-    return Trial(
+    return small_trial(
         cell=cell,
         backend="torch",
         implementation="fused",
-        corpus="random",
-        authors="all",
-        text="d2l",
-        tokens="char",
         train_tokens=NUM_TOKENS,
-        corpus_digest="0",
         vocab_size=VOCAB_SIZE,
         num_layers=NUM_LAYERS,
         num_hiddens=NUM_HIDDENS,
         num_steps=NUM_STEPS,
         batch_size=BATCH_SIZE,
-        partition="sequential",
-        optimizer="sgd",
-        learning_rate=0.1,
-        grad_clip=1.0,
-        dropout=0.0,
-        num_epochs=1,
-        seed=0,
     )
 
 

@@ -13,51 +13,18 @@ import pytest
 
 from harness.errors import RunFolderError
 from harness.record.ledger import SCHEMA_VERSION, Ledger, LedgerReader
-from harness.worker.events import EpochEnded, Evaluated, Finished, Started
+from harness.testing.trials import epoch_ended, evaluated, finished, small_trial, started
+from harness.worker.events import EpochEnded, Evaluated
 from harness.worker.trial import Trial
 
-TRIAL = Trial(
-    cell="lstm",
-    backend="numpy",
-    implementation="fused",
-    corpus="text.txt",
-    authors="all",
-    text="d2l",
-    tokens="char",
-    train_tokens=1000,
-    corpus_digest="c0ffee",
-    vocab_size=28,
-    num_layers=1,
-    num_hiddens=8,
-    num_steps=5,
-    batch_size=4,
-    partition="sequential",
-    optimizer="adam",
-    learning_rate=0.1 + 0.2,
-    grad_clip=1.0,
-    dropout=0.0,
-    num_epochs=3,
-    seed=0,
-)
-STARTED = Started(versions={"numpy": "2"}, device="cpu", num_threads=1, num_params=9, environment={})
-FINISHED = Finished(first_step_seconds=0.1, peak_rss_bytes=1 << 40, peak_device_bytes=None, sample="ü\ud800\0'")
+TRIAL = small_trial(implementation="fused", optimizer="adam", learning_rate=0.1 + 0.2, num_epochs=3)
+STARTED = started()
+FINISHED = finished(peak_rss_bytes=1 << 40, sample="ü\ud800\0'")
 
 
 def epoch(number: int, loss: float = 2.0) -> EpochEnded:
-    return EpochEnded(
-        epoch=number,
-        train_loss=loss,
-        train_accuracy=0.5,
-        train_top5_accuracy=0.9,
-        valid_loss=0.1 + 0.2,
-        valid_accuracy=0.5,
-        valid_top5_accuracy=0.9,
-        valid_bits_per_char=1.0,
-        grad_norm=1.0,
-        train_tokens=100,
-        train_seconds=0.5,
-        valid_seconds=0.1,
-        blocks=((60, 0.3), (40, 0.2)),
+    return epoch_ended(
+        number, 0.1 + 0.2, train_loss=loss, train_tokens=100, valid_bits_per_char=1.0, blocks=((60, 0.3), (40, 0.2))
     )
 
 
@@ -73,19 +40,6 @@ def record(path: Path, epochs: Sequence[EpochEnded] = (epoch(1), epoch(2))) -> N
         ledger.started(TRIAL.trial_id, STARTED)
         for event in epochs:
             ledger.epoch(TRIAL.trial_id, event)
-
-
-def evaluated(author: str = "Ann", loss: float = 2.0, part: str = "valid") -> Evaluated:
-    return Evaluated(
-        author=author,
-        part=part,
-        num_tokens=90,
-        num_chars=100.0,
-        loss=loss,
-        accuracy=0.5,
-        top5_accuracy=0.75,
-        bits_per_char=1.5,
-    )
 
 
 def row_of(path: Path) -> dict[str, Any]:
@@ -323,7 +277,12 @@ def test_tables_are_made_all_or_none(path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_evaluations_read_back_and_a_repeated_one_replaces_its_record(path: Path) -> None:
     record(path)
-    events = [evaluated("Ben"), evaluated("Ann"), evaluated("Ann", part="test"), evaluated("Ben", loss=math.inf)]
+    events = [
+        evaluated(author="Ben"),
+        evaluated(author="Ann"),
+        evaluated(author="Ann", part="test"),
+        evaluated(author="Ben", loss=math.inf),
+    ]
     with Ledger(path) as ledger:
         for event in events:
             ledger.evaluated(TRIAL.trial_id, event)

@@ -18,7 +18,8 @@ from rich.console import Console
 
 from harness.machine.devices import Gpu, slots
 from harness.running.live import LiveView, duration
-from harness.worker.events import EpochEnded, Progress, Started
+from harness.testing.trials import epoch_ended, small_trial, started
+from harness.worker.events import EpochEnded, Progress
 from harness.worker.trial import Trial
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -42,32 +43,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def trials() -> list[Trial]:
-    from dataclasses import replace
-
-    plain = Trial(
-        cell="gru-textbook",
-        backend="tensorflow",
-        implementation="scratch",
-        corpus="text.txt",
-        authors="all",
-        text="d2l",
-        tokens="char",
-        train_tokens=1000,
-        corpus_digest="c0ffee",
-        vocab_size=28,
-        num_layers=10,
-        num_hiddens=8,
-        num_steps=5,
-        batch_size=4,
-        partition="sequential",
-        optimizer="adam",
-        learning_rate=0.003,
-        grad_clip=1.0,
-        dropout=0.0,
-        num_epochs=4,
-        seed=0,
-    )
-    return [replace(plain, seed=seed) for seed in range(12)]
+    sizes = {"num_layers": 10, "num_hiddens": 8, "num_epochs": 4}
+    return [small_trial(cell="gru-textbook", backend="tensorflow", seed=seed, **sizes) for seed in range(12)]
 
 
 def view_of(
@@ -89,32 +66,12 @@ def printed(view: LiveView) -> list[str]:
     return ESCAPE.sub("", view._console.file.getvalue()).splitlines()  # type: ignore[attr-defined]
 
 
-def started(resumed_epochs: int = 0) -> Started:
-    return Started(
-        versions={}, device="cpu", num_threads=1, num_params=1, environment={}, resumed_epochs=resumed_epochs
-    )
-
-
 def progress(fraction: float) -> Progress:
     return Progress(epoch=int(fraction * 4) + 1, fraction=fraction, loss=2.5, tokens_per_s=12_345.0)
 
 
 def epoch(number: int, seconds: float = 1.0) -> EpochEnded:
-    return EpochEnded(
-        epoch=number,
-        train_loss=2.25,
-        train_accuracy=0.5,
-        train_top5_accuracy=0.9,
-        valid_loss=2.0,
-        valid_accuracy=0.5,
-        valid_top5_accuracy=0.9,
-        valid_bits_per_char=1.0,
-        grad_norm=1.0,
-        train_tokens=5000,
-        train_seconds=seconds,
-        valid_seconds=0.1,
-        blocks=((5000, seconds),),
-    )
+    return epoch_ended(number, train_loss=2.25, train_tokens=5000, train_seconds=seconds, blocks=((5000, seconds),))
 
 
 def test_a_row_shows_where_a_trial_is_and_how_it_fares(trials: list[Trial], clock: Clock) -> None:

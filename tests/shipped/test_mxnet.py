@@ -20,10 +20,10 @@ from harness.testing.models import (
     reference_model,
     train,
 )
+from harness.testing.trials import small_trial
 from harness.worker import training
 from harness.worker.events import EpochEnded
 from harness.worker.targets import resolve
-from harness.worker.trial import Trial
 
 mx = pytest.importorskip("mxnet", reason="MXNet 1.9.1 needs an environment of its own: Python 3.11 and numpy 1.23.5")
 
@@ -223,12 +223,7 @@ def wide_lstm():
 def test_the_time_reported_ends_when_the_engine_is_done_and_an_unread_loss_would_end_it_long_before():
     batch_size, num_steps, num_minibatches = 64, 35, 4
     tokens = np.random.default_rng(0).integers(0, 28, batch_size * num_steps * (num_minibatches + 1), dtype=np.uint8)
-    trial = Trial(
-        cell="lstm", backend="mxnet", implementation="fused", corpus="random", authors="all", text="raw", tokens="char",
-        train_tokens=len(tokens), corpus_digest="", vocab_size=28, num_layers=2, num_hiddens=256, num_steps=num_steps,
-        batch_size=batch_size, partition="sequential", optimizer="sgd", learning_rate=1.0, grad_clip=1.0, dropout=0.0,
-        num_epochs=1, seed=0,
-    )  # fmt: skip
+    trial = small_trial(train_tokens=len(tokens), num_steps=num_steps, batch_size=batch_size)
     model = Watched(wide_lstm())
     events = []
     training.train(

@@ -10,19 +10,14 @@ import pytest
 from harness.contracts.baselines import TrainingText
 from harness.contracts.network import Architecture, canonical_shapes
 from harness.contracts.weights import initial_weights
+from harness.testing.trials import small_trial
 from harness.worker import probes
 from harness.worker.probes import PROBES, Subject
-from harness.worker.trial import Trial
 from harness_ngram.model import fit
 from harness_numpy.backend import NumpyBackend
 
 VOCABULARY = ["<unk>", *"abcdefg"]
-TRIAL = Trial(
-    cell="rnn", backend="numpy", implementation="scratch", corpus="invented", authors="all", text="d2l", tokens="char",
-    train_tokens=3000, corpus_digest="c0ffee", vocab_size=len(VOCABULARY), num_layers=1, num_hiddens=6, num_steps=8,
-    batch_size=4, partition="sequential", optimizer="adam", learning_rate=0.003, grad_clip=1.0, dropout=0.0,
-    num_epochs=1, seed=0,
-)  # fmt: skip
+TRIAL = small_trial(cell="rnn", train_tokens=3000, vocab_size=len(VOCABULARY), num_layers=1, num_steps=8, batch_size=4)
 EQUATIONS = {
     "rnn": "harness_rnn.cell",
     "gru": "harness_gru.cell",

@@ -8,34 +8,23 @@ import pytest
 
 from harness.contracts.network import canonical_shapes
 from harness.contracts.weights import initial_weights
+from harness.testing.trials import small_trial
 from harness.worker.events import EpochEnded, Progress
 from harness.worker.targets import resolve
 from harness.worker.training import DivergedError, evaluate, train
-from harness.worker.trial import Trial
 from harness_numpy.backend import NumpyBackend
 
-TRIAL = Trial(
+TRIAL = small_trial(
     cell="rnn",
-    backend="numpy",
-    implementation="scratch",
-    corpus="cycle",
-    authors="all",
-    text="raw",
-    tokens="char",
     train_tokens=600,
-    corpus_digest="0",
     vocab_size=5,
     num_layers=1,
     num_hiddens=8,
     num_steps=5,
     batch_size=4,
-    partition="sequential",
     optimizer="adam",
     learning_rate=0.02,
-    grad_clip=1.0,
-    dropout=0.0,
     num_epochs=6,
-    seed=0,
 )
 CYCLE = (np.arange(600) % 5).astype(np.uint8)
 """A text whose next token is always known: its entropy rate is zero."""
