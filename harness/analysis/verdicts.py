@@ -1,0 +1,136 @@
+"""What paired losses decide between two models: different, equivalent, or not enough runs.
+
+A margin of equivalence and a power are fixed beforehand; what the runs could have shown is said beside their outcome.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import scipy
+
+from harness.analysis.statistics import CONFIDENCE, ROUNDING, Floats, Interval, mean_interval
+
+EQUIVALENCE = math.log(1.01)
+"""Of a difference of losses in nats: perplexities within 1 % of each other."""
+POWER = 0.8
+MOST_SEEDS = 1000
+"""More are not looked for."""
+
+_CERTAIN = 1e4
+"""Noncentrality beyond which a test cannot miss."""
+
+Kind = Literal["different", "equivalent", "not enough runs"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What n paired differences of losses say, first model minus second."""
+
+    kind: Kind
+    difference: Interval
+    """Nats a token; exp() of it is the ratio of perplexities."""
+    p_value: float
+    """Of Student's paired t test, or what the caller's correction made of it."""
+    num_pairs: int
+    first_is_better: Interval
+    """P(A > B): how often the first model has the lower loss under one seed, a tie counting half."""
+    detectable: float
+    """The smallest difference, in nats, that as many pairs of this spread show with a chance of `POWER`."""
+    pairs_needed: int | None
+    """As many pairs of this spread would show the difference observed with that chance; None beyond `MOST_SEEDS`."""
+
+    @property
+    def is_negligible(self) -> bool:
+        """Return whether the whole interval lies within the margin of equivalence."""
+        return max(abs(self.difference.low), abs(self.difference.high)) <= EQUIVALENCE
+
+
+def judge(first: npt.ArrayLike, second: npt.ArrayLike, p_value: float | None = None) -> Verdict:
+    """Judge paired losses in nats a token, one pair a seed; ``p_value`` is the test's own, corrected.
+
+    Equivalence is two one-sided t tests at 5 % each (Schuirmann 1987). What is different is called so however small:
+    `Verdict.is_negligible` says so.
+    """
+    differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    differences = differences[np.isfinite(differences)]
+    interval = mean_interval(differences)
+    p = _p_value(differences) if p_value is None else p_value
+    deviation = float(differences.std(ddof=1)) if differences.size > 1 else math.nan
+    return Verdict(
+        kind=_kind(differences, p),
+        difference=interval,
+        p_value=p,
+        num_pairs=int(differences.size),
+        first_is_better=probability_of_being_lower(differences),
+        detectable=detectable_difference(deviation, differences.size),
+        pairs_needed=pairs_needed(abs(interval.estimate), deviation),
+    )
+
+
+def _kind(differences: Floats, p_value: float) -> Kind:
+    if p_value <= 1 - CONFIDENCE:
+        return "different"
+    inner = mean_interval(differences, 2 * CONFIDENCE - 1)  # a 90 % interval is two one-sided tests at 5 %
+    if max(abs(inner.low), abs(inner.high)) <= EQUIVALENCE:
+        return "equivalent"
+    return "not enough runs"
+
+
+def _p_value(differences: Floats) -> float:
+    # Differences that agree to rounding have no spread a test could be made with.
+    if differences.size < 2 or np.ptp(differences) <= ROUNDING * max(1.0, float(np.abs(differences).max())):
+        return math.nan
+    return float(scipy.stats.ttest_1samp(differences, 0.0).pvalue)
+
+
+def probability_of_being_lower(differences: Floats) -> Interval:
+    """Return how often a difference is below zero, a tie counting half, with Wilson's interval.
+
+    Source: Bouthillier et al. 2021, arXiv:2103.03098, for the question; Wilson 1927 for the interval.
+    """
+    n = differences.size
+    if not n:
+        return Interval(math.nan, math.nan, math.nan)
+    share = float(np.mean((differences < 0) + 0.5 * (differences == 0)))
+    z = float(scipy.special.ndtri((1 + CONFIDENCE) / 2))
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    margin = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return Interval(share, middle - margin, middle + margin)
+
+
+def power_of(difference: float, deviation: float, num_pairs: int) -> float:
+    """Return the chance that a paired two-sided t test at 5 % shows a true difference; NaN below two pairs."""
+    if num_pairs < 2 or not deviation > 0:
+        return math.nan
+    freedom, noncentrality = num_pairs - 1, num_pairs * (difference / deviation) ** 2
+    if noncentrality > _CERTAIN:
+        return 1.0
+    critical = float(scipy.special.stdtrit(freedom, (1 + CONFIDENCE) / 2))
+    # The square of a noncentral t is a noncentral F.
+    return 1.0 - float(scipy.special.ncfdtr(1, freedom, noncentrality, critical**2))
+
+
+def detectable_difference(deviation: float, num_pairs: int) -> float:
+    """Return the smallest true difference that is shown with a chance of `POWER`; NaN below two pairs."""
+    return _detectable_effect(num_pairs) * deviation if num_pairs > 1 and deviation > 0 else math.nan
+
+
+@cache
+def _detectable_effect(num_pairs: int) -> float:
+    """Return the same as a multiple of the deviation."""
+    return float(scipy.optimize.brentq(lambda size: power_of(size, 1.0, num_pairs) - POWER, 1e-6, 100.0, xtol=1e-6))
+
+
+def pairs_needed(difference: float, deviation: float) -> int | None:
+    """Return the fewest pairs that show a true difference with a chance of `POWER`; None where they are too many."""
+    if not deviation > 0 or not difference > 0 or power_of(difference, deviation, MOST_SEEDS) < POWER:
+        return None
+    low, high = 2, MOST_SEEDS
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power_of(difference, deviation, middle) >= POWER else (middle + 1, high)
+    return low
