@@ -119,11 +119,12 @@ class _Life:
         if isinstance(event, Started):
             self.seconds["workers: start-up to the first step"] += self.lap()
         elif isinstance(event, EpochEnded):
-            spent, told = self.lap(), event.train_seconds + event.valid_seconds
-            between = max(0.0, spent - told)
+            trained, evaluated = (event.measures[name] for name in ("train_seconds", "valid_seconds"))
+            spent, clocked = self.lap(), trained + evaluated
+            between = max(0.0, spent - clocked)
             self.seconds["workers: between epochs"] += between
-            self.seconds[TRAINING] += (spent - between) * event.train_seconds / told
-            self.seconds[EVALUATION] += (spent - between) * event.valid_seconds / told
+            self.seconds[TRAINING] += (spent - between) * trained / clocked
+            self.seconds[EVALUATION] += (spent - between) * evaluated / clocked
         elif isinstance(event, Evaluated):
             self._evaluated.append((event.num_tokens, self.lap()))
         elif isinstance(event, Finished):

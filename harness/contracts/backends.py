@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.contracts.cells import Equations
+from harness.contracts.measures import STEP
 from harness.contracts.network import Architecture
 from harness.contracts.training import Training
 from harness.contracts.weights import Weights
@@ -19,8 +20,9 @@ Ids = NDArray[np.int64]
 Tokens = NDArray[np.unsignedinteger]
 """The ids of a whole text, one dimension, mapped from its file."""
 
-LOSS, ACCURACY, TOP5_ACCURACY, GRAD_NORM = range(4)
-"""Columns of what `Model.read` returns."""
+COLUMNS = tuple(figure.name for figure in STEP)
+"""Of what `Model.read` returns: the loss, the accuracies by `harness.contracts.measures.RANKS`, the gradient norm."""
+LOSS, GRAD_NORM = COLUMNS.index("loss"), COLUMNS.index("grad_norm")
 
 
 @runtime_checkable
@@ -81,8 +83,8 @@ class Model(Protocol):
     def read(self, handles: Sequence[Handle]) -> NDArray[np.float64]:
         """Wait for the device and return the figures.
 
-        Shapes: (len(handles), 4): mean loss in nats per token, top-1 and top-5 accuracy (shares of
-        tokens; a tie counts against the model), gradient norm before clipping.
+        Shapes: (len(handles), len(COLUMNS)): mean loss in nats per token, accuracies (shares of tokens among the
+        first k; a tie counts against the model), gradient norm before clipping.
         """
         ...
 

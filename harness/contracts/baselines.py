@@ -3,12 +3,12 @@
 A baseline takes no optimizer steps, so it has no gradients to compare: the parity certificate does not apply to it.
 """
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from harness.contracts.backends import Tokens
+from harness.contracts.measures import STEP
 
 Say = Callable[[float], None]
 """Called now and then while a baseline works, with the share that is done: a worker that is silent is ended."""
@@ -33,9 +33,19 @@ class Evaluation:
     """Tokens predicted: one fewer than the text has where nothing is said of its first."""
     loss: float
     """Mean cross-entropy, nats per token."""
-    accuracy: float = math.nan
-    """Share of tokens that were the most probable one, a tie counting against the model; NaN where not defined."""
-    top5_accuracy: float = math.nan
+    others: Mapping[str, float] = field(default_factory=dict)
+    """Other figures by the names of `harness.contracts.measures.STEP`, such as its accuracies; one that is not defined
+    is left out."""
+
+    def __post_init__(self) -> None:
+        known = {figure.name for figure in STEP}
+        if unknown := [name for name in self.others if name not in known]:
+            raise ValueError(f"no figure of a text: {', '.join(unknown)}")
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Return the loss and the others by name."""
+        return {"loss": self.loss, **self.others}
 
 
 class Fitted(Protocol):

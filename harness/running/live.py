@@ -172,8 +172,9 @@ class LiveView:
             self._say_progress(entry)
         elif isinstance(event, EpochEnded):
             entry.epoch, entry.fraction = event.epoch, event.epoch / trial.num_epochs
-            entry.loss, entry.valid_loss = event.train_loss, event.valid_loss
-            entry.tokens_per_s = event.train_tokens / event.train_seconds if event.train_seconds else math.nan
+            names = ("train_loss", "valid_loss", "train_tokens", "train_seconds")
+            entry.loss, entry.valid_loss, tokens, seconds = (event.measures[name] for name in names)
+            entry.tokens_per_s = tokens / seconds if seconds else math.nan
             self._say_progress(entry)
 
     def ended(self, trial: Trial, status: str, reason: str) -> None:

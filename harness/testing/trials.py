@@ -1,8 +1,8 @@
 """A trial and what its worker says of it, made up: name what a test is about, the rest is plain."""
 
-import math
 from typing import Any
 
+from harness.contracts.measures import bits_per_char, stored_in
 from harness.testing.models import BATCH_SIZE, NUM_STEPS, SMALL
 from harness.worker.events import EpochEnded, Evaluated, Finished, Started
 from harness.worker.trial import Trial
@@ -44,37 +44,32 @@ def started(**changes: Any) -> Started:
 
 def epoch_ended(epoch: int = 1, valid_loss: float = 2.0, **changes: Any) -> EpochEnded:
     """Return an epoch's figures; training's loss is the validation's unless it is given."""
-    plain: dict[str, Any] = {
-        "epoch": epoch,
+    measures = {
+        **{measure.name: 0.5 for measure in stored_in("epochs")},
         "train_loss": valid_loss,
-        "train_accuracy": 0.5,
         "train_top5_accuracy": 0.9,
         "valid_loss": valid_loss,
-        "valid_accuracy": 0.5,
         "valid_top5_accuracy": 0.9,
-        "valid_bits_per_char": valid_loss / math.log(2),
+        "valid_bits_per_char": bits_per_char(valid_loss, 1.0),
         "grad_norm": 1.0,
         "train_tokens": 1_000,
-        "train_seconds": 0.5,
         "valid_seconds": 0.1,
-        "blocks": ((600, 0.3), (400, 0.2)),
     }
-    return EpochEnded(**{**plain, **changes})
+    blocks = changes.pop("blocks", ((600, 0.3), (400, 0.2)))
+    return EpochEnded(epoch=epoch, measures=measures | changes, blocks=blocks)
 
 
 def evaluated(loss: float = 2.0, **changes: Any) -> Evaluated:
     """Return what a trained model reaches on a held-out part of 1,000 characters."""
-    plain: dict[str, Any] = {
-        "author": "Ann",
-        "part": "valid",
-        "num_tokens": 1_000,
-        "num_chars": 1_000.0,
+    about: dict[str, Any] = {"author": "Ann", "part": "valid", "num_tokens": 1_000, "num_chars": 1_000.0}
+    measures = {
+        **{measure.name: 0.4 for measure in stored_in("evaluations")},
         "loss": loss,
-        "accuracy": 0.4,
         "top5_accuracy": 0.8,
-        "bits_per_char": loss / math.log(2),
+        "bits_per_char": bits_per_char(loss, 1.0),
     }
-    return Evaluated(**{**plain, **changes})
+    about |= {name: value for name, value in changes.items() if name in about}
+    return Evaluated(**about, measures=measures | {name: changes[name] for name in changes.keys() - about.keys()})
 
 
 def finished(**changes: Any) -> Finished:

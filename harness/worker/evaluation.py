@@ -1,15 +1,16 @@
 """What a trained model reaches on every author's held-out text, also of authors it has never read."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from harness.contracts.backends import ACCURACY, LOSS, TOP5_ACCURACY, Model, Tokens
+from harness.contracts.backends import Model, Tokens
+from harness.contracts.measures import measured
 from harness.worker.events import Evaluated, Progress
 from harness.worker.job import HeldOutPart
 from harness.worker.minibatches import evaluation_minibatches
-from harness.worker.training import Report, evaluate
+from harness.worker.training import Report, evaluate, named
 from harness.worker.trial import Trial
 
 
@@ -34,20 +35,17 @@ def _evaluate(model: Model, trial: Trial, part: HeldOutPart, tokens: Tokens, rep
     def alive() -> None:
         report(Progress(epoch=trial.num_epochs, fraction=1.0, loss=math.nan, tokens_per_s=math.nan))
 
-    figures = evaluate(model, tokens, num_rows, trial.num_steps, trial.partition, alive)
+    figures = named(evaluate(model, tokens, num_rows, trial.num_steps, trial.partition, alive))
     num_predicted = evaluation_minibatches(tokens, num_rows, trial.num_steps, trial.partition).num_predicted
-    return evaluated(part, num_predicted, *(float(figures[name]) for name in (LOSS, ACCURACY, TOP5_ACCURACY)))
+    return evaluated(part, num_predicted, figures)
 
 
-def evaluated(part: HeldOutPart, num_tokens: int, loss: float, accuracy: float, top5_accuracy: float) -> Evaluated:
-    """Return what is reported of a part, of which so many tokens were predicted; the loss is in nats per token."""
+def evaluated(part: HeldOutPart, num_tokens: int, figures: Mapping[str, float]) -> Evaluated:
+    """Return what is reported of a part, of which so many tokens were predicted."""
     return Evaluated(
         author=part.author,
         part=part.part,
         num_tokens=num_tokens,
         num_chars=num_tokens * part.chars_per_token,
-        loss=loss,
-        accuracy=accuracy,
-        top5_accuracy=top5_accuracy,
-        bits_per_char=loss / math.log(2) / part.chars_per_token,
+        measures=measured("held_out", figures, part.chars_per_token),
     )

@@ -1,8 +1,11 @@
 """The events a worker reports, one JSON object a line, the first key naming the event."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, get_args
+
+from harness.contracts.measures import require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,22 +54,13 @@ class EpochEnded:
     name: ClassVar[str] = "epoch"
     epoch: int
     """From 1."""
-    train_loss: float
-    """Mean cross-entropy in nats per token over the epoch's minibatches, while training."""
-    train_accuracy: float
-    train_top5_accuracy: float
-    valid_loss: float
-    valid_accuracy: float
-    valid_top5_accuracy: float
-    valid_bits_per_char: float
-    grad_norm: float
-    """Mean global gradient norm before clipping."""
-    train_tokens: int
-    """Tokens predicted in the epoch."""
-    train_seconds: float
-    valid_seconds: float
+    measures: Mapping[str, float]
+    """By name, of those that `harness.contracts.measures` stores of an epoch; one that is not there is not known."""
     blocks: tuple[tuple[int, float], ...]
     """(tokens, seconds) of consecutive stretches of training, each ended by reading the loss."""
+
+    def __post_init__(self) -> None:
+        require(self.measures, "epochs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +75,11 @@ class Evaluated:
     """Tokens predicted."""
     num_chars: float
     """Characters behind them."""
-    loss: float
-    """Mean cross-entropy, nats per token."""
-    accuracy: float
-    top5_accuracy: float
-    bits_per_char: float
+    measures: Mapping[str, float]
+    """By name, of those that `harness.contracts.measures` stores of a held-out part."""
+
+    def __post_init__(self) -> None:
+        require(self.measures, "evaluations")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +183,6 @@ def parse(line: str) -> Event:
     kind = _KINDS[values.pop("event")]
     try:
         event: Event = kind(**values)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"not a {kind.__name__}: {error}") from None
     return event

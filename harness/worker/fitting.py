@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.contracts.backends import Predictor, Tokens
 from harness.contracts.baselines import Fitted, Say, TrainingText
+from harness.contracts.measures import measured
 from harness.worker import process
 from harness.worker.connection import Connection
 from harness.worker.evaluation import evaluated, read_part
@@ -43,8 +44,8 @@ def fit_and_evaluate(job: Job, connection: Connection) -> None:
     connection.send(_epoch(job, fitted, valid, train_seconds, say))
     for part in job.held_out:
         tokens = read_part(part)
-        figures = fitted.evaluate(tokens, say)
-        connection.send(evaluated(part, figures.num_tokens, figures.loss, figures.accuracy, figures.top5_accuracy))
+        reached = fitted.evaluate(tokens, say)
+        connection.send(evaluated(part, reached.num_tokens, reached.figures))
     connection.send(
         Finished(
             first_step_seconds=0.0,
@@ -61,17 +62,13 @@ def _epoch(job: Job, fitted: Fitted, valid: Tokens, train_seconds: float, say: S
     held_out = fitted.evaluate(valid, say)
     return EpochEnded(
         epoch=1,
-        train_loss=fitted.training.loss,
-        train_accuracy=fitted.training.accuracy,
-        train_top5_accuracy=fitted.training.top5_accuracy,
-        valid_loss=held_out.loss,
-        valid_accuracy=held_out.accuracy,
-        valid_top5_accuracy=held_out.top5_accuracy,
-        valid_bits_per_char=held_out.loss / math.log(2) / job.valid_chars_per_token,
-        grad_norm=math.nan,
-        train_tokens=fitted.training.num_tokens,
-        train_seconds=train_seconds,
-        valid_seconds=time.perf_counter() - since,
+        measures={
+            **measured("train", fitted.training.figures),
+            **measured("valid", held_out.figures, job.valid_chars_per_token),
+            "train_tokens": fitted.training.num_tokens,
+            "train_seconds": train_seconds,
+            "valid_seconds": time.perf_counter() - since,
+        },
         # Fitting is no sequence of steps: its tokens per second mean nothing beside a network's.
         blocks=(),
     )

@@ -10,7 +10,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contracts.backends import ACCURACY, GRAD_NORM, LOSS, TOP5_ACCURACY, Handle, Model, Tokens
+from harness.contracts.backends import COLUMNS, LOSS, Handle, Model, Tokens
+from harness.contracts.measures import measured
 from harness.contracts.training import Partition
 from harness.worker import first_steps as parity
 from harness.worker.events import EpochEnded, Event, Progress
@@ -178,27 +179,33 @@ def _epoch_ended(
     valid_chars_per_token: float,
     alive: Callable[[], None],
 ) -> EpochEnded:
-    train = watch.mean()
-    _require_finite(float(train[LOSS]), epoch)
+    train = named(watch.mean())
+    _require_finite(train["loss"], epoch)
     since = time.perf_counter()
-    valid = evaluate(model, valid_tokens, trial.batch_size, trial.num_steps, trial.partition, alive)
+    valid = named(evaluate(model, valid_tokens, trial.batch_size, trial.num_steps, trial.partition, alive))
     valid_seconds = time.perf_counter() - since
-    _require_finite(float(valid[LOSS]), epoch)
+    _require_finite(valid["loss"], epoch)
     return EpochEnded(
         epoch=epoch,
-        train_loss=float(train[LOSS]),
-        train_accuracy=float(train[ACCURACY]),
-        train_top5_accuracy=float(train[TOP5_ACCURACY]),
-        valid_loss=float(valid[LOSS]),
-        valid_accuracy=float(valid[ACCURACY]),
-        valid_top5_accuracy=float(valid[TOP5_ACCURACY]),
-        valid_bits_per_char=float(valid[LOSS]) / math.log(2) / valid_chars_per_token,
-        grad_norm=float(train[GRAD_NORM]),
-        train_tokens=sum(tokens for tokens, _ in watch.blocks),
-        train_seconds=sum(seconds for _, seconds in watch.blocks),
-        valid_seconds=valid_seconds,
+        measures={
+            **measured("train", train),
+            **measured("valid", valid, valid_chars_per_token),
+            "train_tokens": sum(tokens for tokens, _ in watch.blocks),
+            "train_seconds": sum(seconds for _, seconds in watch.blocks),
+            "valid_seconds": valid_seconds,
+        },
         blocks=tuple(watch.blocks),
     )
+
+
+def named(figures: NDArray[np.float64]) -> dict[str, float]:
+    """Return a row of what `Model.read` returned by the names of its columns.
+
+    Raises: ValueError where the model gives another number of figures.
+    """
+    if len(figures) != len(COLUMNS):
+        raise ValueError(f"the model gives {len(figures)} figures a step, not these: {', '.join(COLUMNS)}")
+    return dict(zip(COLUMNS, figures.tolist(), strict=True))
 
 
 def _require_finite(loss: float, epoch: int) -> None:

@@ -11,8 +11,9 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from harness.contracts.backends import Handle, Ids, State
+from harness.contracts.backends import COLUMNS, Handle, Ids, State
 from harness.contracts.cells import Params, Shapes
+from harness.contracts.measures import RANKS
 from harness.contracts.network import Architecture
 from harness.contracts.optimization import OPTIMIZERS, STEP, moment_name, step_sizes
 from harness.contracts.training import Training
@@ -108,7 +109,7 @@ class JaxModel:
 
     def read(self, handles: Sequence[Handle]) -> NDArray[np.float64]:
         """Wait for the device: copying to the host does."""
-        return np.array(jax.device_get(list(handles)), np.float64).reshape(-1, 4)
+        return np.array(jax.device_get(list(handles)), np.float64).reshape(-1, len(COLUMNS))
 
     def gradients(self, X: Ids, Y: Ids, state: State) -> tuple[float, Weights]:
         """Return loss and gradients."""
@@ -192,4 +193,4 @@ def _loss(
 def _figures(loss: Array, logits: Array, Y: Array, norm: Array) -> Array:
     target = jnp.take_along_axis(logits, Y[..., None], axis=-1)
     rank = jnp.sum(logits >= target, axis=-1)
-    return jnp.stack([loss, jnp.mean(rank <= 1, dtype=loss.dtype), jnp.mean(rank <= 5, dtype=loss.dtype), norm])
+    return jnp.stack([loss, *(jnp.mean(rank <= k, dtype=loss.dtype) for k in RANKS), norm])

@@ -12,8 +12,9 @@ from mxnet import autograd, nd
 from mxnet.context import Context
 from numpy.typing import NDArray
 
-from harness.contracts.backends import Handle, Ids, State
+from harness.contracts.backends import COLUMNS, Handle, Ids, State
 from harness.contracts.cells import Shapes
+from harness.contracts.measures import RANKS
 from harness.contracts.network import Architecture
 from harness.contracts.optimization import STEP, moment_name
 from harness.contracts.training import Training
@@ -121,7 +122,7 @@ class MXNetModel:
     def read(self, handles: Sequence[Handle]) -> NDArray[np.float64]:
         """Wait for the engine: copying to NumPy does."""
         self._queue.clear()
-        return np.array([handle.asnumpy() for handle in handles], np.float64).reshape(-1, 4)
+        return np.array([handle.asnumpy() for handle in handles], np.float64).reshape(-1, len(COLUMNS))
 
     def gradients(self, X: Ids, Y: Ids, state: State) -> tuple[float, Weights]:
         """Return loss and gradients."""
@@ -136,7 +137,7 @@ class MXNetModel:
         return logits.asnumpy(), state
 
     def _outputs(self, X: Ids, Y: Ids, state: State, *, training: bool) -> list[Array]:
-        """Return loss (1,), accuracies (2,), logits, and the parts of the state."""
+        """Return loss (1,), accuracies (len(RANKS),), logits, and the parts of the state."""
         inputs = [self._ids(X), self._ids(Y), *state]
         key = (X.shape, training)
         if key not in self._graphs:
@@ -188,6 +189,6 @@ class MXNetModel:
 
 
 def _accuracies(rows: Array, targets: Array) -> Array:
-    """Return the shares of targets that come first, and among the first five; ties count against."""
+    """Return the shares of targets among the first k, for each k of `RANKS`; ties count against."""
     rank = nd.broadcast_greater_equal(rows, nd.pick(rows, targets, keepdims=True)).sum(axis=1)
-    return nd.concat((rank <= 1).mean(), (rank <= 5).mean(), dim=0)
+    return nd.concat(*((rank <= k).mean() for k in RANKS), dim=0)

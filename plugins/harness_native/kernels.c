@@ -388,13 +388,13 @@ INLINE vector exp_of(vector x) {
     return fraction * scale + scale;
 }
 
-/* Mean cross-entropy of softmax(Z) against the targets, and how many targets come first and among the first five, a tie
- * counting against them. Z (count, vocab_size) becomes the loss's gradient where `with_gradient`.
- * figures: loss, accuracy, top-five accuracy. */
-void cross_entropy(int64_t count, int64_t vocab_size, real *Z, const int64_t *targets, int64_t with_gradient,
-                   double *figures) {
-    double loss = 0;
-    int64_t first = 0, among_five = 0;
+/* Mean cross-entropy of softmax(Z) against the targets, and for each k of `ranks` (num_ranks,) the share of targets
+ * among the first k, a tie counting against them. Z (count, vocab_size) becomes the loss's gradient where
+ * `with_gradient`. figures (1 + num_ranks,): the loss, the shares. */
+void cross_entropy(int64_t count, int64_t vocab_size, int64_t num_ranks, real *Z, const int64_t *targets,
+                   const int64_t *ranks, int64_t with_gradient, double *figures) {
+    double loss = 0, *hits = figures + 1;
+    memset(hits, 0, num_ranks * sizeof(double));
     for (int64_t row = 0; row < count; row++) {
         real *z = Z + row * vocab_size, target = z[targets[row]], largest = z[0];
         int64_t rank = 0;
@@ -402,8 +402,8 @@ void cross_entropy(int64_t count, int64_t vocab_size, real *Z, const int64_t *ta
             largest = z[j] > largest ? z[j] : largest;
             rank += z[j] >= target;
         }
-        first += rank == 1;
-        among_five += rank >= 1 && rank <= 5; /* where the target is not a number, it has no rank */
+        /* where the target is not a number, it has no rank */
+        for (int64_t i = 0; i < num_ranks; i++) hits[i] += rank >= 1 && rank <= ranks[i];
         vector sums = {0};
         real sum = 0;
         EACH_VECTOR(j, n, vocab_size) {
@@ -419,8 +419,7 @@ void cross_entropy(int64_t count, int64_t vocab_size, real *Z, const int64_t *ta
         }
     }
     figures[0] = loss / count;
-    figures[1] = (double)first / count;
-    figures[2] = (double)among_five / count;
+    for (int64_t i = 0; i < num_ranks; i++) hits[i] /= count;
 }
 
 /* ---- updates ---------------------------------------------------------------------------------------

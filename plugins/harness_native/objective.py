@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from harness.contracts.backends import Ids
+from harness.contracts.measures import RANKS
 from harness_native.kernels import Array, Kernels
 from harness_numpy.model import Figures
 
@@ -14,12 +15,12 @@ class NativeObjective:
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self._kernels = Kernels(dtype)
+        self._ranks = np.array(RANKS, np.int64)
 
     def __call__(self, logits: Array, Y: Ids, *, with_gradient: bool) -> tuple[Figures, Array | None]:
         """Return the figures, and the gradient where it is asked for."""
-        figures = np.empty(3)
+        figures = np.empty(1 + len(self._ranks))
         targets = np.ascontiguousarray(Y, np.int64)
-        vocab_size = logits.shape[-1]
-        self._kernels.call("cross_entropy", targets.size, vocab_size, logits, targets, int(with_gradient), figures)
-        loss, accuracy, top5_accuracy = figures.tolist()
-        return (loss, accuracy, top5_accuracy), logits if with_gradient else None
+        sizes = (targets.size, logits.shape[-1], len(self._ranks))
+        self._kernels.call("cross_entropy", *sizes, logits, targets, self._ranks, int(with_gradient), figures)
+        return tuple(figures.tolist()), logits if with_gradient else None

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from harness.contracts.backends import Tokens
 from harness.contracts.baselines import Evaluation, Say, TrainingText
+from harness.contracts.measures import ACCURACIES, RANKS
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -99,16 +100,16 @@ class NGram:
         states, first, which = np.unique(_states(contexts), return_index=True, return_inverse=True)
         by_state = np.argsort(which, kind="stable")
         ends = np.searchsorted(which[by_state], np.arange(len(states)), side="right")
-        figures = np.zeros(3)
+        sums = np.zeros(1 + len(RANKS))
         block = max(1, _BLOCK // self._vocab_size)
         for start in range(0, len(states), block):
             stop = min(start + block, len(states))
             here = by_state[(ends[start - 1] if start else 0) : ends[stop - 1]]
             probabilities = self._distributions([grams[first[start:stop]] for grams in contexts])
-            figures += _scores(probabilities, which[here] - start, targets[here])
+            sums += _scores(probabilities, which[here] - start, targets[here])
             say(1.0)
-        loss, accuracy, top5_accuracy = (float(figure) for figure in figures / max(1, len(targets)))
-        return Evaluation(num_tokens=len(targets), loss=loss, accuracy=accuracy, top5_accuracy=top5_accuracy)
+        loss, *accuracies = (sums / max(1, len(targets))).tolist()
+        return Evaluation(num_tokens=len(targets), loss=loss, others=dict(zip(ACCURACIES, accuracies, strict=True)))
 
     def loss(self, ids: Tokens) -> float:
         """Return the mean loss alone, nats per token: sooner than `evaluate`, since only the tokens are looked up."""
@@ -181,11 +182,14 @@ def _states(contexts: Sequence[Ids]) -> Ids:
 
 
 def _scores(probabilities: Floats, rows: Ids, targets: Ids) -> Floats:
-    """Return the sums of losses and of hits among the first one and the first five; a tie is no hit."""
-    own = probabilities[rows, targets]
-    descending = -np.partition(-probabilities, min(5, probabilities.shape[1] - 1), axis=1)[:, :6]
+    """Return the sums of losses, and of hits among the first k for each k of `RANKS`; a tie is no hit.
+
+    Many targets share a distribution: each is compared with the one that comes behind the first k.
+    """
+    own, vocab_size, most = probabilities[rows, targets], probabilities.shape[1], max(RANKS)
+    descending = -np.partition(-probabilities, min(most, vocab_size - 1), axis=1)[:, : most + 1]
     descending = -np.sort(-descending, axis=1)
-    hits = [float((own > descending[rows, k]).sum()) if k < probabilities.shape[1] else float(len(own)) for k in (1, 5)]
+    hits = [float((own > descending[rows, k]).sum()) if k < vocab_size else float(len(own)) for k in RANKS]
     return np.array([-np.log(own).sum(), *hits])
 
 

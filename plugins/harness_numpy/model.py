@@ -6,8 +6,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contracts.backends import Handle, Ids, State
+from harness.contracts.backends import COLUMNS, Handle, Ids, State
 from harness.contracts.cells import Shapes
+from harness.contracts.measures import RANKS
 from harness.contracts.network import Architecture
 from harness.contracts.optimization import STEP, moment_name
 from harness.contracts.training import Training
@@ -17,8 +18,8 @@ from harness_numpy import optimizers
 Array = NDArray[np.floating[Any]]
 Arrays = dict[str, Array]
 
-Figures = tuple[float, float, float]
-"""Mean loss in nats per token, top-1 and top-5 accuracy."""
+Figures = tuple[float, ...]
+"""Mean loss in nats per token, and the accuracies."""
 
 _DROPOUT_STREAM = 3
 
@@ -129,11 +130,11 @@ class NumpyModel:
 
     def read(self, handles: Sequence[Handle]) -> NDArray[np.float64]:
         """NumPy computes at once: there is nothing to wait for."""
-        return np.array(handles, np.float64).reshape(-1, 4)
+        return np.array(handles, np.float64).reshape(-1, len(COLUMNS))
 
     def gradients(self, X: Ids, Y: Ids, state: State) -> tuple[float, Weights]:
         """Return loss and gradients."""
-        (loss, _, _), _ = self._network.gradients(self._params, X, Y, state, self._gradients, training=False)
+        (loss, *_), _ = self._network.gradients(self._params, X, Y, state, self._gradients, training=False)
         return loss, {name: array.copy() for name, array in self._gradients.items()}
 
     def last_loss_gradients(self, X: Ids, targets: Ids, state: State) -> list[Array]:
@@ -179,11 +180,11 @@ def cross_entropy(logits: Array, Y: Ids, *, with_gradient: bool) -> tuple[float,
     return loss, shifted.reshape(logits.shape)
 
 
-def accuracies(logits: Array, Y: Ids) -> tuple[float, float]:
-    """Return the shares of tokens whose target is the first, and among the first five; ties count against."""
+def accuracies(logits: Array, Y: Ids) -> tuple[float, ...]:
+    """Return the shares of tokens whose target is among the first k, for each k of `RANKS`; ties count against."""
     target = np.take_along_axis(logits, Y[..., None], axis=-1)
     rank = np.count_nonzero(logits >= target, axis=-1)
-    return float(np.mean(rank <= 1)), float(np.mean(rank <= 5))
+    return tuple(float(np.mean(rank <= k)) for k in RANKS)
 
 
 def _flat_arrays(shapes: Shapes, dtype: str) -> tuple[Array, Arrays]:

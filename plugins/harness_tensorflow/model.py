@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from harness.contracts.backends import Handle, Ids, State
+from harness.contracts.backends import COLUMNS, Handle, Ids, State
+from harness.contracts.measures import RANKS
 from harness.contracts.network import Architecture
 from harness.contracts.optimization import OPTIMIZERS, STEP, moment_name, step_sizes
 from harness.contracts.training import Training
@@ -107,7 +108,7 @@ class TensorflowModel:
 
     def read(self, handles: Sequence[Handle]) -> NDArray[np.float64]:
         """Wait for the device: copying to the host does."""
-        return np.array([handle.numpy() for handle in handles], np.float64).reshape(-1, 4)
+        return np.array([handle.numpy() for handle in handles], np.float64).reshape(-1, len(COLUMNS))
 
     def gradients(self, X: Ids, Y: Ids, state: State) -> tuple[float, Weights]:
         """Return loss and gradients."""
@@ -162,8 +163,7 @@ def _cross_entropy(logits: Tensor, Y: Tensor) -> Tensor:
 def _figures(loss: Tensor, logits: Tensor, Y: Tensor, norm: Tensor) -> Tensor:
     target = tf.gather(logits, Y[..., None], batch_dims=2)
     rank = tf.math.count_nonzero(logits >= target, axis=-1)
-    first, among_five = (tf.reduce_mean(tf.cast(rank <= places, loss.dtype)) for places in (1, 5))
-    return tf.stack([loss, first, among_five, norm])
+    return tf.stack([loss, *(tf.reduce_mean(tf.cast(rank <= k, loss.dtype)) for k in RANKS), norm])
 
 
 def _to_numpy(tensor: Tensor) -> NDArray[np.floating[Any]]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.contracts.backends import Handle, Ids, State
+from harness.contracts.measures import RANKS
 from harness.contracts.optimization import (
     ADAM_BETA1,
     ADAM_BETA2,
@@ -165,8 +166,8 @@ def _figures(loss: Tensor, logits: Tensor, targets: Tensor, norm: Tensor) -> Ten
     with torch.no_grad():
         target = logits.gather(-1, targets.unsqueeze(-1))
         rank = (logits >= target).sum(-1)
-        figures = (loss.detach(), (rank <= 1).to(loss.dtype).mean(), (rank <= 5).to(loss.dtype).mean(), norm)
-        return torch.stack(figures)
+        accuracies = ((rank <= k).to(loss.dtype).mean() for k in RANKS)
+        return torch.stack((loss.detach(), *accuracies, norm))
 
 
 def _detached(state: State) -> State:

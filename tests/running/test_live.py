@@ -228,7 +228,7 @@ def test_a_model_that_never_learnt_does_not_fill_the_line(trials: list[Trial], c
     view = view_of(trials[:1], clock, terminal=False)
     with view:
         view.launched(trials[0], CPU[0])
-        view.heard(trials[0], replace(epoch(4), valid_loss=200.0))
+        view.heard(trials[0], replace(epoch(4), measures=epoch(4).measures | {"valid_loss": 200.0}))
         view.ended(trials[0], "ok", "")
     assert f"      ok {trials[0].trial_id}  valid perplexity 7.23e+86" in printed(view)
 

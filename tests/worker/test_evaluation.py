@@ -33,7 +33,7 @@ def test_a_part_is_read_from_its_start_to_its_stop(tmp_path):
     (inside,) = events_of(tmp_path, np.r_[noise, CYCLE[:90], noise], (600, 690))
     assert alone == inside
     assert (alone.author, alone.part, alone.num_tokens, alone.num_chars) == ("Ann", "test", 80, 160.0)
-    assert alone.bits_per_char == pytest.approx(alone.loss / math.log(2) / 2)
+    assert alone.measures["bits_per_char"] == pytest.approx(alone.measures["loss"] / math.log(2) / 2)
 
 
 def test_a_part_shorter_than_a_minibatch_is_read_in_fewer_rows(tmp_path):
@@ -56,4 +56,4 @@ def test_windows_of_stride_1_are_evaluated_on_such_windows_too(tmp_path):
     (part,) = events_of(tmp_path, CYCLE, (5, 60), trial=trial)
     assert part.num_tokens == (55 - TRIAL.num_steps) * TRIAL.num_steps
     expected = evaluate(build(trial), CYCLE[5:60], trial.batch_size, trial.num_steps, "windows")
-    assert part.loss == pytest.approx(expected[LOSS])
+    assert part.measures["loss"] == pytest.approx(expected[LOSS])

@@ -19,9 +19,8 @@ def test_a_line_that_is_no_event_is_refused(line):
         parse(line)
 
 
-def test_every_epoch_figure_has_a_column_in_the_ledger():
-    from dataclasses import fields
-
-    from harness.record.ledger.writer import _EPOCH_COLUMNS
-
-    assert {field.name for field in fields(EpochEnded)} - {"blocks"} == set(_EPOCH_COLUMNS)
+def test_a_measure_that_no_row_has_is_refused():
+    epoch = EpochEnded(epoch=1, measures={"train_loss": 2.0, "valid_loss": 2.5}, blocks=((20, 0.5),))
+    assert parse(dump(epoch)).measures == epoch.measures
+    with pytest.raises(ValueError, match=r"no measure .* valid_los"):
+        parse(dump(epoch).replace("valid_loss", "valid_los"))

@@ -49,23 +49,25 @@ def events_of(trial, model=None, **options):
 def test_a_cycle_is_learnt_to_its_entropy():
     epochs, _, _ = events_of(replace(TRIAL, num_epochs=25))
     assert [event.epoch for event in epochs] == list(range(1, 26))
-    assert epochs[0].train_loss > 0.5
-    assert epochs[-1].valid_loss < 0.01
-    assert epochs[-1].valid_accuracy == 1.0
-    assert epochs[0].train_top5_accuracy == 1.0  # there are five symbols
+    assert epochs[0].measures["train_loss"] > 0.5
+    assert epochs[-1].measures["valid_loss"] < 0.01
+    assert epochs[-1].measures["valid_accuracy"] == 1.0
+    assert epochs[0].measures["train_top5_accuracy"] == 1.0  # there are five symbols
 
 
 def test_bits_per_character_count_the_characters_behind_a_token():
     epochs, _, _ = events_of(replace(TRIAL, num_epochs=1))
-    assert epochs[0].valid_bits_per_char == pytest.approx(epochs[0].valid_loss / math.log(2) / 2.0)
+    assert epochs[0].measures["valid_bits_per_char"] == pytest.approx(
+        epochs[0].measures["valid_loss"] / math.log(2) / 2.0
+    )
 
 
 def test_blocks_add_up_to_the_epoch_and_the_first_step_is_one_of_its_own():
     epochs, _, first_step = events_of(replace(TRIAL, num_epochs=1))
     (event,) = epochs
     assert event.blocks[0] == (20, pytest.approx(first_step))
-    assert sum(tokens for tokens, _ in event.blocks) == event.train_tokens
-    assert sum(seconds for _, seconds in event.blocks) == pytest.approx(event.train_seconds)
+    assert sum(tokens for tokens, _ in event.blocks) == event.measures["train_tokens"]
+    assert sum(seconds for _, seconds in event.blocks) == pytest.approx(event.measures["train_seconds"])
 
 
 def test_progress_is_reported_within_the_time_asked_for():
@@ -97,8 +99,8 @@ class SlowToRead:
 def test_the_clock_is_read_after_the_device_is_done():
     trial = replace(TRIAL, num_epochs=1)
     (event,), _, _ = events_of(trial, SlowToRead(build(trial), 0.005))
-    steps = event.train_tokens / 20
-    assert event.train_seconds >= steps * 0.005
+    steps = event.measures["train_tokens"] / 20
+    assert event.measures["train_seconds"] >= steps * 0.005
 
 
 def test_a_loss_that_is_not_finite_ends_the_trial_as_diverged():
@@ -124,7 +126,7 @@ def test_training_goes_on_from_a_later_epoch_as_if_never_stopped():
     resumed.load(saved["weights"])
     resumed.load_optimizer_state(saved["optimizer"])
     rest, _, _ = events_of(TRIAL, resumed, first_epoch=4)
-    assert [event.valid_loss for event in rest] == [event.valid_loss for event in whole[3:]]
+    assert [event.measures["valid_loss"] for event in rest] == [event.measures["valid_loss"] for event in whole[3:]]
 
 
 def test_the_random_partition_starts_each_minibatch_with_a_zero_state():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from harness.errors import RunFolderError
-from harness.record.ledger.schema import check, connect, unusable
+from harness.record.ledger.schema import check, connect, known_columns, unusable
 
 _ROWS_AT_A_TIME = 500
 """Few enough to stay in the processor's cache until they are arrays: of thousands a fifth more time goes."""
@@ -63,14 +63,14 @@ class LedgerReader:
         ]
 
     def columns(self, table: Literal["epochs", "timings"]) -> Iterator[dict[str, Sequence[Any]]]:
-        """Yield the table's columns, some rows at a time and in no order: a dict a row would fill the memory.
+        """Yield those columns of the table that are known today, some rows at a time: a dict a row would fill memory.
 
         The first chunk has no rows, so that an empty table has its columns too.
         """
         cursor = self._db.cursor()
         cursor.row_factory = None
-        cursor.execute(f"SELECT * FROM {table}")
-        names = [column[0] for column in cursor.description]
+        names = known_columns(self._db, table)
+        cursor.execute(f"SELECT {', '.join(names)} FROM {table}")
         yield dict.fromkeys(names, ())
         while rows := cursor.fetchmany(_ROWS_AT_A_TIME):
             yield dict(zip(names, zip(*rows, strict=True), strict=True))
@@ -96,5 +96,5 @@ class LedgerReader:
         return [dict(row) for row in self._db.execute("SELECT * FROM probes ORDER BY trial_id, probe, quantity, at")]
 
     def _has_table(self, name: str) -> bool:
-        found = self._db.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name=?", (name,))
-        return found.fetchone() is not None
+        tables = self._db.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name=?", (name,))
+        return tables.fetchone() is not None

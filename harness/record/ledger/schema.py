@@ -2,8 +2,12 @@
 
 import contextlib
 import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from harness.contracts.measures import Table, stored_in
 from harness.errors import RunFolderError
 
 FINISHED = ("ok", "diverged")
@@ -11,7 +15,13 @@ FINISHED = ("ok", "diverged")
 ENDED = (*FINISHED, "failed", "timeout", "skipped")
 
 SCHEMA_VERSION = 1
-SCHEMA = """
+
+
+def _columns(table: Table) -> str:
+    return ", ".join(f"{measure.name} {'INTEGER' if measure.whole else 'REAL'}" for measure in stored_in(table))
+
+
+SCHEMA = f"""
 BEGIN IMMEDIATE;                        -- all tables or none, wherever a kill strikes
 CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS trials (
@@ -21,14 +31,12 @@ CREATE TABLE IF NOT EXISTS trials (
     status TEXT NOT NULL DEFAULT 'waiting',
     reason TEXT NOT NULL DEFAULT '',
     attempts INTEGER NOT NULL DEFAULT 0,
-    facts TEXT NOT NULL DEFAULT '{}'    -- JSON: what Started and Finished said, device, concurrency
+    facts TEXT NOT NULL DEFAULT '{{}}'    -- JSON: what Started and Finished said, device, concurrency
 ) STRICT;
 CREATE TABLE IF NOT EXISTS epochs (
     trial_id TEXT NOT NULL REFERENCES trials,
     epoch INTEGER NOT NULL,
-    train_loss REAL, train_accuracy REAL, train_top5_accuracy REAL,
-    valid_loss REAL, valid_accuracy REAL, valid_top5_accuracy REAL, valid_bits_per_char REAL,
-    grad_norm REAL, train_tokens INTEGER, train_seconds REAL, valid_seconds REAL,
+    {_columns("epochs")},
     recorded_at REAL NOT NULL,          -- seconds since 1970
     PRIMARY KEY (trial_id, epoch)
 ) STRICT;
@@ -47,7 +55,7 @@ CREATE TABLE IF NOT EXISTS evaluations (
     part TEXT NOT NULL,                 -- 'valid' or 'test'
     num_tokens INTEGER NOT NULL,
     num_chars REAL NOT NULL,
-    loss REAL, accuracy REAL, top5_accuracy REAL, bits_per_char REAL,
+    {_columns("evaluations")},
     PRIMARY KEY (trial_id, author, part)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS probes (     -- what was measured on trained models; ledgers of before have none
@@ -62,6 +70,50 @@ CREATE TABLE IF NOT EXISTS probes (     -- what was measured on trained models; 
 ) STRICT;
 COMMIT;
 """
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column as SQLite declares it."""
+
+    name: str
+    declaration: str
+
+
+@cache
+def columns_of_today() -> Mapping[str, tuple[Column, ...]]:
+    """Return the columns of each table of the schema."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(SCHEMA)
+        return {table: _columns_in(db, table) for table in _tables_in(db)}
+
+
+def add_missing_columns(db: sqlite3.Connection) -> None:
+    """Give a ledger of an earlier version the columns it lacks: of its rows so far they are not known."""
+    with db:
+        for table, columns in columns_of_today().items():
+            there = {column.name for column in _columns_in(db, table)}
+            for column in columns:
+                if column.name not in there:
+                    db.execute(f"ALTER TABLE {table} ADD COLUMN {column.declaration}")
+
+
+def known_columns(db: sqlite3.Connection, table: str) -> list[str]:
+    """Return which of today's columns a ledger has: it may be older, or have some of another's making."""
+    there = {column.name for column in _columns_in(db, table)}
+    return [column.name for column in columns_of_today()[table] if column.name in there]
+
+
+def _tables_in(db: sqlite3.Connection) -> list[str]:
+    return [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+
+
+def _columns_in(db: sqlite3.Connection, table: str) -> tuple[Column, ...]:
+    columns = []
+    for _, name, kind, required, default, _ in db.execute(f"PRAGMA table_info({table})").fetchall():
+        rest = f"{' NOT NULL' if required else ''}{f' DEFAULT {default}' if default is not None else ''}"
+        columns.append(Column(name, f"{name} {kind}{rest}"))
+    return tuple(columns)
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -82,10 +134,10 @@ def check(path: Path) -> bool:
         if problem != "ok":
             raise sqlite3.DatabaseError(problem)
         _require_whole_pages(db, path)
-        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+        tables = _tables_in(db)
         if not tables:
             return False
-        if not {"run", "trials", "epochs", "timings"} <= tables:
+        if not {"run", "trials", "epochs", "timings"} <= set(tables):
             raise sqlite3.DatabaseError("it is another application's")
         version = db.execute("SELECT value FROM run WHERE key='schema_version'").fetchone()
     if version is not None and version[0].isdigit() and int(version[0]) > SCHEMA_VERSION:

@@ -10,27 +10,17 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Self
 
+from harness.contracts.measures import stored_in
 from harness.errors import RunFolderError
-from harness.record.ledger.schema import SCHEMA, SCHEMA_VERSION, check, connect, unusable
+from harness.record.ledger.schema import SCHEMA, SCHEMA_VERSION, add_missing_columns, check, connect, unusable
 from harness.record.parity import Certificate
 from harness.worker.events import EpochEnded, Evaluated, Finished, Started
 from harness.worker.trial import Trial
 
 _CERTIFICATE = {field.name for field in fields(Certificate)}
-_EPOCH_COLUMNS = (
-    "epoch",
-    "train_loss",
-    "train_accuracy",
-    "train_top5_accuracy",
-    "valid_loss",
-    "valid_accuracy",
-    "valid_top5_accuracy",
-    "valid_bits_per_char",
-    "grad_norm",
-    "train_tokens",
-    "train_seconds",
-    "valid_seconds",
-)
+_INSERT_TIMING = "INSERT INTO timings (trial_id, phase, round, block, tokens, seconds)"
+_EPOCH_COLUMNS = tuple(measure.name for measure in stored_in("epochs"))
+_EVALUATION_COLUMNS = tuple(measure.name for measure in stored_in("evaluations"))
 
 
 class Ledger:
@@ -62,7 +52,7 @@ class Ledger:
     def note(self, key: str, value: str) -> None:
         """Record a fact about the run as a whole."""
         with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO run VALUES (?, ?)", (key, value))
+            self._db.execute("INSERT OR REPLACE INTO run (key, value) VALUES (?, ?)", (key, value))
 
     def add(self, trials: Iterable[Trial]) -> None:
         """Add trials that are not there yet, in this order; those that are keep their records."""
@@ -117,38 +107,32 @@ class Ledger:
 
     def epoch(self, trial_id: str, event: EpochEnded) -> None:
         """Record one epoch; a repeated epoch of a resumed trial replaces its record."""
-        values = asdict(event)
-        blocks: Sequence[tuple[int, float]] = values.pop("blocks")
-        columns = ", ".join(_EPOCH_COLUMNS)
-        marks = ", ".join("?" for _ in _EPOCH_COLUMNS)
         with self._transaction():
-            self._db.execute(
-                f"INSERT OR REPLACE INTO epochs (trial_id, {columns}, recorded_at) VALUES (?, {marks}, ?)",
-                (trial_id, *(values[name] for name in _EPOCH_COLUMNS), time.time()),
-            )
+            values = {name: event.measures.get(name) for name in _EPOCH_COLUMNS}
+            row = {"trial_id": trial_id, "epoch": event.epoch, **values, "recorded_at": time.time()}
+            self._replace("epochs", row)
             self._db.execute(
                 "DELETE FROM timings WHERE trial_id=? AND phase='training' AND round=?", (trial_id, event.epoch)
             )
             self._db.executemany(
-                "INSERT INTO timings VALUES (?, 'training', ?, ?, ?, ?)",
-                [(trial_id, event.epoch, i, tokens, seconds) for i, (tokens, seconds) in enumerate(blocks)],
+                f"{_INSERT_TIMING} VALUES (?, 'training', ?, ?, ?, ?)",
+                [(trial_id, event.epoch, i, tokens, seconds) for i, (tokens, seconds) in enumerate(event.blocks)],
             )
 
     def evaluated(self, trial_id: str, event: Evaluated) -> None:
         """Record what the trained model reaches on one author's held-out part; a repeated one replaces its record."""
         with self._transaction():
-            self._db.execute(
-                "INSERT OR REPLACE INTO evaluations VALUES (:trial_id, :author, :part, :num_tokens, :num_chars, "
-                ":loss, :accuracy, :top5_accuracy, :bits_per_char)",
-                {**asdict(event), "author": _storable(event.author), "trial_id": trial_id},
-            )
+            values = {name: event.measures.get(name) for name in _EVALUATION_COLUMNS}
+            about = {"part": event.part, "num_tokens": event.num_tokens, "num_chars": event.num_chars}
+            row = {"trial_id": trial_id, "author": _storable(event.author), **about, **values}
+            self._replace("evaluations", row)
 
     def timed(self, trial_id: str, blocks: Sequence[tuple[int, int, float]]) -> None:
         """Record the blocks of a timing session, (round, tokens, seconds), in place of an earlier session's."""
         with self._transaction():
             self._db.execute("DELETE FROM timings WHERE trial_id=? AND phase='timing'", (trial_id,))
             self._db.executemany(
-                "INSERT INTO timings VALUES (?, 'timing', ?, 0, ?, ?)",
+                f"{_INSERT_TIMING} VALUES (?, 'timing', ?, 0, ?, ?)",
                 [(trial_id, number, tokens, seconds) for number, tokens, seconds in blocks],
             )
 
@@ -157,7 +141,8 @@ class Ledger:
         with self._transaction():
             self._db.execute("DELETE FROM probes WHERE trial_id=? AND probe=?", (trial_id, probe))
             self._db.executemany(
-                "INSERT INTO probes VALUES (?, ?, ?, ?, ?, ?, ?)", [(trial_id, probe, *row) for row in rows]
+                "INSERT INTO probes (trial_id, probe, quantity, at, value, deviation, n) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(trial_id, probe, *row) for row in rows],
             )
 
     def probes_done(self) -> set[tuple[str, str]]:
@@ -197,6 +182,10 @@ class Ledger:
         with _explained(self.path), self._db:
             yield
 
+    def _replace(self, table: str, row: dict[str, Any]) -> None:
+        columns, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
+        self._db.execute(f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})", row)
+
     def _merge(self, trial_id: str, facts: dict[str, Any]) -> None:
         self._db.execute("UPDATE trials SET facts=json_patch(facts, ?) WHERE trial_id=?", (_json(facts), trial_id))
 
@@ -233,6 +222,7 @@ def _open_to_write(path: Path) -> sqlite3.Connection:
         # NORMAL survives a kill of any process; only a power cut may lose the last commits.
         db.execute("PRAGMA synchronous=NORMAL")
         db.executescript(SCHEMA)
+        add_missing_columns(db)
     except sqlite3.Error:
         db.close()
         raise

@@ -1,0 +1,350 @@
+"""The measures, a row each: events, ledger, CSV files, ranking, comparison and column dictionary come from these rows.
+
+A `Figure` says how well a text is predicted, and becomes a measure of each part it is read on; a `Measure` is one
+column by itself. A new figure of the step (`derive` is None) is one more column of what `Model.read` returns.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+Place = Literal["epochs", "trials", "transfer", "summary", "ranking", "compare"]
+"""Where a measure is shown: epochs.csv, trials.csv, transfer.csv, summary.csv, the ranking, `harness compare`."""
+Format = Literal["perplexity", "ratio", "signed", "difference", "rate", "flops", "count", "seconds", "megabytes"]
+"""How a value is worded; the words are in `harness.analysis.wording`."""
+Part = Literal["train", "valid", "held_out", "test"]
+"""What a figure is of; 'held_out' are the parts of every author, 'test' is of a trial's own authors together."""
+Table = Literal["", "epochs", "evaluations"]
+"""The ledger's tables that have measures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One column that holds something measured."""
+
+    name: str
+    description: str
+    heading: str = ""
+    unit: str = ""
+    format: Format = "ratio"
+    better: Literal["lower", "higher", ""] = ""
+    whole: bool = False
+    """Whether its values are whole numbers."""
+    of_machine: bool = False
+    """Whether it means something on one machine only."""
+    table: Table = ""
+    """The ledger's table that stores it; empty where it is computed from others, or a fact of the trial."""
+    of_trial: Literal["", "last", "sum"] = ""
+    """How trials.csv has it from the epochs: the last one's, or their sum."""
+    places: tuple[Place, ...] = ()
+    optional: bool = False
+    """Whether the ranking leaves its column out where no trial has it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """How well a model predicts a text, in one number."""
+
+    name: str
+    noun: str
+    """What heads a column of it."""
+    description: str
+    unit: str = ""
+    format: Format = "ratio"
+    better: Literal["lower", "higher", ""] = ""
+    rank: int = 0
+    """Of an accuracy: a token counts where at most so many symbols are as probable as it is, itself among them."""
+    derive: Callable[[Any, Any], Any] | None = None
+    """Its formula, from the loss and the characters a token; None where a model's step gives the figure itself."""
+    by_characters: bool = False
+    """Whether the formula needs the characters a token, which the ledger does not have: so it is stored."""
+    of_training_alone: bool = False
+    """Whether evaluation has no such figure; its measure then has the figure's own name."""
+    train: tuple[Place, ...] = ("epochs",)
+    """Where its measure of the training part is shown; nowhere where it is empty."""
+    valid: tuple[Place, ...] = ("epochs", "trials")
+    held_out: tuple[Place, ...] = ("trials", "transfer")
+    """Of every author's held-out parts; trials.csv has that of the test parts of a trial's own authors."""
+
+    @property
+    def stored(self) -> bool:
+        """Return whether the ledger has it, and not only what it follows from."""
+        return self.derive is None or self.by_characters
+
+    def column(self, part: Part) -> str:
+        """Return the name of its measure of a part; nothing where there is none."""
+        if not self._places(part):
+            return ""
+        return self.name if part == "held_out" or self.of_training_alone else f"{part}_{self.name}"
+
+    def measures(self) -> Iterator[Measure]:
+        """Yield its measure of each part."""
+        for part, words in _PARTS.items():
+            places = self._places(part)
+            if name := self.column(part):
+                yield Measure(
+                    name=name,
+                    description=f"{self.description}, {words.description}",
+                    # The part is said where both are ranked; else a ranking is of validation, as everywhere.
+                    heading=self.noun if part == "valid" and "ranking" not in self.train else words.of(self.noun),
+                    unit=self.unit,
+                    format=self.format,
+                    better=self.better,
+                    table=words.table if self.stored else "",
+                    of_trial="last" if words.table == "epochs" and "trials" in places else "",
+                    places=tuple(place for place in places if place == "transfer") if part == "held_out" else places,
+                )
+
+    def _places(self, part: Part) -> tuple[Place, ...]:
+        return {"train": self.train, "valid": self.valid, "held_out": self.held_out, "test": self.held_out}[part]
+
+
+@dataclass(frozen=True)
+class _Words:
+    adjective: str
+    description: str
+    table: Table
+
+    def of(self, noun: str) -> str:
+        return f"{self.adjective} {noun}"
+
+
+_PARTS: Mapping[Part, _Words] = {
+    "valid": _Words("validation", "on the validation part after the epoch; of a trial, after its last", "epochs"),
+    "train": _Words("training", "mean over the epoch's minibatches while it trains; of a trial, its last", "epochs"),
+    "held_out": _Words("held-out", "on the author's validation part", "evaluations"),
+    "test": _Words("test", "on the test part; of a trial, on those of its own authors together", ""),
+}
+
+
+def perplexity(loss: Any, _: Any = None) -> Any:
+    """Return exp(loss), of a number or an array; infinite where that overflows."""
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        return np.exp(loss)
+
+
+def bits_per_char(loss: Any, chars: Any) -> Any:
+    """Return a loss in nats as bits a character: of one token and its characters, or of a text and all of its."""
+    return loss / math.log(2) / chars
+
+
+ROWS: tuple[Figure | Measure, ...] = (
+    Figure(
+        name="loss",
+        noun="loss",
+        description="Mean cross-entropy",
+        unit="nats per token",
+        format="perplexity",
+        better="lower",
+        train=("epochs", "trials"),
+        held_out=("trials",),
+    ),
+    Figure(
+        name="perplexity",
+        noun="perplexity",
+        description="exp(loss)",
+        format="perplexity",
+        better="lower",
+        derive=perplexity,
+        train=("epochs", "trials", "summary", "ranking"),
+        valid=("epochs", "trials", "summary", "ranking", "compare"),
+    ),
+    Figure(
+        name="bits_per_char",
+        noun="bits per character",
+        description="loss / ln 2 over the characters a token stands for",
+        unit="bits per character",
+        better="lower",
+        derive=bits_per_char,
+        by_characters=True,
+        train=(),
+        valid=("epochs", "trials", "summary", "ranking", "compare"),
+    ),
+    Measure(
+        name="excess_bits_per_char",
+        description="valid_bits_per_char less the entropy rate; empty where the text's source is unknown",
+        heading="excess bits",
+        unit="bits per character",
+        format="signed",
+        places=("trials", "ranking"),
+        optional=True,
+    ),
+    Figure(
+        name="accuracy",
+        noun="accuracy",
+        description="Share of tokens that were the most probable symbol, a tie counting against the model",
+        better="higher",
+        rank=1,
+        valid=("epochs", "trials", "summary", "ranking", "compare"),
+    ),
+    Figure(
+        name="top5_accuracy",
+        noun="top-5 accuracy",
+        description="Share of tokens among the five most probable symbols, a tie counting against the model",
+        better="higher",
+        rank=5,
+    ),
+    Figure(
+        name="grad_norm",
+        noun="gradient norm",
+        description="Global norm of the gradients before clipping",
+        of_training_alone=True,
+        valid=(),
+        held_out=(),
+    ),
+    Measure(
+        name="tokens_per_s",
+        description="Tokens trained a second: the median of the timed blocks; of a trial that was not timed, of its "
+        "own training",
+        heading="tokens per second",
+        unit="1/s",
+        format="rate",
+        better="higher",
+        of_machine=True,
+        places=("trials", "summary", "ranking", "compare"),
+    ),
+    Measure(
+        name="tokens_per_s_low",
+        description="Lower end of its 95 % interval",
+        unit="1/s",
+        format="rate",
+        of_machine=True,
+        places=("trials",),
+    ),
+    Measure(
+        name="tokens_per_s_high",
+        description="Upper end of its 95 % interval",
+        unit="1/s",
+        format="rate",
+        of_machine=True,
+        places=("trials",),
+    ),
+    Measure(
+        name="model_flops_utilization",
+        description="Useful operations a second (2 × weights used × 3) over device_flops_per_s",
+        heading="utilization",
+        of_machine=True,
+        places=("trials", "ranking"),
+        optional=True,
+    ),
+    Measure(
+        name="train_tokens",
+        description="Tokens predicted in the epoch",
+        unit="tokens",
+        format="count",
+        whole=True,
+        table="epochs",
+        places=("epochs",),
+    ),
+    Measure(
+        name="train_seconds",
+        description="Time in training steps, the epoch's or all epochs'; validation is not in it",
+        heading="training, s",
+        unit="s",
+        format="seconds",
+        better="lower",
+        of_machine=True,
+        table="epochs",
+        of_trial="sum",
+        places=("epochs", "trials", "summary", "ranking", "compare"),
+    ),
+    Measure(
+        name="valid_seconds",
+        description="Time in evaluating the validation part, after the epoch or after all epochs",
+        unit="s",
+        format="seconds",
+        of_machine=True,
+        table="epochs",
+        of_trial="sum",
+        places=("epochs", "trials"),
+    ),
+    Measure(
+        name="parity_max_rel_diff",
+        description="Largest difference of its first steps' losses and gradient norms from the float64 reference, as a "
+        "share of the reference's",
+        heading="parity difference",
+        format="difference",
+        places=("trials", "ranking"),
+        optional=True,
+    ),
+    Measure(
+        name="num_params",
+        description="Parameters of the model; of a baseline, what it keeps of the training text",
+        heading="parameters",
+        format="count",
+        whole=True,
+        places=("trials", "ranking"),
+    ),
+    Measure(
+        name="peak_rss_bytes",
+        description="Most memory the worker's process had",
+        heading="memory, MB",
+        unit="bytes",
+        format="megabytes",
+        better="lower",
+        whole=True,
+        of_machine=True,
+        places=("trials", "ranking", "compare"),
+    ),
+    Measure(
+        name="peak_device_bytes",
+        description="Most memory the trial had on its GPU; empty on a CPU",
+        heading="GPU memory, MB",
+        unit="bytes",
+        format="megabytes",
+        better="lower",
+        whole=True,
+        of_machine=True,
+        places=("trials", "ranking", "compare"),
+        optional=True,
+    ),
+)
+"""In the order in which a ranking and a comparison show them; the CSV files' order is a promise of its own."""
+
+
+def _flat(rows: Iterable[Figure | Measure]) -> Iterator[Measure]:
+    for row in rows:
+        yield from row.measures() if isinstance(row, Figure) else (row,)
+
+
+FIGURES = tuple(row for row in ROWS if isinstance(row, Figure))
+STEP = tuple(figure for figure in FIGURES if figure.derive is None)
+"""What a model's step gives, in the order of the columns of `Model.read`."""
+ACCURACIES: Mapping[str, int] = {figure.name: figure.rank for figure in STEP if figure.rank}
+RANKS = tuple(ACCURACIES.values())
+"""The k of each top-k accuracy."""
+MEASURES: Mapping[str, Measure] = {measure.name: measure for measure in _flat(ROWS)}
+
+
+@cache
+def shown_in(place: Place) -> tuple[Measure, ...]:
+    """Return the measures of a place, in the rows' order."""
+    return tuple(measure for measure in MEASURES.values() if place in measure.places)
+
+
+@cache
+def stored_in(table: Table) -> tuple[Measure, ...]:
+    """Return the measures a table of the ledger stores: what the steps give first, then what follows from it."""
+    derived = {measure.name for figure in FIGURES if figure.derive for measure in figure.measures()}
+    stored = [measure for measure in MEASURES.values() if measure.table == table]
+    return tuple(sorted(stored, key=lambda measure: measure.name in derived))
+
+
+def measured(part: Part, figures: Mapping[str, float], chars_per_token: float = math.nan) -> dict[str, float]:
+    """Return what is stored of a part from a model's figures on it, by name; a figure that is not there is NaN."""
+    return {
+        name: figure.derive(figures["loss"], chars_per_token) if figure.derive else figures.get(figure.name, math.nan)
+        for figure in FIGURES
+        if figure.stored and (name := figure.column(part))
+    }
+
+
+def require(names: Iterable[str], table: Table) -> None:
+    """Raise ValueError for a name that is no measure of this table."""
+    known = {measure.name for measure in stored_in(table)}
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"no measure of the ledger's {table}: {', '.join(unknown)}")

@@ -1,0 +1,49 @@
+"""A ledger that lacks columns of today, or has others, is reported as it is and gets what it lacks when continued."""
+
+import csv
+import sqlite3
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Harness = Callable[..., subprocess.CompletedProcess[str]]
+
+COMMAND = ("run", "--plugins", "gru,numpy", "--hiddens", 8, "--steps", 5, "--batch-size", 4, "--epochs", 1)
+DROPPED = {"epochs": "valid_top5_accuracy", "evaluations": "top5_accuracy"}
+
+
+def rows(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+@pytest.fixture
+def older(here: Path, harness: Harness) -> Path:
+    """A finished run whose ledger lacks a column of two tables, and has one of another's making in each."""
+    assert harness(*COMMAND, "--corpus", "text.txt", "--seeds", 1, "--out", "run").returncode == 0
+    with sqlite3.connect(here / "run" / "run.sqlite") as db:
+        for table, column in DROPPED.items():
+            db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        for table in (*DROPPED, "trials", "timings", "probes"):
+            db.execute(f"ALTER TABLE {table} ADD COLUMN mood TEXT DEFAULT 'fair'")
+    return here / "run"
+
+
+def test_it_is_reported_without_what_it_lacks(older: Path, harness: Harness) -> None:
+    assert harness("report", older).returncode == 0
+    (trial,), (epoch,) = rows(older / "trials.csv"), rows(older / "epochs.csv")
+    for name in ("valid_top5_accuracy", "test_top5_accuracy"):
+        assert trial[name] == ""
+    assert trial["valid_accuracy"] == epoch["valid_accuracy"] != ""
+    assert "mood" not in epoch
+
+
+def test_it_gets_its_columns_when_the_run_is_continued(older: Path, harness: Harness) -> None:
+    continued = harness(*COMMAND, "--corpus", "text.txt", "--seeds", 2, "--out", older)
+    assert continued.returncode == 0, continued.stderr
+    before, after = rows(older / "trials.csv")
+    for name in ("valid_top5_accuracy", "test_top5_accuracy"):
+        assert before[name] == ""
+        assert 0 < float(after[name]) <= 1
