@@ -1,4 +1,4 @@
-"""The command that answers the chapters' exercises."""
+"""The command that answers exercises."""
 
 import sys
 from pathlib import Path
@@ -34,26 +34,26 @@ from harness.cli.options import FOLDER, devices, plugins_dir, write_report
 def exercises(exercises: tuple[str, ...], budget: str, plugins_dir: Path | None, **options: Any) -> None:
     """Train what the exercises ID need (all of them where none is named), and answer them.
 
-    IDs are deep-rnn-1 … deep-rnn-4 and rnn-1 … rnn-4. The same command again continues where it stopped.
+    'harness plugins' lists the IDs. The same command again continues where it stopped.
     """
-    from harness.exercises import find, planning, running
-    from harness.exercises.exercise import BUDGETS
+    from harness.contracts.exercises import BUDGETS
     from harness.plugins import registry
+    from harness.running import exercises as running
     from harness.running import run
     from harness.running.live import Terminal
 
     console = Terminal()
-    chosen, amount = find(exercises), BUDGETS[budget]
+    amount, known = BUDGETS[budget], registry.load(plugins_dir)
     dry_run, timing = options.pop("dry_run"), options.pop("timing") or amount.timing
     placement = run.Placement(**options)
-    planned = planning.prepare(chosen, amount, registry.load(plugins_dir), placement, console)
+    planned = running.prepare(exercises, amount, known, placement, console)
     if dry_run:
         console.print(run.describe_plan(planned.prepared), markup=False, highlight=False, soft_wrap=True)
         return
     folder = planned.prepared.folder
     with folder.opened():
         outcome = running.execute(planned, timing, ["harness", *sys.argv[1:]], console)
-        write_report(folder.path, console)
+        write_report(folder.path, console, known.exercises.values())
     if placement.out is None:
         folder.point_latest_here()
     raise SystemExit(outcome.exit_code)

@@ -1,10 +1,12 @@
 """What several commands share: how options are read, options they have in common, and the report at their end."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from harness.contracts.descriptors import Exercise
 from harness.grid import parsing as parsing
 
 
@@ -41,9 +43,9 @@ corpora_dir = click.option(
 devices = click.option("--devices", default="auto", show_default=True, help="auto, cpu, or GPU numbers as in 0,1.")
 
 
-def write_report(folder: Path, console: Any) -> None:
-    """Write the report of the run in a folder, and say where it is."""
-    from harness.exercises import write_report
+def write_report(folder: Path, console: Any, exercises: Iterable[Exercise]) -> None:
+    """Write the report of the run in a folder with the exercises' answers, and say where it is."""
+    from harness.report import write_report
 
-    page = write_report(folder)
+    page = write_report(folder, exercises)
     console.print(f"Report: {page}", markup=False, highlight=False, soft_wrap=True)

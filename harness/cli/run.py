@@ -206,7 +206,7 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, **opt
         outcome = run.execute(prepared, limits, measures, command, console, experiment)
         if outcome.interrupted:
             console.print("Interrupted: the same command continues from here. Writing the report …", soft_wrap=True)
-        write_report(prepared.folder.path, console)
+        write_report(prepared.folder.path, console, known.exercises.values())
     if placement.out is None:
         prepared.folder.point_latest_here()
     raise SystemExit(outcome.exit_code)

@@ -105,5 +105,27 @@ class Corpus:
     """What is fetched, as it lies under ``--corpora-dir`` or in the downloads folder."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Exercise:
+    """A question put to a run, and the trials that would answer it.
+
+    ``target`` names a module that satisfies `harness.contracts.exercises.ExerciseModule`; it is imported in the parent
+    process when the exercise is planned or answered.
+    """
+
+    name: str
+    """Its id: 'deep-rnn-1'."""
+    question: str
+    source: str
+    """Where it is asked: a book's label, a paper, or a sentence."""
+    target: str
+    chapter: str = ""
+    """Exercises of one chapter stand together, chapters in the order of their names."""
+    position: int = 0
+    """Its place within the chapter."""
+
+
 SCRATCH = "scratch"
 """The implementation every pair of cell and backend has: the cell's equations under the backend's autodiff."""
+REFERENCE_BACKEND = "numpy"
+"""The backend every other is held against: it runs wherever the harness does."""

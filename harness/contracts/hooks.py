@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 import pluggy
 
-from harness.contracts.descriptors import Backend, Baseline, Cell, Corpus, Implementation
+from harness.contracts.descriptors import Backend, Baseline, Cell, Corpus, Exercise, Implementation
 
-__all__ = ["Backend", "Baseline", "Cell", "Corpus", "Implementation", "hookimpl", "hookspec"]
+__all__ = ["Backend", "Baseline", "Cell", "Corpus", "Exercise", "Implementation", "hookimpl", "hookspec"]
 
 PROJECT = "harness"
 
@@ -46,3 +46,8 @@ def harness_baselines() -> Sequence[Baseline]:  # type: ignore[empty-body]
 @hookspec
 def harness_corpora() -> Sequence[Corpus]:  # type: ignore[empty-body]
     """Return the corpora this plugin brings."""
+
+
+@hookspec
+def harness_exercises() -> Sequence[Exercise]:  # type: ignore[empty-body]
+    """Return the exercises this plugin brings."""

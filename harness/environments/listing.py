@@ -1,11 +1,13 @@
 """What `harness plugins` lists: everything announced, whether it can run here, and if not what mends it."""
 
+import importlib.util
 import platform
+import sys
 
 from rich.markup import escape
 from rich.table import Table
 
-from harness.contracts.descriptors import Corpus
+from harness.contracts.descriptors import Corpus, Exercise
 from harness.environments import interpreter_for, why_not
 from harness.errors import EnvironmentMissing
 from harness.plugins.discovery import Origin
@@ -15,7 +17,7 @@ TITLES_WIDTH = 120
 
 
 def table(registry: Registry, *, width: int) -> Table:
-    """Return one row for each cell, backend, implementation, baseline and corpus, and for each broken plugin.
+    """Return one row for each cell, backend, implementation, baseline, corpus and exercise, and for each broken plugin.
 
     A terminal narrower than `TITLES_WIDTH` gets no titles.
     """
@@ -37,6 +39,7 @@ def _rows(registry: Registry) -> list[tuple[str, str, str, str, str]]:
         *_implementations(registry),
         *_baselines(registry),
         *_corpora(registry),
+        *_exercises(registry),
     ]
     sound = [
         (kind, name, title, _distribution(registry.origins[kind, name]), state) for kind, name, title, state in rows
@@ -110,6 +113,20 @@ def _baselines(registry: Registry) -> list[tuple[str, str, str, str]]:
 
 def _corpora(registry: Registry) -> list[tuple[str, str, str, str]]:
     return [("corpus", corpus.name, _corpus_title(corpus), _reach(corpus)) for corpus in registry.corpora.values()]
+
+
+def _exercises(registry: Registry) -> list[tuple[str, str, str, str]]:
+    return [("exercise", name, exercise.question, _asked(exercise)) for name, exercise in registry.exercises.items()]
+
+
+def _asked(exercise: Exercise) -> str:
+    """Say whether an exercise's module is there, without importing it."""
+    module = exercise.target.partition(":")[0]
+    try:
+        there = module in sys.modules or importlib.util.find_spec(module) is not None
+    except Exception:  # the package around it is imported for that, and may do anything
+        there = False
+    return f"yes: harness exercises {exercise.name}" if there else f"no: there is no module {module!r}"
 
 
 def _corpus_title(corpus: Corpus) -> str:

@@ -2,7 +2,7 @@
 
 import contextlib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from harness.contracts import hooks as hookspecs
-from harness.contracts.descriptors import SCRATCH, Backend, Baseline, Cell, Corpus, Implementation
+from harness.contracts.descriptors import SCRATCH, Backend, Baseline, Cell, Corpus, Exercise, Implementation
 from harness.errors import PluginError, did_you_mean, one_line
 from harness.plugins.discovery import Origin, installed, single_files, watched
 
@@ -23,10 +23,11 @@ _HOOKS: dict[str, type] = {
     "harness_implementations": Implementation,
     "harness_baselines": Baseline,
     "harness_corpora": Corpus,
+    "harness_exercises": Exercise,
 }
 _SELECTED = ("cell", "backend", "baseline")
 """The kinds --plugins selects."""
-Named = TypeVar("Named", Cell, Backend, Corpus)
+Named = TypeVar("Named", Cell, Backend, Corpus, Exercise)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,8 @@ class Registry:
     backends: dict[str, Backend] = field(default_factory=dict)
     baselines: dict[str, Baseline] = field(default_factory=dict)
     corpora: dict[str, Corpus] = field(default_factory=dict)
+    exercises: dict[str, Exercise] = field(default_factory=dict)
+    """Chapter by chapter, each in its own order."""
     implementations: dict[tuple[str, str], dict[str, Implementation]] = field(default_factory=dict)
     """By (cell, backend), then by the implementation's name; scratch is always there and not listed."""
     broken: list[BrokenPlugin] = field(default_factory=list)
@@ -66,6 +69,11 @@ class Registry:
         if name in self.baselines:
             return [self.baselines[name]]
         return [baseline for baseline in self.baselines.values() if baseline.family == name]
+
+    def exercises_named(self, names: Sequence[str]) -> list[Exercise]:
+        """Return the exercises of these names, each once, or all where none is named. Raises: PluginError."""
+        chosen = [self._named(self.exercises, "exercise", name) for name in dict.fromkeys(names)]
+        return chosen or list(self.exercises.values())
 
     def implementation_names(self, cell: str, backend: str) -> list[str]:
         """Return the pair's implementations, the preferred one first, scratch last."""
@@ -135,6 +143,8 @@ def load(plugins_dir: Path | None = None) -> Registry:
     _require_known_hooks(manager, origins)
     _collect(registry, manager, origins)
     _require_known_pairs(registry)
+    ordered = sorted(registry.exercises.values(), key=lambda exercise: (exercise.chapter, exercise.position))
+    registry.exercises = {exercise.name: exercise for exercise in ordered}
     if plugins_dir is not None:
         registry.module_paths = (str(plugins_dir.absolute()),)
     return registry
@@ -242,6 +252,7 @@ def _add(registry: Registry, descriptor: Any, origin: Origin) -> None:
         Backend: registry.backends,
         Baseline: registry.baselines,
         Corpus: registry.corpora,
+        Exercise: registry.exercises,
     }
     descriptor_kind = next(kind for kind in tables if isinstance(descriptor, kind))
     kind, table = descriptor_kind.__name__.lower(), tables[descriptor_kind]

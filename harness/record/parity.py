@@ -6,7 +6,6 @@ from itertools import zip_longest
 
 from harness.worker.events import FirstSteps
 
-REFERENCE_BACKEND = "numpy"
 TOLERANCE = 1e-4
 """Largest relative difference of a certified float32 trial, over losses and gradient norms of all steps."""
 

@@ -1,21 +1,23 @@
 """What a reader sees: CSV files, figures, the page, and two runs compared."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from harness.analysis.frames import Run, read_run
-from harness.report.answers import AnswerAll, frame_answers
+from harness.contracts.descriptors import Exercise
+from harness.report.answers import UNDECIDED, Answer, answer_all, frame_answers, unanswered
 from harness.report.files import write_csv, write_text
 from harness.report.page import render
 
-__all__ = ["read_run", "write_report"]
+__all__ = ["UNDECIDED", "Answer", "read_run", "unanswered", "write_report"]
 
 PAGE = "index.html"
 
 
-def write_report(folder: Path, answer_all: AnswerAll | None = None) -> Path:
+def write_report(folder: Path, exercises: Iterable[Exercise] = ()) -> Path:
     """Rebuild the folder's CSV files, samples and page from its ledger, and return the page.
 
-    ``answer_all`` puts questions to the run; their answers are exercises.csv and the top of the page.
+    ``exercises`` are put to the run; their answers are exercises.csv and the top of the page.
     Works while the run goes on and after a kill; each file appears whole or not at all.
 
     Raises: RunFolderError where there is no ledger, it is damaged, or the folder cannot be written.
@@ -34,7 +36,7 @@ def write_report(folder: Path, answer_all: AnswerAll | None = None) -> Path:
     for name in ("trials", "epochs", "timings", "summary", "transfer", *(["probes"] if len(run.probes) else [])):
         write_csv(folder / f"{name}.csv", getattr(run, name))
     write_text(folder / "samples.txt", _samples(run))
-    answered = answer_all(run) if answer_all is not None else ()
+    answered = answer_all(run, exercises)
     if answered:
         files["exercises.csv"] = "one row an exercise: its answer, its evidence, and what is missing"
         write_csv(folder / "exercises.csv", frame_answers(answered))

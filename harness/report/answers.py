@@ -1,7 +1,7 @@
-"""Answers to questions put to a run, as the page and exercises.csv show them; who asks is not known here."""
+"""Answers of exercises to a run, as the page and exercises.csv show them; no exercise is known here by its name."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +10,17 @@ import pandas as pd
 
 from harness.analysis import wording
 from harness.analysis.frames import Run
+from harness.contracts.descriptors import Exercise
+from harness.contracts.exercises import ExerciseModule
+from harness.errors import one_line
 from harness.report.drawing import Figure, Rows, rows
 from harness.report.figures import Figures
+from harness.worker.targets import resolve
 
+UNDECIDED = "not decided"
+"""The verdict where the figures can't tell."""
+UNANSWERED = "not answered"
+"""The verdict where there are no figures."""
 MAX_EVIDENCE = 40
 """Rows of one evidence table on the page; exercises.csv has all."""
 
@@ -35,16 +43,46 @@ class Answer:
     """Whether there was any evidence at all."""
 
 
+def unanswered(*missing: str) -> Answer:
+    """Return the answer of a run that has nothing on the question."""
+    return Answer(answer="This run holds nothing on it.", verdict=UNANSWERED, missing=missing, answered=False)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """A question with its answer."""
+    """An exercise with its answer."""
 
-    exercise_id: str
-    question: str
+    exercise: Exercise
     answer: Answer
 
 
-AnswerAll = Callable[[Run], Sequence[Answered]]
+def answer_all(run: Run, exercises: Iterable[Exercise]) -> list[Answered]:
+    """Answer each exercise as far as the run's trials allow; one that fails costs its own answer, and says so."""
+    return [Answered(exercise=exercise, answer=_ask(run, exercise)) for exercise in exercises]
+
+
+def _ask(run: Run, exercise: Exercise) -> Answer:
+    try:
+        module: ExerciseModule[Run, Answer] = resolve(exercise.target)
+        answer = module.answer(run)
+        if not isinstance(answer, Answer):
+            raise TypeError(f"it returned {answer!r:.80}, which is no Answer")
+        # What cannot be shown would else cost the whole page.
+        shown = [Answered(exercise=exercise, answer=answer)]
+        frame_answers(shown)
+        json.dumps([(section["rows"], section["drawn"].datasets) for section in sections(shown)])
+    except (Exception, SystemExit) as error:
+        return _failed(exercise, one_line(f"{type(error).__name__}: {error}"))
+    return answer
+
+
+def _failed(exercise: Exercise, cause: str) -> Answer:
+    return Answer(
+        answer="Its answer failed.",
+        verdict=UNANSWERED,
+        missing=(f"the answer of {exercise.target} failed ({cause}).",),
+        answered=False,
+    )
 
 
 def frame_answers(answered: Sequence[Answered]) -> pd.DataFrame:
@@ -52,8 +90,8 @@ def frame_answers(answered: Sequence[Answered]) -> pd.DataFrame:
     columns = ("exercise_id", "question", "answer", "verdict", "evidence", "missing")
     table = [
         (
-            one.exercise_id,
-            one.question,
+            one.exercise.name,
+            one.exercise.question,
             one.answer.answer,
             one.answer.verdict,
             json.dumps(rows(one.answer.evidence), ensure_ascii=False) if len(one.answer.evidence) else "",
@@ -69,7 +107,7 @@ def sections(answered: Sequence[Answered]) -> list[dict[str, Any]]:
     return [_section(one) for one in answered if one.answer.answered]
 
 
-def unanswered(answered: Sequence[Answered]) -> list[Answered]:
+def open_questions(answered: Sequence[Answered]) -> list[Answered]:
     """Return the questions the run has nothing on."""
     return [one for one in answered if not one.answer.answered]
 
@@ -78,9 +116,8 @@ def _section(one: Answered) -> dict[str, Any]:
     answer = one.answer
     evidence = answer.evidence
     return {
-        "anchor": f"exercise-{one.exercise_id}",
-        "exercise_id": one.exercise_id,
-        "question": one.question,
+        "anchor": f"exercise-{one.exercise.name}",
+        "exercise": one.exercise,
         "answer": answer,
         "headings": [
             {"text": str(name).replace("_", " "), "kind": "number" if _is_number(evidence[name]) else "text"}

@@ -59,7 +59,7 @@ def render(run: Run, files: Sequence[tuple[str, str]], answered: Sequence[answer
         contents=_contents(run, exercises, sections, crossings, samples),
         narrow=wording.NARROW,
         exercises=exercises,
-        unanswered=answers.unanswered(answered),
+        unanswered=answers.open_questions(answered),
         sections=sections,
         matrices=crossings,
         hidden_comparisons=len(comparisons) - len(shown),

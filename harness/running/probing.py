@@ -5,13 +5,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from harness.contracts.descriptors import REFERENCE_BACKEND
 from harness.environments import interpreter_for
 from harness.errors import EnvironmentMissing, WorkerError, one_line
 from harness.machine.devices import Slot
 from harness.plugins.registry import Registry
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
-from harness.record.parity import REFERENCE_BACKEND
 from harness.running.commands import worker_command
 from harness.running.executors import run_worker
 from harness.running.scheduler import training_job

@@ -15,12 +15,12 @@ from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 
+from harness.contracts.descriptors import REFERENCE_BACKEND
 from harness.errors import EnvironmentMissing, WorkerError
 from harness.machine.devices import Slot
 from harness.machine.folders import default_cache_dir
 from harness.plugins.registry import Registry
 from harness.record.folder import RunFolder
-from harness.record.parity import REFERENCE_BACKEND
 from harness.running.commands import worker_command
 from harness.running.executors import run_worker
 from harness.worker.events import Event, FirstSteps

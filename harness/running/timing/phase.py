@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 import psutil
 
+from harness.contracts.descriptors import REFERENCE_BACKEND
 from harness.environments import interpreter_for
 from harness.errors import HarnessError, WorkerError
 from harness.grid.cost import flops_per_token
@@ -15,7 +16,6 @@ from harness.machine.devices import Slot
 from harness.plugins.registry import Registry
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
-from harness.record.parity import REFERENCE_BACKEND
 from harness.running.commands import worker_command
 from harness.running.executors import Command
 from harness.running.scheduler import slot_kind, training_job

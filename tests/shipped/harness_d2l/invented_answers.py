@@ -5,9 +5,12 @@ from pathlib import Path
 
 from invented_runs import FINISHED, STARTED, epoch, make_folder
 
-from harness.exercises import EXERCISES
-from harness.report import read_run
-from harness.report.answers import Answer
+from harness.analysis.frames import Run
+from harness.plugins import registry
+from harness.report import Answer, read_run
+from harness.worker.targets import resolve
+
+EXERCISES = registry.load().exercises
 
 
 def finish(ledger, of, perplexities, *, num_params=300_000, **changes):
@@ -27,4 +30,8 @@ def time(ledger, of, rates):
 
 def ask(exercise_id: str, folder: Path, trials, record=lambda _: None) -> Answer:
     """Return the answer of a run of these trials."""
-    return EXERCISES[exercise_id].answer(read_run(make_folder(folder, trials, record)))
+    return answer(exercise_id, read_run(make_folder(folder, trials, record)))
+
+
+def answer(exercise_id: str, run: Run) -> Answer:
+    return resolve(EXERCISES[exercise_id].target).answer(run)

@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from harness.analysis import evidence
 from harness.analysis.frames import Run
-from harness.analysis.statistics import Interval, mean_interval, sign_beyond
+from harness.analysis.statistics import Interval, mean_interval, paired_difference, sign_beyond
 from harness.analysis.wording import enumerate_names
-from harness.exercises import evidence
-from harness.exercises.evidence import change_with_size
-from harness.exercises.exercise import UNDECIDED
+from harness.report import UNDECIDED
 
 BOOKS = ("jane-eyre", "wuthering-heights", "agnes-grey", "tenant-of-wildfell-hall")
 """In the order in which they are added; the first one's author has no other, so that her held-out part
@@ -88,3 +87,11 @@ def verdict(books: pd.DataFrame) -> str:
 
 def _decided(change: Interval) -> str | None:
     return {-1: "more books help", 1: "more books harm"}.get(sign_beyond(change, 0.0))
+
+
+def change_with_size(trials: pd.DataFrame) -> Interval:
+    """Return the bits of the largest text minus those of the smallest, paired over seeds."""
+    sizes = sorted(trials["train_tokens"].unique())
+    ends = [trials[trials["train_tokens"] == size].set_index("seed")["bits"] for size in (sizes[-1], sizes[0])]
+    both = pd.concat(ends, axis=1, keys=["last", "first"]).dropna()
+    return paired_difference(both["last"], both["first"]).interval

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from harness.analysis import wording
+from harness.analysis import evidence, probed, wording
 from harness.analysis.frames import Run, records
 from harness.analysis.statistics import (
     CONFIDENCE,
@@ -22,13 +22,9 @@ from harness.analysis.statistics import (
     welch_p_value,
 )
 from harness.analysis.wording import count, enumerate_names, plural
-from harness.exercises import charts, evidence, probed
-from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
-from harness.plugins.registry import Registry
-from harness.report.answers import Answer
-
-exercise_id = "rnn-3"
-question = "What happens to the gradient when it is backpropagated through a long sequence?"
+from harness.contracts.exercises import Available, Budget, Need
+from harness.report import UNDECIDED, Answer, charts, unanswered
+from harness_d2l.shared import options
 
 _STAGES = {"log_norm_init": "before training", "log_norm_trained": "after training"}
 _CLIPPED = {"clipped_init": "log_norm_init", "clipped_trained": "log_norm_trained"}
@@ -41,14 +37,13 @@ _ROUNDING = 1e-9
 """Of a slope, or a difference of slopes."""
 
 
-def needs(budget: Budget, registry: Registry) -> Sequence[Need]:  # noqa: ARG001
+def needs(budget: Budget, available: Available) -> Sequence[Need]:  # noqa: ARG001 (the contract's signature)
     """Return each cell and depth under every seed, its gradients probed, and the vanilla RNN again without clipping."""
-    probes = ("gradients", "clipping")
-    every = selection(budget, "rnn", "gru", "lstm", "numpy", layers=(1, 2), seeds=budget.seeds)
+    every = options(budget, "rnn", "gru", "lstm", "numpy", layers=(1, 2), seeds=budget.seeds)
     # SGD at twice the book's learning rate: where clipping decides whether two layers learn at all.
-    clips = {"optimizers": ("sgd",), "learning_rates": (2.0,), "grad_clips": (0.0, 1.0), "epochs": 2}
-    unclipped = selection(budget, "rnn", "numpy", layers=(1, 2), seeds=budget.seeds, **clips)
-    return [Need(selection=every, texts=texts(budget), probes=probes), Need(selection=unclipped, texts=texts(budget))]
+    clips = {"optimizer": "sgd", "lr": 2.0, "clip": (0.0, 1.0), "epochs": 2}
+    unclipped = options(budget, "rnn", "numpy", layers=(1, 2), seeds=budget.seeds, **clips)
+    return [Need(options=every, probes=("gradients", "clipping")), Need(options=unclipped)]
 
 
 def answer(run: Run) -> Answer:

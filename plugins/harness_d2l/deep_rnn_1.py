@@ -7,21 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.analysis import wording
+from harness.analysis import evidence, wording
 from harness.analysis.frames import Run, records
 from harness.analysis.statistics import UNKNOWN, sign_beyond
 from harness.analysis.wording import enumerate_names
-from harness.contracts.descriptors import SCRATCH
-from harness.environments import interpreter_for
-from harness.errors import EnvironmentMissing
-from harness.exercises import charts, evidence
-from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
-from harness.plugins.registry import Registry
-from harness.record.parity import REFERENCE_BACKEND
-from harness.report.answers import Answer
-
-exercise_id = "deep-rnn-1"
-question = "Write a two-layer RNN from scratch: does it learn the same as the framework's own layers, and how fast?"
+from harness.contracts.descriptors import REFERENCE_BACKEND, SCRATCH
+from harness.contracts.exercises import Available, Budget, Need
+from harness.report import UNDECIDED, Answer, charts, unanswered
+from harness_d2l.shared import options
 
 _SHOWN = (
     "backend", "cell", "num_layers", "seed", "other", "trial_id_first", "trial_id_second", "valid_perplexity_first",
@@ -35,26 +28,17 @@ SAME = 0.01
 """Nats a token by which loss curves may differ and still count as one: float32 sums round in another order."""
 
 
-def needs(budget: Budget, registry: Registry) -> Sequence[Need]:
+def needs(budget: Budget, available: Available) -> Sequence[Need]:
     """Return every implementation of the RNN on every backend that can run here, one and two layers."""
-    here = [name for name in registry.backends if _can_run(registry, name)]
-    layered = [name for name in here if len(registry.implementation_names("rnn", name)) > 1]
-    found = []
-    for names, timed in ((layered, True), ([name for name in here if name not in layered], False)):
-        if names:
-            # Where there is no layer to hold its speed against, scratch is only held against the reference's losses.
-            chosen = selection(budget, "rnn", *names, implementation="all", layers=(1, 2), epochs=budget.small_epochs)
-            shared = texts(budget, train_tokens=(budget.small_tokens,))
-            found.append(Need(selection=chosen, texts=shared, timed=timed))
-    return found
-
-
-def _can_run(registry: Registry, name: str) -> bool:
-    try:
-        interpreter_for(registry.backend(name))
-    except EnvironmentMissing:
-        return False
-    return True
+    layered = [name for name in available.backends if len(available.implementations.get(("rnn", name), ())) > 1]
+    bare = [name for name in available.backends if name not in layered]
+    every = {"implementation": "all", "layers": (1, 2), "epochs": budget.small_epochs}
+    # Where there is no layer to hold its speed against, scratch is only held against the reference's losses.
+    return [
+        Need(options=options(budget, "rnn", *names, **every, train_tokens=budget.small_tokens), timed=timed)
+        for names, timed in ((layered, True), (bare, False))
+        if names
+    ]
 
 
 def answer(run: Run) -> Answer:

@@ -11,21 +11,21 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from harness import cli
-from harness.exercises import EXERCISES, exercise, find, planning
+from harness.contracts import exercises as budgets
 from harness.plugins import registry
 from harness.record.ledger import LedgerReader
 from harness.report import page as page_module
-from harness.running import run
+from harness.running import exercises, run
 
 
 @pytest.fixture
 def tiny(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the quick budget train next to nothing."""
     budget = replace(
-        exercise.BUDGETS["quick"], num_hiddens=8, train_tokens=3000, small_tokens=2000, epochs=1, seeds=(0,),
+        budgets.BUDGETS["quick"], num_hiddens=8, train_tokens=3000, small_tokens=2000, epochs=1, seeds=(0,),
         curve_sizes=(1000, 2000, 3000, 4000), curve_tokens=4000,
     )  # fmt: skip
-    monkeypatch.setitem(exercise.BUDGETS, "quick", budget)
+    monkeypatch.setitem(budgets.BUDGETS, "quick", budget)
     monkeypatch.setattr(page_module, "vega_script", lambda: "/* Vega */")
 
 
@@ -37,14 +37,12 @@ def call(here: Path) -> Callable[..., Result]:
     return call
 
 
-def plan(*names: str) -> planning.PlannedExercises:
-    budget = exercise.BUDGETS["quick"]
-    return planning.prepare(
-        find(names), budget, registry.load(), run.Placement(devices="cpu", jobs=1), Console(quiet=True)
-    )
+def plan(*names: str) -> exercises.PlannedExercises:
+    budget = budgets.BUDGETS["quick"]
+    return exercises.prepare(names, budget, registry.load(), run.Placement(devices="cpu", jobs=1), Console(quiet=True))
 
 
-def ids(planned: planning.PlannedExercises) -> set[str]:
+def ids(planned: exercises.PlannedExercises) -> set[str]:
     return {trial.trial_id for trial in planned.prepared.plan.runnable}
 
 
@@ -73,7 +71,7 @@ def test_the_run_s_folder_is_named_by_its_budget_and_exercises():
 @pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_every_exercise_plans_something(call: Callable[..., Result]):
-    for name in EXERCISES:
+    for name in registry.load().exercises:
         assert ids(plan(name)), name
 
 
@@ -114,7 +112,7 @@ def test_the_command_trains_probes_and_answers_and_goes_on_where_it_stopped(call
     assert result.exit_code == 0, result.output
     with (here / "out" / "exercises.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["exercise_id"]: row for row in csv.DictReader(file)}
-    assert list(rows) == list(EXERCISES)
+    assert list(rows) == list(registry.load().exercises)
     assert rows["rnn-1"]["verdict"] == "as many as the vocabulary has tokens"
     assert rows["rnn-2"]["verdict"].endswith("a window nothing beyond its end")
     assert rows["deep-rnn-4"]["verdict"] == "not decided"

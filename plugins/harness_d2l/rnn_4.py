@@ -4,16 +4,14 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
+from harness.analysis import probed
 from harness.analysis.frames import Run, records
 from harness.analysis.wording import enumerate_names, plural
-from harness.exercises import charts, probed, problems
-from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
-from harness.exercises.problems import Problem
-from harness.plugins.registry import Registry
-from harness.report.answers import Answer
-
-exercise_id = "rnn-4"
-question = "What problems come with a language model as this section describes it?"
+from harness.contracts.exercises import Available, Budget, Need
+from harness.report import UNDECIDED, Answer, charts, unanswered
+from harness_d2l import problems
+from harness_d2l.problems import Problem
+from harness_d2l.shared import options
 
 _LOOKS: tuple[tuple[tuple[Callable[[Run], Problem | None], str], ...], ...] = (
     ((problems.learning_by_heart, "finished trials with losses on training and held-out text."),),
@@ -36,23 +34,21 @@ _LOOKS: tuple[tuple[tuple[Callable[[Run], Problem | None], str], ...], ...] = (
 """How each problem is looked for, and what is missing where it cannot be; by the sentence that tells of them."""
 
 
-def needs(budget: Budget, registry: Registry) -> Sequence[Need]:
+def needs(budget: Budget, available: Available) -> Sequence[Need]:
     """Return shared models whose text is generated and timed, others of raw text, and of nested brackets."""
     seeds = budget.seeds
-    found = [
-        Need(selection=selection(budget, "gru", "numpy", seeds=seeds), texts=texts(budget), probes=("generation",)),
+    raw = {"text": "raw", "train_tokens": (budget.small_tokens, budget.train_tokens)}
+    short = {"epochs": max(2, budget.epochs // 2)}
+    needs = [
+        Need(options=options(budget, "gru", "numpy", seeds=seeds), probes=("generation",)),
         # How long a sequence takes is no matter of the seed.
-        Need(selection=selection(budget, "gru", "numpy", seeds=seeds[:1]), texts=texts(budget), probes=("length",)),
-        Need(
-            selection=selection(budget, "gru", "numpy", seeds=seeds, epochs=max(2, budget.epochs // 2)),
-            texts=texts(budget, text="raw", train_tokens=(budget.small_tokens, budget.train_tokens)),
-            probes=("unseen", "brackets"),
-        ),
+        Need(options=options(budget, "gru", "numpy", seeds=seeds[:1]), probes=("length",)),
+        Need(options=options(budget, "gru", "numpy", seeds=seeds, **raw, **short), probes=("unseen", "brackets")),
     ]
-    if "brackets" in registry.corpora:
-        nested = selection(budget, "rnn", "gru", "lstm", "numpy", seeds=seeds)
-        found.append(Need(selection=nested, texts=texts(budget, corpora=("brackets",)), probes=("brackets",)))
-    return found
+    if "brackets" in available.corpora:
+        nested = options(budget, "rnn", "gru", "lstm", "numpy", seeds=seeds, corpus="brackets")
+        needs.append(Need(options=nested, probes=("brackets",)))
+    return needs
 
 
 def answer(run: Run) -> Answer:

@@ -2,8 +2,8 @@ import math
 
 import pytest
 
+from harness.analysis.evidence import interval_columns, read_interval, word_bounds, word_interval
 from harness.analysis.statistics import Interval
-from harness.exercises.evidence import interval_columns, read_interval, word_bounds, word_interval
 
 
 @pytest.mark.parametrize(

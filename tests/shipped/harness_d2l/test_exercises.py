@@ -5,15 +5,14 @@ import json
 import math
 
 import pytest
-from invented_answers import finish, time
+from invented_answers import EXERCISES, finish, time
 from invented_runs import begin, epoch, make_folder, trial
 
-from harness import exercises
-from harness.errors import UsageError
 from harness.record.ledger import Ledger
 from harness.report import page as page_module
+from harness.report import write_report
 
-IDS = list(exercises.EXERCISES)
+IDS = list(EXERCISES)
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +21,7 @@ def _without_vega(monkeypatch):
 
 
 def read_csv(folder):
-    exercises.write_report(folder)
+    write_report(folder, EXERCISES.values())
     with (folder / "exercises.csv").open(encoding="utf-8", newline="") as file:
         return {row["exercise_id"]: row for row in csv.DictReader(file)}
 
@@ -76,16 +75,6 @@ def test_a_ledger_older_than_the_probes_is_read(tmp_path):
     with Ledger(folder / "run.sqlite") as ledger:
         ledger._db.execute("DROP TABLE probes")
     assert set(read_csv(folder)) == set(IDS)
-
-
-def test_an_unknown_exercise_is_corrected():
-    with pytest.raises(UsageError, match=r"There is no exercise 'deep-rnn2'. Did you mean 'deep-rnn-2'"):
-        exercises.find(["deep-rnn2"])
-
-
-def test_exercises_are_found_once_and_all_where_none_is_named():
-    assert [one.exercise_id for one in exercises.find(["rnn-1", "rnn-1"])] == ["rnn-1"]
-    assert [one.exercise_id for one in exercises.find([])] == IDS
 
 
 def test_a_ledger_that_lacks_measures_of_today_is_read(tmp_path):

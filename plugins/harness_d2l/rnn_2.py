@@ -4,18 +4,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from harness.analysis import probed
+from harness.analysis.evidence import interval_columns, read_interval, word_bounds
 from harness.analysis.frames import Run, records
 from harness.analysis.wording import enumerate_names
-from harness.exercises import charts, probed
-from harness.exercises.evidence import interval_columns, read_interval, word_bounds
-from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
-from harness.plugins.registry import Registry
-from harness.report.answers import Answer
-
-exercise_id = "rnn-2"
-question = (
-    "Why can an RNN express the probability of a token given all tokens before it, and how far back does it look?"
-)
+from harness.contracts.exercises import Available, Budget, Need
+from harness.report import UNDECIDED, Answer, charts, unanswered
+from harness_d2l.shared import options
 
 WINDOWED = ("mlp",)
 """Cells whose predictions see a fixed window; so do all n-gram models."""
@@ -26,17 +21,14 @@ RESOLVED = 1e-28
 """Nats: a divergence below may be the rounding of float64 log probabilities."""
 
 
-def needs(budget: Budget, registry: Registry) -> Sequence[Need]:  # noqa: ARG001
+def needs(budget: Budget, available: Available) -> Sequence[Need]:  # noqa: ARG001 (the contract's signature)
     """Return a model of each kind on the shared text under every seed, its influence probed."""
-    recurrent = selection(budget, "rnn", "gru", "lstm", "numpy", seeds=budget.seeds)
+    recurrent = options(budget, "rnn", "gru", "lstm", "numpy", seeds=budget.seeds)
     # No backend has a layer of its own for the window's network: from scratch it is slow, so it reads less.
-    windowed = selection(budget, "mlp", "numpy", seeds=budget.seeds, epochs=2)
-    probes = ("influence",)
-    return [
-        Need(selection=recurrent, texts=texts(budget), probes=probes),
-        Need(selection=windowed, texts=texts(budget, train_tokens=(budget.small_tokens,)), probes=probes),
-        Need(selection=selection(budget, "ngram-3", "ngram-5"), texts=texts(budget), probes=probes),
-    ]
+    small = {"epochs": 2, "train_tokens": budget.small_tokens}
+    windowed = options(budget, "mlp", "numpy", seeds=budget.seeds, **small)
+    orders = options(budget, "ngram-3", "ngram-5")
+    return [Need(options=chosen, probes=("influence",)) for chosen in (recurrent, windowed, orders)]
 
 
 def answer(run: Run) -> Answer:

@@ -1,32 +1,25 @@
 """The output's dimension: the number of different tokens, on every text and tokenisation."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
-from harness.analysis import wording
+from harness.analysis import evidence, wording
 from harness.analysis.frames import Run, records
 from harness.analysis.one_text import PREPROCESSING, UNITS
 from harness.analysis.wording import enumerate_names
-from harness.exercises import evidence
-from harness.exercises.exercise import Budget, Need, selection, texts, unanswered
-from harness.plugins.registry import Registry
-from harness.report.answers import Answer
-from harness.worker.checkpoints import shapes_in
-
-exercise_id = "rnn-1"
-question = "An RNN is to predict the next character of a text: what dimension must its output have?"
+from harness.contracts.exercises import Available, Budget, Need
+from harness.report import Answer, unanswered
+from harness_d2l.shared import options
 
 _WORD_EPOCHS = 1
 
 
-def needs(budget: Budget, registry: Registry) -> Sequence[Need]:  # noqa: ARG001
+def needs(budget: Budget, available: Available) -> Sequence[Need]:  # noqa: ARG001 (the contract's signature)
     """Return one small model of each tokenisation: letters, characters as they stand, and words."""
-    small = selection(budget, "rnn", "numpy", epochs=_WORD_EPOCHS, seeds=budget.seeds[:1])
-    sizes = (budget.small_tokens,)
+    small = {"epochs": _WORD_EPOCHS, "seeds": budget.seeds[:1], "train_tokens": budget.small_tokens}
     return [
-        Need(selection=small, texts=texts(budget, train_tokens=sizes, text=text, tokens=tokens))
+        Need(options=options(budget, "rnn", "numpy", **small, text=text, tokens=tokens))
         for text, tokens in (("d2l", "char"), ("raw", "char"), ("d2l", "word"))
     ]
 
@@ -35,9 +28,7 @@ def answer(run: Run) -> Answer:
     """Hold the output layers of the checkpoints against the vocabularies."""
     trials = evidence.cells(run.trials[run.trials["status"] == "ok"])
     keys = ["corpus", "authors", "text", "tokens", "vocab_size"]
-    table = pd.DataFrame(
-        [_check(run.folder, dict(zip(keys, key, strict=True)), part) for key, part in _groups(trials, keys)]
-    )
+    table = pd.DataFrame([_check(run, dict(zip(keys, key, strict=True)), part) for key, part in _groups(trials, keys)])
     if table.empty:
         return unanswered("missing: a finished trial of any cell.")
     checked = table[table["models_checked"] > 0]
@@ -54,8 +45,8 @@ def _groups(trials: pd.DataFrame, keys: list[str]) -> list[tuple[tuple[object, .
     return [(key, part) for key, part in trials.dropna(subset=["vocab_size"]).groupby(keys, sort=False)]
 
 
-def _check(folder: Path, text: dict[str, object], trials: pd.DataFrame) -> dict[str, object]:
-    found = [shape for shape in (_output_shape(folder, name) for name in trials["trial_id"]) if shape is not None]
+def _check(run: Run, text: dict[str, object], trials: pd.DataFrame) -> dict[str, object]:
+    found = [shape for shape in (_output_shape(run, name) for name in trials["trial_id"]) if shape is not None]
     vocab_size = int(text["vocab_size"])  # type: ignore[call-overload]
     return {
         **text,
@@ -67,9 +58,9 @@ def _check(folder: Path, text: dict[str, object], trials: pd.DataFrame) -> dict[
     }
 
 
-def _output_shape(folder: Path, trial_id: str) -> int | None:
+def _output_shape(run: Run, trial_id: str) -> int | None:
     """Return the rows of a trained output layer, where there is a checkpoint that can be read."""
-    shape = shapes_in(folder / "checkpoints" / f"{trial_id}.safetensors").get("output.W")
+    shape = evidence.weight_shapes(run, trial_id).get("output.W")
     return shape[0] if shape else None
 
 

@@ -3,13 +3,14 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from invented_answers import answer as answer_of
 from invented_answers import finish
 from invented_runs import make_folder, trial
 
 from harness.analysis.frames import records
-from harness.exercises import EXERCISES, authors
-from harness.exercises.deep_rnn_4 import mantel
 from harness.report import read_run
+from harness_d2l import authors
+from harness_d2l.deep_rnn_4 import mantel
 
 AUTHORS = ("anne", "emily")
 NOISE = (0.004, -0.006, 0.002)
@@ -41,8 +42,8 @@ def ask(folder, gains, seeds=(0, 1, 2), *, with_transfer=True, distances=True, d
             bits += 1.0 * decays.index(row["lr_decay"])
             rows.append({**row, "trained_on": row["authors"], "evaluated_on": author, "bits_per_char": bits})
     if not with_transfer:
-        return EXERCISES["deep-rnn-4"].answer(run)
-    return EXERCISES["deep-rnn-4"].answer(dataclasses.replace(run, transfer=pd.DataFrame(rows)))
+        return answer_of("deep-rnn-4", run)
+    return answer_of("deep-rnn-4", dataclasses.replace(run, transfer=pd.DataFrame(rows)))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_a_second_mixture_of_the_authors_is_no_further_seed(tmp_path):
          - (gains[row["mix"]] if row["authors"] == "all" else 0.0)}
         for row in records(run.trials) for author in AUTHORS
     ]  # fmt: skip
-    answer = EXERCISES["deep-rnn-4"].answer(dataclasses.replace(run, transfer=pd.DataFrame(rows)))
+    answer = answer_of("deep-rnn-4", dataclasses.replace(run, transfer=pd.DataFrame(rows)))
     table = answer.evidence.set_index(["trained_on", "evaluated_on"])
     assert table.loc[("all", "anne"), "n"] == 3
     assert table.loc[("all", "anne"), "gain"] == pytest.approx(0.1)
@@ -133,7 +134,7 @@ def test_what_only_one_of_many_uncorrected_tests_finds_is_not_decided(tmp_path):
                                                           else (-0.01, 0.012, 0.001)[row["seed"]])}
         for row in records(run.trials) for author in AUTHORS
     ]  # fmt: skip
-    answer = EXERCISES["deep-rnn-4"].answer(dataclasses.replace(run, transfer=pd.DataFrame(rows)))
+    answer = answer_of("deep-rnn-4", dataclasses.replace(run, transfer=pd.DataFrame(rows)))
     anne = answer.evidence.set_index(["trained_on", "evaluated_on"]).loc[("all", "anne")]
     assert anne["gain_low"] > 0
     assert anne["p"] < 0.05 < anne["p_holm"]

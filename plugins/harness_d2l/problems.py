@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from harness.analysis.frames import SETTINGS, Run
+from harness.analysis import evidence, probed
+from harness.analysis.frames import Run
 from harness.analysis.one_text import PREPROCESSING
 from harness.analysis.statistics import Interval, holm, mean_margin, mean_p_values, sign_beyond, t_margin
 from harness.analysis.wording import count, plural
-from harness.exercises import evidence, probed
 
 LINEAR = 1.0
 """The exponent of time by length above which twice the text takes more than twice as long."""
@@ -40,7 +40,7 @@ def _kinds(run: Run) -> pd.DataFrame:
     A kind that ends training worse than guessing blindly has not learnt its text: it has none of these problems.
     """
     trials = evidence.cells(evidence.finished(run))
-    trials = trials.assign(kind=trials.groupby(list(SETTINGS), sort=False, dropna=False).ngroup())
+    trials = trials.assign(kind=evidence.kinds(trials))
     blind = trials["train_perplexity"].astype(float) > trials["vocab_size"].astype(float)
     trials = trials[~blind.groupby(trials["kind"]).transform("any")]
     seeds = trials.groupby("kind")["seed"].transform("nunique")

@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.analysis import evidence
 from harness.analysis.frames import Run, records
 from harness.analysis.statistics import CONFIDENCE, holm, mean_interval
 from harness.analysis.wording import enumerate_names, enumerate_numbers
-from harness.exercises import authors, charts, evidence
-from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
-from harness.plugins.registry import Registry
-from harness.report.answers import Answer
-
-exercise_id = "deep-rnn-4"
-question = "Should texts of different authors train one model? Why would that be good, and what could go wrong?"
+from harness.contracts.exercises import Available, Budget, Need, TextProbe
+from harness.report import UNDECIDED, Answer, charts, unanswered
+from harness_d2l import authors
+from harness_d2l.shared import options
 
 _SHARED = ("seed", *evidence.settings_without("authors", "corpus_digest", "vocab_size", "mix", "train_tokens"))
 """What a model has in common with the one of the evaluated author that it is held against."""
@@ -31,10 +29,10 @@ EXACT_AUTHORS = 6
 """Up to so many authors every relabelling is looked at; beyond, a thousand."""
 
 
-def needs(budget: Budget, registry: Registry) -> Sequence[Need]:  # noqa: ARG001
+def needs(budget: Budget, available: Available) -> Sequence[Need]:  # noqa: ARG001 (the contract's signature)
     """Return a model of each author alone and one of all together, on as many tokens each."""
-    chosen = selection(budget, "lstm", "numpy", seeds=budget.seeds)
-    return [Need(selection=chosen, texts=texts(budget, authors=("each", "all"), mix="equal"))]
+    chosen = options(budget, "lstm", "numpy", seeds=budget.seeds, authors=("each", "all"), mix="equal")
+    return [Need(options=chosen, text_probe=TextProbe(name=authors.PROBE, measure=authors.distances))]
 
 
 def answer(run: Run) -> Answer:

@@ -8,19 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.analysis import wording
+from harness.analysis import evidence, wording
+from harness.analysis.evidence import interval_columns, read_interval
 from harness.analysis.frames import Run, records
 from harness.analysis.statistics import UNKNOWN, Interval, holm, mean_interval, sign_beyond
+from harness.contracts.exercises import Available, Budget, Need
 from harness.contracts.network import Architecture, canonical_shapes
-from harness.exercises import charts, evidence
-from harness.exercises.evidence import interval_columns, read_interval
-from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
-from harness.plugins.registry import Registry
-from harness.report.answers import Answer
-from harness.worker.targets import resolve
-
-exercise_id = "deep-rnn-2"
-question = "Put a GRU in place of the LSTM: how do accuracy and training speed compare?"
+from harness.report import UNDECIDED, Answer, charts, unanswered
+from harness_d2l.shared import options
+from harness_gru import cell as gru
+from harness_lstm import cell as lstm
 
 SAME_SIZE = 0.05
 """How far apart two models' parameters may be, as a share, and still count as equal."""
@@ -28,35 +25,27 @@ VOCABULARY = 28
 """Of the shared text, letters and a space with <unk>: it decides which sizes have equal parameters."""
 
 
-def needs(budget: Budget, registry: Registry) -> Sequence[Need]:  # noqa: ARG001 (the protocol's signature)
+def needs(budget: Budget, available: Available) -> Sequence[Need]:  # noqa: ARG001 (the contract's signature)
     """Return both cells at one and two layers under every seed, and the GRU again as large as the LSTM."""
-    shared = {"seeds": budget.seeds}
-    found = [
-        Need(
-            selection=selection(budget, "lstm", "gru", "numpy", layers=(1, 2), **shared),
-            texts=texts(budget),
-            timed=True,
+    equal = options(budget, "lstm", "gru", "numpy", layers=(1, 2), seeds=budget.seeds)
+    larger = [
+        options(
+            budget, "gru", "numpy", layers=depth, seeds=budget.seeds, hiddens=_equal_hiddens(budget.num_hiddens, depth)
         )
+        for depth in (1, 2)
     ]
-    for depth in (1, 2):
-        hiddens = (_equal_hiddens(budget.num_hiddens, depth),)
-        larger = selection(budget, "gru", "numpy", layers=(depth,), **shared | {"hiddens": hiddens})
-        found.append(Need(selection=larger, texts=texts(budget), timed=True))
-    return found
+    return [Need(options=chosen, timed=True) for chosen in (equal, *larger)]
 
 
 def _equal_hiddens(num_hiddens: int, num_layers: int) -> int:
     """Return the GRU's hidden units that give it the LSTM's number of parameters, as nearly as can be."""
-    wanted = _num_params("harness_lstm.cell", num_hiddens, num_layers)
-    return min(
-        range(num_hiddens, 2 * num_hiddens),
-        key=lambda size: abs(_num_params("harness_gru.cell", size, num_layers) - wanted),
-    )
+    wanted = _num_params(lstm, num_hiddens, num_layers)
+    return min(range(num_hiddens, 2 * num_hiddens), key=lambda size: abs(_num_params(gru, size, num_layers) - wanted))
 
 
-def _num_params(equations: str, num_hiddens: int, num_layers: int) -> int:
+def _num_params(equations: Any, num_hiddens: int, num_layers: int) -> int:
     architecture = Architecture(vocab_size=VOCABULARY, num_layers=num_layers, num_hiddens=num_hiddens)
-    return sum(math.prod(shape) for shape in canonical_shapes(resolve(equations), architecture).values())
+    return sum(math.prod(shape) for shape in canonical_shapes(equations, architecture).values())
 
 
 def answer(run: Run) -> Answer:

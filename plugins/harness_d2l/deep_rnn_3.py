@@ -6,20 +6,16 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from harness.analysis import evidence
 from harness.analysis.frames import Run, records
 from harness.analysis.learning_curves import MIN_SIZES, FittedCurve, fit, held_out_error
-from harness.analysis.one_text import is_baseline
 from harness.analysis.statistics import UNKNOWN, Interval, mean_interval, sign_beyond
 from harness.analysis.wording import count, label
-from harness.exercises import charts, evidence, whole_books
-from harness.exercises.exercise import UNDECIDED, Budget, Need, selection, texts, unanswered
-from harness.exercises.whole_books import BOOKS
-from harness.grid.plan import Selection
-from harness.plugins.registry import Registry
-from harness.report.answers import Answer
-
-exercise_id = "deep-rnn-3"
-question = "Train on more text, on several books: how low does the perplexity go?"
+from harness.contracts.exercises import Available, Budget, Need
+from harness.report import UNDECIDED, Answer, charts, unanswered
+from harness_d2l import whole_books
+from harness_d2l.shared import WHOLE, options, sizes
+from harness_d2l.whole_books import BOOKS, change_with_size
 
 CURVE_SEEDS = 3
 """Most seeds of a size: what chance moves is little beside what size and training do, and time goes further there."""
@@ -37,29 +33,31 @@ _SIDES = {-1: "below", 1: "above", 0: "not to be told from"}
 """Where the model stands to a baseline, by the sign of the difference."""
 
 
-def needs(budget: Budget, registry: Registry) -> Sequence[Need]:
+def needs(budget: Budget, available: Available) -> Sequence[Need]:
     """Return one model at each size, the larger ones seeing as many characters in all, and baselines of each size.
 
     And the model on one whole book, on two, three and four, as often as the largest size is read.
     """
-    baselines = [name for name in BASELINES if registry.baselines_named(name)]
-    largest = max(size for size in budget.curve_sizes if size is not None)
-
-    def model(size: int | None) -> Selection:
-        epochs = round(budget.curve_tokens / (size if size is not None else 2 * largest))
-        epochs = min(max(1, epochs), MAX_EPOCHS)
-        # The GRU: of the cells here the one that learns fastest on few updates.
-        shared = {"epochs": epochs, "seeds": budget.seeds[:CURVE_SEEDS], "hiddens": (2 * budget.num_hiddens,)}
-        return selection(budget, "gru", "numpy", **shared)
-
-    found = [Need(selection=model(size), texts=texts(budget, train_tokens=(size,))) for size in budget.curve_sizes]
+    seeds = budget.seeds[:CURVE_SEEDS]
+    # The GRU: of the cells here the one that learns fastest on few updates.
+    model = {"seeds": seeds, "hiddens": 2 * budget.num_hiddens}
+    needs = [
+        Need(options=options(budget, "gru", "numpy", **model, epochs=_epochs(budget, size), train_tokens=words))
+        for size, words in zip(budget.curve_sizes, sizes(budget), strict=True)
+    ]
     shelves = tuple(f"bronte:{'+'.join(BOOKS[: number + 1])}" for number in range(len(BOOKS)))
-    found.append(Need(selection=model(None), texts=texts(budget, corpora=shelves, train_tokens=(None,))))
-    if baselines:
-        found.append(
-            Need(selection=selection(budget, *baselines), texts=texts(budget, train_tokens=budget.curve_sizes))
-        )
-    return found
+    whole = {"epochs": _epochs(budget, None), "corpus": shelves, "train_tokens": WHOLE}
+    needs.append(Need(options=options(budget, "gru", "numpy", **model, **whole)))
+    if baselines := [name for name in BASELINES if name in available.baselines]:
+        needs.append(Need(options=options(budget, *baselines, train_tokens=sizes(budget))))
+    return needs
+
+
+def _epochs(budget: Budget, size: int | None) -> int:
+    """Return how often a text of this size is read for all sizes to have read as much."""
+    largest = max(size for size in budget.curve_sizes if size is not None)
+    epochs = round(budget.curve_tokens / (size if size is not None else 2 * largest))
+    return min(max(1, epochs), MAX_EPOCHS)
 
 
 def answer(run: Run) -> Answer:
@@ -67,11 +65,11 @@ def answer(run: Run) -> Answer:
     trials = evidence.finished(run)
     trials = trials.assign(bits=_best_bits(trials))
     trials = trials[np.isfinite(trials["bits"])]
-    curve = _longest(trials[~is_baseline(trials)])
+    curve = _longest(evidence.cells(trials))
     if curve.empty or curve["train_tokens"].nunique() < 2:
         return unanswered("missing: one model trained on several sizes of one text (--train-tokens 10k,30k,100k,all).")
     text = (trials[_TEXT] == curve.iloc[0][_TEXT]).all(axis=1)
-    baselines = trials[is_baseline(trials) & text]
+    baselines = evidence.baselines(trials[text])
     losses = _losses(curve)
     fitted = fit(losses)
     books = whole_books.chain_of(run, trials)
@@ -158,7 +156,7 @@ def _against(curve: pd.DataFrame, baselines: pd.DataFrame) -> tuple[pd.Series | 
 
 def _verdict(curve: pd.DataFrame, baselines: pd.DataFrame, fitted: FittedCurve | None, books: pd.DataFrame) -> str:
     perplexity = curve.loc[curve["train_tokens"] == curve["train_tokens"].max(), "best_valid_perplexity"].mean()
-    change = sign_beyond(evidence.change_with_size(curve), 0.0)
+    change = sign_beyond(change_with_size(curve), 0.0)
     more = {-1: _helps(curve), 1: "more text harms", 0: f"whether more text helps is {UNDECIDED}"}[change]
     parts = [f"{more}: {perplexity:.2f} on the largest text"]
     best, difference = _against(curve, baselines)
@@ -225,7 +223,7 @@ def _sentences(
 ) -> list[str]:
     sizes = sorted(losses)
     ends = [mean_interval(losses[size]) for size in (sizes[0], sizes[-1])]
-    change = evidence.change_with_size(curve)
+    change = change_with_size(curve)
     largest = curve.loc[curve["train_tokens"] == curve["train_tokens"].max(), "best_valid_perplexity"].mean()
     said = [
         f"{_name(curve)} on {curve.iloc[0]['corpus']} ({evidence.count_seeds(curve)}, best epoch of each): from "

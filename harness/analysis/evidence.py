@@ -19,6 +19,7 @@ from harness.analysis.statistics import (
     paired_difference,
     sign_beyond,
 )
+from harness.worker.checkpoints import shapes_in
 
 
 def finished(run: Run) -> pd.DataFrame:
@@ -33,6 +34,21 @@ def finished(run: Run) -> pd.DataFrame:
 def cells(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the trained models among trials."""
     return trials[~is_baseline(trials)]
+
+
+def baselines(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the baselines among trials."""
+    return trials[is_baseline(trials)]
+
+
+def kinds(trials: pd.DataFrame) -> pd.Series:
+    """Return the number of each trial's kind of model: those that differ in their seed alone are of one kind."""
+    return trials.groupby(list(SETTINGS), sort=False, dropna=False).ngroup()
+
+
+def weight_shapes(run: Run, trial_id: str) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a trained model's weights; none where its checkpoint is not there or can't be read."""
+    return shapes_in(run.folder / "checkpoints" / f"{trial_id}.safetensors")
 
 
 def settings_without(*names: str) -> list[str]:
@@ -144,11 +160,3 @@ def count_seeds(trials: pd.DataFrame) -> str:
     """Word how many seeds stand behind trials: one gives no interval, and that is said."""
     number = int(trials["seed"].nunique())
     return "one seed, which gives no interval" if number == 1 else f"{number} seeds"
-
-
-def change_with_size(trials: pd.DataFrame) -> Interval:
-    """Return the bits of the largest text minus those of the smallest, paired over seeds."""
-    sizes = sorted(trials["train_tokens"].unique())
-    ends = [trials[trials["train_tokens"] == size].set_index("seed")["bits"] for size in (sizes[-1], sizes[0])]
-    both = pd.concat(ends, axis=1, keys=["last", "first"]).dropna()
-    return paired_difference(both["last"], both["first"]).interval

@@ -1,0 +1,214 @@
+"""One run out of what several exercises need: each trial once, then what each of them wants measured on it."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from harness.contracts.descriptors import Exercise
+from harness.contracts.exercises import Available, Budget, ExerciseModule, Need, ReadText, TextProbe
+from harness.environments import interpreter_for
+from harness.errors import EnvironmentMissing, HarnessError, PluginError, UsageError, did_you_mean, one_line
+from harness.grid.cost import Prediction
+from harness.grid.plan import Plan
+from harness.plugins.registry import Registry
+from harness.record.folder import RunFolder
+from harness.record.ledger import Ledger
+from harness.running import run
+from harness.running.needs import selections
+from harness.running.probing import ProbingPhase, Say
+from harness.running.scheduler import Limits
+from harness.worker.probes import PROBES
+from harness.worker.targets import resolve
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedExercises:
+    """A run that answers exercises, which of its trials to time, and what to probe."""
+
+    prepared: run.PreparedRun
+    timed: frozenset[str]
+    """Ids of the trials whose speed is part of an answer."""
+    probes: dict[str, tuple[str, ...]]
+    """By the id of a trial, the probes to make on it."""
+    text_probes: tuple[tuple[TextProbe, run.PreparedRun], ...]
+    """With the trials whose texts each of them reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """A need with the trials that meet it."""
+
+    need: Need
+    prepared: run.PreparedRun
+
+
+def prepare(
+    names: Sequence[str], budget: Budget, registry: Registry, placement: run.Placement, console: Console
+) -> PlannedExercises:
+    """Plan the trials of these exercises together, or of all where none is named; nothing is written but a text cache.
+
+    Of all exercises, one that cannot be planned is left out, and that is said; one that is named must be.
+    Raises: HarnessError for whatever can't be done.
+    """
+    exercises = registry.exercises_named(names)
+    available = _available(registry)
+    parts: list[_Part] = []
+    for exercise in exercises:
+        try:
+            parts += _plan(exercise, budget, available, registry, placement, console)
+        except HarnessError as error:
+            if names:
+                raise
+            console.print(f"{exercise.name} is left out: {error}", markup=False, highlight=False, soft_wrap=True)
+    if not parts:
+        words = ", ".join(exercise.name for exercise in exercises)
+        raise UsageError(f"There is nothing to train for {words} with the plugins that are here.")
+    return PlannedExercises(
+        prepared=_joined([part.prepared for part in parts], _folder(exercises, budget, registry, placement)),
+        timed=frozenset(trial.trial_id for part in parts if part.need.timed for trial in part.prepared.plan.runnable),
+        probes=_probes(parts),
+        text_probes=tuple((part.need.text_probe, part.prepared) for part in parts if part.need.text_probe is not None),
+    )
+
+
+def _available(registry: Registry) -> Available:
+    return Available(
+        cells=tuple(registry.cells),
+        backends=tuple(name for name in registry.backends if _can_run(registry, name)),
+        baselines=tuple(registry.baselines),
+        corpora=tuple(registry.corpora),
+        implementations={
+            (cell, backend): tuple(registry.implementation_names(cell, backend))
+            for cell in registry.cells
+            for backend in registry.backends
+        },
+    )
+
+
+def _can_run(registry: Registry, name: str) -> bool:
+    try:
+        interpreter_for(registry.backend(name))
+    except EnvironmentMissing:
+        return False
+    return True
+
+
+def _plan(
+    exercise: Exercise,
+    budget: Budget,
+    available: Available,
+    registry: Registry,
+    placement: run.Placement,
+    console: Console,
+) -> list[_Part]:
+    parts = []
+    for need in _needs(exercise, budget, available, registry):
+        selection, texts = selections(need.options, f"The exercise {exercise.name}")
+        parts.append(_Part(need=need, prepared=run.prepare(registry, selection, texts, placement, console)))
+    return parts
+
+
+def _needs(exercise: Exercise, budget: Budget, available: Available, registry: Registry) -> list[Need]:
+    """Return what an exercise needs. Raises: PluginError for whatever its module does, and an unknown probe."""
+    origin = registry.origins["exercise", exercise.name]
+    try:
+        module: ExerciseModule[object, object] = resolve(exercise.target)
+        needs = list(module.needs(budget, available))
+    except Exception as error:
+        cause = one_line(f"{type(error).__name__}: {error}")
+        raise PluginError(f"The exercise {exercise.name} of {origin} cannot say what it needs ({cause}).") from error
+    for name in (name for need in needs for name in need.probes if name not in PROBES):
+        raise PluginError(
+            f"The exercise {exercise.name} of {origin} wants a probe {name!r}.{did_you_mean(name, PROBES)}"
+        )
+    return needs
+
+
+def _probes(parts: Sequence[_Part]) -> dict[str, tuple[str, ...]]:
+    probes: dict[str, dict[str, None]] = defaultdict(dict)
+    for part in parts:
+        for trial in part.prepared.plan.runnable:
+            probes[trial.trial_id].update(dict.fromkeys(part.need.probes))
+    return {trial_id: tuple(names) for trial_id, names in probes.items() if names}
+
+
+def _folder(exercises: Sequence[Exercise], budget: Budget, registry: Registry, placement: run.Placement) -> RunFolder:
+    """Return the folder named by --out, or one named after the exercises, which the same command finds again."""
+    chosen = [exercise.name for exercise in exercises]
+    names = "" if set(chosen) >= set(registry.exercises) else f"_{'+'.join(chosen)}"
+    return RunFolder(placement.out or Path("reports") / f"exercises_{budget.name}{names}")
+
+
+def _joined(parts: Sequence[run.PreparedRun], folder: RunFolder) -> run.PreparedRun:
+    trials = {planned.trial.trial_id: planned for part in parts for planned in part.plan.trials}
+    costs = {trial_id: seconds for part in parts for trial_id, seconds in part.costs.items()}
+    plan = Plan(trials=tuple(trials.values()))
+    return replace(
+        parts[0],
+        corpora=list({corpus.digest: corpus for part in parts for corpus in part.corpora}.values()),
+        plan=plan,
+        prediction=Prediction(tuple(costs[trial.trial_id] for trial in plan.runnable)),
+        folder=folder,
+    )
+
+
+def execute(planned: PlannedExercises, timing: str, command: Sequence[str], console: Console) -> run.Outcome:
+    """Train, time and probe what is not done yet; the caller holds the folder open. Raises: HarnessError."""
+    limits = Limits()
+    measures = run.Measures(timing=timing, timed=planned.timed)
+    outcome = run.execute(planned.prepared, limits, measures, command, console)
+    if outcome.interrupted or _probe(planned, limits, console):
+        return outcome
+    return replace(outcome, interrupted=True)
+
+
+def _probe(planned: PlannedExercises, limits: Limits, console: Console) -> bool:
+    """Probe what is done; return False after Ctrl-C."""
+    prepared = planned.prepared
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    with Ledger(prepared.folder.ledger) as ledger:
+        for probe, part in planned.text_probes:
+            _probe_texts(probe, part, ledger, say)
+        phase = ProbingPhase(
+            registry=prepared.registry,
+            folder=prepared.folder,
+            ledger=ledger,
+            corpora=prepared.corpora,
+            slots=prepared.slots,
+            stall_timeout=limits.stall_timeout,
+        )
+        return phase.run(prepared.plan.runnable, planned.probes, say)
+
+
+def _probe_texts(probe: TextProbe, part: run.PreparedRun, ledger: Ledger, say: Say) -> None:
+    """Record what a probe measures on the texts of some trials; one that fails is said, and nothing more."""
+    known = ledger.statuses()
+    try:
+        for trial_id, rows in probe.measure(list(_read_texts(part))).items():
+            if trial_id in known:
+                ledger.probed(trial_id, probe.name, rows)
+    except HarnessError:
+        raise
+    except Exception as error:
+        say(f"The texts could not be probed for {probe.name}: {one_line(f'{type(error).__name__}: {error}')}")
+
+
+def _read_texts(part: run.PreparedRun) -> Iterator[ReadText]:
+    first = {trial.corpus_digest: trial.trial_id for trial in reversed(part.plan.runnable)}
+    for corpus in part.corpora:
+        if corpus.digest in first:
+            yield ReadText(
+                trial_id=first[corpus.digest],
+                corpus=corpus.name,
+                authors=corpus.authors,
+                text=corpus.text,
+                tokens=corpus.tokens,
+                ids=np.load(corpus.train_path, mmap_mode="r"),
+            )
