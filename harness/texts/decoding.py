@@ -1,38 +1,117 @@
-"""From the bytes of a text to its characters."""
+"""From the bytes of a text to its characters: UTF-8, or a sentence that says what the bytes are instead."""
 
 import codecs
+from dataclasses import dataclass
 
 from harness.errors import CorpusError
 
 
-def decode(data: bytes, name: str) -> str:
-    """Return UTF-8 text without a byte-order mark and with line feeds as its only line ends.
+@dataclass(frozen=True)
+class _Format:
+    """What a file begins with that is no plain text, and what makes one of it."""
 
-    Raises: CorpusError, naming the offset of the first byte that is not UTF-8.
+    magic: bytes
+    title: str
+    advice: str
+
+
+_FORMATS = (
+    _Format(b"\x1f\x8b", "compressed by gzip", "gunzip --keep {name}"),
+    _Format(b"BZh", "compressed by bzip2", "bunzip2 --keep {name}"),
+    _Format(b"\xfd7zXZ\x00", "compressed by xz", "unxz --keep {name}"),
+    _Format(b"\x28\xb5\x2f\xfd", "compressed by Zstandard", "unzstd {name}"),
+    _Format(b"PK\x03\x04", "a ZIP archive (or an EPUB or DOCX, which are such)", "unzip {name}, or export it as text"),
+    _Format(b"%PDF", "a PDF", "pdftotext {name}"),
+    _Format(b"\xd0\xcf\x11\xe0", "an old Word document", "export it as text"),
+    # Of the marks of an encoding, UTF-32's begins as UTF-16's does.
+    _Format(codecs.BOM_UTF32_LE, "UTF-32, not UTF-8", "iconv -f UTF-32 -t UTF-8 OLD > NEW"),
+    _Format(codecs.BOM_UTF32_BE, "UTF-32, not UTF-8", "iconv -f UTF-32 -t UTF-8 OLD > NEW"),
+    _Format(codecs.BOM_UTF16_LE, "UTF-16, not UTF-8", "iconv -f UTF-16 -t UTF-8 OLD > NEW"),
+    _Format(codecs.BOM_UTF16_BE, "UTF-16, not UTF-8", "iconv -f UTF-16 -t UTF-8 OLD > NEW"),
+)
+_LOOKED_AT_BYTES = 1 << 16
+"""Enough for a guess at the encoding."""
+_MOSTLY = 0.7
+"""Of every second byte being NUL: from this share on it is UTF-16 without its mark."""
+_GUESSES = 3
+_LATIN = 0.3
+"""A text in Latin letters has fewer bytes beyond ASCII than this share, one in another script more."""
+
+
+def decode(data: bytes, name: str) -> str:
+    """Return UTF-8 text without byte-order marks and with line feeds as its only line ends.
+
+    Raises: CorpusError, saying what the file is instead and what makes UTF-8 text of it.
     """
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise CorpusError(f"{name} is UTF-16, not UTF-8; convert it: iconv -f UTF-16 -t UTF-8 OLD > NEW.")
+    for each in _FORMATS:
+        if data.startswith(each.magic):
+            raise CorpusError(f"{name} is {each.title}: give plain text, as by {each.advice.format(name=name)}.")
     if b"\0" in data:
-        offset = data.index(b"\0")
-        raise CorpusError(f"{name} is not text: it has a NUL byte at offset {offset:,}; name a file of UTF-8 text.")
+        raise CorpusError(_binary(data, name))
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise CorpusError(_not_utf8(data, error.start, name)) from error
+        raise CorpusError(_not_utf8(data, error, name)) from error
     if "\r" not in text:
-        return text.removeprefix("\ufeff")
+        return _without_marks(text)
     # A long text is never here more than twice: in bytes the line ends cost least, whatever characters there are.
     del text
     data = _normalise_line_ends(data)
-    return data.decode("utf-8").removeprefix("\ufeff")
+    return _without_marks(data.decode("utf-8"))
 
 
-def _not_utf8(data: bytes, offset: int, name: str) -> str:
+def _without_marks(text: str) -> str:
+    """Return the text without U+FEFF: at its start a mark, within it that of a file joined to another."""
+    return text.replace("\ufeff", "") if "\ufeff" in text else text
+
+
+def _binary(data: bytes, name: str) -> str:
+    sample = data[:_LOOKED_AT_BYTES]
+    for encoding, place in (("UTF-16LE", 1), ("UTF-16BE", 0)):
+        every_second = sample[place::2]
+        if every_second.count(0) >= _MOSTLY * len(every_second):
+            return f"{name} is {encoding} without its mark, not UTF-8: iconv -f {encoding} -t UTF-8 OLD > NEW."
+    offset = data.index(b"\0")
+    return f"{name} is not text: it has a NUL byte at offset {offset:,}; name a file of UTF-8 text."
+
+
+def _not_utf8(data: bytes, error: UnicodeDecodeError, name: str) -> str:
+    offset = error.start
+    before = data[:offset].removeprefix(codecs.BOM_UTF8)
+    if error.reason == "unexpected end of data" and not before.isascii():
+        return (
+            f"{name} ends within a character, at offset {offset:,}, so it may be cut off: get the whole file, or leave "
+            f"its last {len(data) - offset} bytes out: head --bytes {offset} OLD > NEW."
+        )
     what = f"{name} is not UTF-8: byte 0x{data[offset]:02X} at offset {offset:,}; "
-    if not data[:offset].removeprefix(codecs.BOM_UTF8).isascii():
+    if not before.isascii():
         # Converting the whole file would garble the part that is right.
         return f"{what}what stands before it is, so encodings are mixed: mend the text from there on."
-    return f"{what}if it is Windows text, convert it: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW."
+    encodings = _likely_encodings(data[max(0, offset - _LOOKED_AT_BYTES // 2) :][:_LOOKED_AT_BYTES])
+    if not encodings:
+        return f"{what}find out its encoding, here called OTHER, and convert it: iconv -f OTHER -t UTF-8 OLD > NEW."
+    others = f" (or {', '.join(encodings[1:])})" if len(encodings) > 1 else ""
+    convert = f"iconv -f {encodings[0]} -t UTF-8 OLD > NEW"
+    return f"{what}it looks like {encodings[0]}{others}; convert it, and look at what comes of it: {convert}."
+
+
+def _likely_encodings(sample: bytes) -> list[str]:
+    """Return what the bytes may be encoded in, likeliest first, as iconv names it."""
+    from charset_normalizer import from_bytes  # slow to import, and seldom needed
+
+    names = [_PLAUSIBLE[match.encoding] for match in from_bytes(sample, cp_isolation=list(_PLAUSIBLE))]
+    if sum(byte >= 0x80 for byte in sample) < _LATIN * len(sample):
+        # A few accents tell the detection little, and most files that have them are these.
+        names = [_PLAUSIBLE["cp1252"], *names]
+    return list(dict.fromkeys(names))[:_GUESSES]
+
+
+_PLAUSIBLE = {
+    **{f"cp{page}": f"WINDOWS-{page}" for page in range(1250, 1259)},
+    **{"cp932": "CP932", "euc_jp": "EUC-JP", "gb18030": "GB18030", "big5": "BIG5", "euc_kr": "EUC-KR"},
+    **{"koi8_r": "KOI8-R", "mac_roman": "MACINTOSH"},
+}
+"""Encodings that files have, by Python's name, as iconv names them."""
 
 
 def _normalise_line_ends(data: bytes) -> bytes:

@@ -1,7 +1,7 @@
 import pytest
 
 from harness.errors import CorpusError
-from harness.texts.gutenberg import strip_boilerplate
+from harness.texts.gutenberg import strip_boilerplate, strip_credits
 
 HEADER = "The Project Gutenberg EBook of X, by Y\n\nTitle: X\n\n"
 LICENCE = "\n\n***** This file should be named 1.txt *****\n\n*** START: FULL LICENSE ***\n\nThe licence\n"
@@ -45,6 +45,7 @@ def test_a_text_without_markers_is_left_alone(text: str) -> None:
         "Transcribed from the 1910 edition by Someone",
         "This etext was created by Someone",
         "E-text prepared by Someone",
+        "Produced by an anonymous Project Gutenberg volunteer",
     ],
 )
 def test_credits_are_taken_off_and_a_first_sentence_is_not(credits: str) -> None:
@@ -64,3 +65,50 @@ def test_a_book_without_its_end_marker_is_refused() -> None:
 def test_a_licence_without_a_start_marker_is_taken_off() -> None:
     text = f"It began.\n\nIt ended.\n\n*** END OF THIS PROJECT GUTENBERG EBOOK X ***{LICENCE}"
     assert strip_boilerplate(text, "x.txt") == "It began.\n\nIt ended."
+
+
+def marked(book: str, title: str = "X") -> str:
+    """Return a book as the publisher's file has it."""
+    return (
+        f"{HEADER}*** START OF THE PROJECT GUTENBERG EBOOK {title} ***\n\n{book}\n\n"
+        f"*** END OF THE PROJECT GUTENBERG EBOOK {title} ***{LICENCE}"
+    )
+
+
+def test_all_books_of_a_file_stay() -> None:
+    joined = marked("It began.", "X") + marked("It went on.", "Y") + marked("It ended.", "Z")
+    assert strip_boilerplate(joined, "x.txt") == "It began.\n\nIt went on.\n\nIt ended."
+
+
+def test_one_s_own_text_beside_a_marked_book_stays() -> None:
+    text = f"A foreword of my own.\n\n{marked('It began.').removeprefix(HEADER)}\n"
+    assert strip_boilerplate(text, "x.txt") == "A foreword of my own.\n\nIt began."
+
+
+def test_a_text_that_quotes_an_end_line_loses_no_more_than_the_line() -> None:
+    text = "I read to the line\n*** END OF THE PROJECT GUTENBERG EBOOK X ***\nand put the book away."
+    assert strip_boilerplate(text, "x.txt") == "I read to the line\n\nand put the book away."
+
+
+@pytest.mark.parametrize(
+    "opening",
+    ["Created long ago by the sea, the dunes moved.", "Prepared by long practice, he leapt.", "Produced by night."],
+)
+def test_a_first_paragraph_that_only_sounds_like_credits_stays(opening: str) -> None:
+    assert strip_boilerplate(marked(f"{opening}\n\nIt ended."), "x.txt") == f"{opening}\n\nIt ended."
+    assert strip_credits(f"{opening}\n\nIt ended.") == f"{opening}\n\nIt ended."
+
+
+def test_the_small_print_of_old_files_goes() -> None:
+    text = (
+        "The Project Gutenberg Etext of X, by Y\n\n***START**THE SMALL PRINT!**FOR PUBLIC DOMAIN ETEXTS**START***\n"
+        "Why is this here?\n\n*END*THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.04.29.93*END*\n\n\n"
+        "It began.\n\nIt ended.\n\n\nEnd of the Project Gutenberg Etext of X, by Y\n"
+    )
+    assert strip_boilerplate(text, "x.txt") == "It began.\n\nIt ended."
+
+
+def test_the_second_of_two_books_without_its_end_is_refused() -> None:
+    cut_off = marked("It went on.", "Y").partition("*** END")[0]
+    with pytest.raises(CorpusError, match="no end line"):
+        strip_boilerplate(marked("It began.") + cut_off, "x.txt")

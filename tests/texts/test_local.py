@@ -1,3 +1,6 @@
+import bz2
+import gzip
+import lzma
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -78,7 +81,8 @@ def test_every_line_end_becomes_a_line_feed(end: str) -> None:
 
 def test_a_publisher_s_licence_is_no_part_of_a_book(write: Write) -> None:
     marker = "*** {} OF THIS PROJECT GUTENBERG EBOOK X ***"
-    book = write("x.txt", f"Header\r\n{marker.format('START')}\r\n\r\nText.\r\n{marker.format('END')}\r\nLicence")
+    header, licence = "The Project Gutenberg EBook of X", "Updated editions will replace the previous one."
+    book = write("x.txt", f"{header}\r\n{marker.format('START')}\r\n\r\nText.\r\n{marker.format('END')}\r\n{licence}")
     assert read_path(book)[0].text == "Text."
 
 
@@ -124,7 +128,7 @@ def test_a_text_in_another_encoding_is_refused_with_the_place_and_the_remedy(wri
 
 
 def test_mixed_encodings_are_said_and_no_conversion_of_the_whole_advised(write: Write) -> None:
-    path = write("mixed.txt", "\ufeffcafé ".encode() + "café".encode("cp1252"))
+    path = write("mixed.txt", "\ufeffcafé ".encode() + "café.".encode("cp1252"))
     with pytest.raises(CorpusError, match=r"mixed\.txt is not UTF-8: byte 0xE9 at offset 12; .*encodings are mixed"):
         read_path(path)
 
@@ -134,10 +138,66 @@ def test_the_offset_counts_the_byte_order_mark(write: Write) -> None:
         read_path(write("old.txt", b"\xef\xbb\xbfa\xff"))
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
-def test_utf_16_is_named(write: Write, encoding: str) -> None:
-    with pytest.raises(CorpusError, match="iconv -f UTF-16"):
-        read_path(write("wide.txt", "\ufeff日本".encode(encoding)))
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("\ufeff日本".encode("utf-16"), "UTF-16"),
+        ("\ufeff日本".encode("utf-16-be"), "UTF-16"),
+        ("日本".encode("utf-32"), "UTF-32"),
+        ("\ufeff日本".encode("utf-32-be"), "UTF-32"),
+        ("long ago".encode("utf-16-le"), "UTF-16LE"),
+        ("long ago".encode("utf-16-be"), "UTF-16BE"),
+    ],
+)
+def test_a_wide_encoding_is_named_with_or_without_its_mark(write: Write, content: bytes, named: str) -> None:
+    with pytest.raises(CorpusError, match=rf"wide\.txt is {named}\b.*iconv -f {named} -t UTF-8"):
+        read_path(write("wide.txt", content))
+
+
+CYRILLIC = "Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива по-своему. " * 20
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "named"),
+    [
+        (CYRILLIC, "cp1251", "WINDOWS-1251"),
+        (CYRILLIC, "koi8-r", "KOI8-R"),
+        ("吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。" * 30, "shift_jis", "CP932"),
+        ("天地玄黄宇宙洪荒日月盈昃辰宿列张寒来暑往秋收冬藏。学而时习之不亦说乎" * 30, "gbk", "GB18030"),
+        ("Café déjà vu — “naïve” façade, Äpfel und Öl für Grüße. " * 20, "cp1252", "WINDOWS-1252"),
+    ],
+)
+def test_the_encoding_a_text_is_likely_in_is_named_and_converts_it(
+    write: Write, text: str, encoding: str, named: str
+) -> None:
+    with pytest.raises(CorpusError, match=rf"it looks like {named}\b.*iconv -f {named} -t UTF-8"):
+        read_path(write("old.txt", text.encode(encoding)))
+    assert text.encode(encoding).decode(named) == text
+
+
+def test_a_file_cut_off_within_a_character_is_told_from_mixed_encodings(write: Write) -> None:
+    with pytest.raises(CorpusError, match=r"cut\.txt ends within a character, at offset 10, .*head --bytes 10"):
+        read_path(write("cut.txt", "naïve café".encode()[:-1]))
+
+
+def test_marks_within_a_text_that_was_joined_go(write: Write) -> None:
+    (document,) = read_path(write("joined.txt", "\ufeffone\n\ufefftwo"))
+    assert document.text == "one\ntwo"
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (gzip.compress(b"text"), "gzip.*gunzip"),
+        (bz2.compress(b"text"), "bzip2.*bunzip2"),
+        (lzma.compress(b"text"), "xz.*unxz"),
+        (b"PK\x03\x04", "ZIP.*unzip"),
+        (b"%PDF-1.7", "PDF.*pdftotext"),
+    ],
+)
+def test_what_is_no_plain_text_is_named_for_what_it_is(write: Write, content: bytes, named: str) -> None:
+    with pytest.raises(CorpusError, match=rf"packed\.txt is .*{named}"):
+        read_path(write("packed.txt", content))
 
 
 def test_a_device_is_refused() -> None:
