@@ -6,18 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from harness.contracts.backends import LOSS
 from harness.contracts.network import Architecture, layer_params
-from harness.testing import BackendContract, ModelContract
+from harness.testing import BackendContract, ImplementationContract
 from harness.testing.models import (
     BATCH_SIZE,
     NUM_STEPS,
     SMALL,
-    TRAINING,
     largest_difference,
     loaded,
     minibatches,
-    reference_model,
     train,
 )
 from harness.testing.trials import small_trial
@@ -41,23 +38,16 @@ def build_fused(cell, *model):
 
 
 class TestScratch(BackendContract):
+    target = "harness_mxnet.backend:MXNetBackend"
     # MXNet's Adam operator holds rate, β and ε in single precision; gradients agree to 1e-16.
     tolerance = 1e-8
 
-    def open_backend(self):
-        return MXNetBackend("cpu", 1)
 
-
-class TestFused(ModelContract):
+class TestFused(ImplementationContract):
+    backend = "harness_mxnet.backend:MXNetBackend"
+    target = "harness_mxnet.fused:build_{cell}"
+    cells = FUSED
     tolerance = 1e-8
-
-    @pytest.fixture(params=FUSED)
-    def equations(self, request):
-        self.cell = request.param
-        return resolve(f"harness_{request.param}.cell")
-
-    def build(self, equations, architecture, training):
-        return build_fused(self.cell, equations, architecture, training)
 
 
 class TestScratchInSinglePrecision(TestScratch):
@@ -70,45 +60,6 @@ class TestScratchInSinglePrecision(TestScratch):
 class TestFusedInSinglePrecision(TestFused):
     dtype = "float32"
     tolerance = 1e-5
-
-
-class EveryOperation:
-    """Equations that use each operation at least once, and make an array of their own while they run."""
-
-    state_names = ("H",)
-
-    def parameter_shapes(self, num_inputs, num_hiddens):
-        return {"W_x": (2 * num_hiddens, num_inputs), "b_x": (2 * num_hiddens,), "U": (2 * num_hiddens, num_hiddens)}
-
-    def prepare(self, params):
-        num_hiddens = params["U"].shape[1]
-        return params["U"][:num_hiddens], params["U"][num_hiddens:]
-
-    def project(self, xp, params, X):
-        return xp.linear(X, params["W_x"]) + params["b_x"]
-
-    def step(self, xp, prepared, x, state):
-        U, V = prepared
-        (H,) = state
-        a, b = xp.split(x, 2)
-        wide = xp.concat([xp.relu(a - 0.1), xp.sigmoid(b)])  # (batch_size, 2 num_hiddens)
-        size = H.shape[1]
-        H = xp.tanh(H @ U - xp.linear(-H, V) + wide[:, :size] * wide[:, size:])
-        H = H / (1 + xp.exp(-a)) + xp.zeros(H.shape)
-        return H, (H,)
-
-
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_every_operation_is_the_references(dtype):
-    equations = EveryOperation()
-    batch = minibatches(1)
-    models = [loaded(build_scratch, equations, replace(SMALL, dtype=dtype)), loaded(reference_model, equations, SMALL)]
-    (loss, gradients), expected = (
-        model.gradients(batch.inputs[0], batch.targets[0], model.initial_state(BATCH_SIZE)) for model in models
-    )
-    tolerance = 1e-12 if dtype == "float64" else 1e-5
-    assert abs(loss - expected[0]) <= tolerance
-    assert largest_difference(gradients, expected[1]) <= tolerance
 
 
 @pytest.mark.parametrize(("cell", "layer"), [("rnn", "RNN"), ("gru", "GRU"), ("lstm", "LSTM")])
@@ -129,35 +80,6 @@ def test_the_fused_layers_are_gluons(cell, layer):
     expected = layers(one_hot).asnumpy() @ weights["output.W"].T + weights["output.b"]
     logits, _ = model.logits(X, model.initial_state(BATCH_SIZE))
     assert np.allclose(logits, expected, atol=1e-6)
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
-def test_a_checkpoint_of_one_backend_goes_on_in_the_other(optimizer):
-    equations = resolve("harness_lstm.cell")
-    training = replace(TRAINING, optimizer=optimizer, learning_rate=0.01)
-    batches = minibatches(5)
-    for build, build_other in ((build_scratch, reference_model), (reference_model, build_scratch)):
-        model = loaded(build, equations, SMALL, training)
-        train(model, batches)
-        other = build_other(equations, SMALL, training)
-        other.load(model.weights())
-        other.load_optimizer_state(model.optimizer_state())
-        assert np.allclose(train(model, batches), train(other, batches), rtol=1e-6)
-
-
-@pytest.mark.parametrize("build", [build_scratch, lambda *parts: build_fused("lstm", *parts)], ids=["scratch", "fused"])
-def test_a_model_begun_anew_in_the_second_epoch_draws_the_same_masks(build):
-    equations = resolve("harness_lstm.cell")
-    architecture = replace(SMALL, dropout=0.5, dtype="float32")
-    first, second = (loaded(build, equations, architecture) for _ in range(2))
-    first.begin_epoch(1)
-    train(first, minibatches(3))
-    second.load(first.weights())
-    losses = []
-    for model in (first, second):
-        model.begin_epoch(2)
-        losses.append(train(model, minibatches(3))[:, LOSS])
-    assert np.array_equal(*losses)
 
 
 @pytest.mark.parametrize("build", [build_scratch, lambda *parts: build_fused("lstm", *parts)], ids=["scratch", "fused"])
@@ -254,10 +176,3 @@ def test_the_engine_is_never_many_steps_behind():
     started = time.perf_counter()
     model.read(handles)
     assert time.perf_counter() - started < (started - begun) / 2
-
-
-def test_a_gpu_that_mxnet_does_not_see_is_one_sentence():
-    if mx.context.num_gpus():
-        pytest.skip("this machine has a GPU")
-    with pytest.raises(RuntimeError, match="sees no GPU for cuda:0: install a CUDA build"):
-        MXNetBackend("cuda:0", 1)

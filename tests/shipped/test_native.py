@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from harness.contracts.network import Architecture
-from harness.testing import ModelContract
-from harness.testing.contracts import assert_finite_differences
+from harness.testing import ImplementationContract
+from harness.testing.implementations import assert_finite_differences
 from harness.testing.models import SMALL, TRAINING, loaded, reference_model
 from harness.worker.targets import resolve
 from harness_native import compiling
@@ -36,20 +36,20 @@ def build(cell, backend, *model):
     return resolve(f"harness_native.model:build_{cell}")(backend, *model)
 
 
-class TestNative(ModelContract):
-    @pytest.fixture(params=CELLS)
-    def equations(self, request):
-        self.cell = request.param
-        return resolve(f"harness_{request.param}.cell")
-
-    def build(self, equations, architecture, training):
-        backend = NumpyBackend("cpu", 1)
-        model = build(self.cell, backend, equations, architecture, training)
-        assert backend.versions()["kernels"] == "compiled"
-        return model
+class TestNative(ImplementationContract):
+    backend = "harness_numpy.backend:NumpyBackend"
+    target = "harness_native.model:build_{cell}"
+    cells = CELLS
 
     def test_gradients_are_the_finite_differences(self, equations):
         assert_finite_differences(loaded(self.build, equations, SMALL))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_backend_says_that_its_kernels_are_compiled(cell):
+    backend = NumpyBackend("cpu", 1)
+    build(cell, backend, resolve(f"harness_{cell}.cell"), SMALL, TRAINING)
+    assert backend.versions()["kernels"] == "compiled"
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -9,8 +9,8 @@ import autograd.numpy as anp
 import numpy as np
 import pytest
 
-from harness.testing import ModelContract
-from harness.testing.contracts import assert_finite_differences
+from harness.testing import ImplementationContract
+from harness.testing.implementations import assert_finite_differences
 from harness.testing.models import SMALL, TRAINING, loaded, minibatches, reference_model, train
 from harness.worker.targets import resolve
 from harness_numpy import optimizers
@@ -21,18 +21,10 @@ from harness_numpy.ops import AutogradOps
 FUSED = ("rnn", "gru", "lstm")
 
 
-def build_fused(cell, *model):
-    return resolve(f"harness_numpy.fused:build_{cell}")(NumpyBackend("cpu", 1), *model)
-
-
-class TestFused(ModelContract):
-    @pytest.fixture(params=FUSED)
-    def equations(self, request):
-        self.cell = request.param
-        return resolve(f"harness_{request.param}.cell")
-
-    def build(self, equations, architecture, training):
-        return build_fused(self.cell, equations, architecture, training)
+class TestFused(ImplementationContract):
+    backend = "harness_numpy.backend:NumpyBackend"
+    target = "harness_numpy.fused:build_{cell}"
+    cells = FUSED
 
     def test_gradients_are_the_finite_differences(self, equations):
         assert_finite_differences(loaded(self.build, equations, SMALL))

@@ -1,4 +1,4 @@
-"""The contract suites: subclass one in a test module, name the plugin's part, and pytest collects the rest."""
+"""The contract suites of a model, whoever builds it, and of a backend's own implementations of cells."""
 
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from harness.contracts.backends import COLUMNS, GRAD_NORM, LOSS, Backend, Model
+from harness.contracts.backends import COLUMNS, GRAD_NORM, LOSS, Model
 from harness.contracts.cells import Equations
 from harness.contracts.measures import ACCURACIES
 from harness.contracts.network import Architecture
 from harness.contracts.optimization import OPTIMIZERS
 from harness.contracts.training import Training
-from harness.testing.clocks import Watched, train_an_epoch
+from harness.testing.equations import BUILT_IN_CELLS
 from harness.testing.models import (
     BATCH_SIZE,
     SMALL,
@@ -26,16 +26,9 @@ from harness.testing.models import (
 )
 from harness.worker.targets import resolve
 
-BUILT_IN_CELLS = (
-    "harness_rnn.cell",
-    "harness_gru.cell",
-    "harness_gru.textbook",
-    "harness_lstm.cell",
-    "harness_mlp.cell",
-)
 _RATES = {"sgd": 0.5}
 """Of the optimizers whose steps are not normalised; the others' is 0.01."""
-_TRAININGS = [replace(TRAINING, optimizer=name, learning_rate=_RATES.get(name, 0.01)) for name in OPTIMIZERS]
+TRAININGS = [replace(TRAINING, optimizer=name, learning_rate=_RATES.get(name, 0.01)) for name in OPTIMIZERS]
 
 
 class BehaviourContract:
@@ -96,7 +89,7 @@ class BehaviourContract:
         for name in ACCURACIES:
             assert figures[COLUMNS.index(name)] == 0
 
-    @pytest.mark.parametrize("training", _TRAININGS, ids=list(OPTIMIZERS))
+    @pytest.mark.parametrize("training", TRAININGS, ids=list(OPTIMIZERS))
     def test_a_model_resumed_from_its_checkpoint_goes_on_as_if_never_stopped(
         self, equations: Equations, training: Training
     ) -> None:
@@ -127,6 +120,44 @@ class BehaviourContract:
         first, other, again = loss(1), loss(2), loss(1)
         assert abs(first - again) < 1e-6 < abs(first - other)
 
+    def test_a_model_begun_anew_in_an_epoch_draws_the_same_masks(self, equations: Equations) -> None:
+        """Train the second epoch in the model of the first, and in another that takes its weights over."""
+        first, second = (loaded(self.build, equations, self.small(dropout=0.5)) for _ in range(2))
+        first.begin_epoch(1)
+        train(first, minibatches(3))
+        second.load(first.weights())
+        losses = []
+        for model in (first, second):
+            model.begin_epoch(2)
+            losses.append(train(model, minibatches(3))[:, LOSS])
+        assert np.array_equal(losses[0], losses[1])
+
+    def test_evaluation_and_generation_between_steps_change_nothing(self, equations: Equations) -> None:
+        """Evaluate and predict before each of some steps, with other numbers of rows and steps."""
+        plain, disturbed = (loaded(self.build, equations, self.small()) for _ in range(2))
+        batches = minibatches(4)
+        state = disturbed.initial_state(BATCH_SIZE)
+        handles = []
+        for X, Y in zip(batches.inputs, batches.targets, strict=True):
+            disturbed.evaluate_step(X, Y, disturbed.initial_state(BATCH_SIZE))
+            disturbed.logits(X[:1, :1], disturbed.initial_state(1))
+            handle, state = disturbed.train_step(X, Y, state)
+            handles.append(handle)
+        assert np.array_equal(train(plain, batches), disturbed.read(handles))
+        assert largest_difference(plain.weights(), disturbed.weights()) == 0
+
+    def test_a_step_takes_nothing_from_the_caller(self, equations: Equations) -> None:
+        """Train some steps from one state: it, and what was copied out before, stay as they were."""
+        model = loaded(self.build, equations, self.small(), TRAININGS[1])
+        X, Y = minibatches(1).inputs[0], minibatches(1).targets[0]
+        state, arrays = model.initial_state(BATCH_SIZE), {**model.weights(), **model.optimizer_state()}
+        before, (logits, _) = {name: array.copy() for name, array in arrays.items()}, model.logits(X, state)
+        for _ in range(3):
+            model.train_step(X, Y, state)
+        assert all(np.array_equal(array, before[name]) for name, array in arrays.items())
+        model.load({name: before[name] for name in model.weights()})
+        assert np.array_equal(model.logits(X, state)[0], logits)
+
 
 class ModelContract(BehaviourContract):
     """What a model of a backend's implementation computes: the reference's figures."""
@@ -143,7 +174,7 @@ class ModelContract(BehaviourContract):
         assert abs(loss - expected[0]) <= self.tolerance
         assert largest_difference(gradients, expected[1]) <= self.tolerance
 
-    @pytest.mark.parametrize("training", _TRAININGS, ids=list(OPTIMIZERS))
+    @pytest.mark.parametrize("training", TRAININGS, ids=list(OPTIMIZERS))
     def test_twenty_steps_of_each_optimizer_are_the_references(self, equations: Equations, training: Training) -> None:
         """Hold losses, accuracies, norms and weights after training against the reference, clipping included."""
         training = replace(training, grad_clip=0.1)
@@ -173,69 +204,30 @@ class ModelContract(BehaviourContract):
         assert largest_difference(unchanged.weights(), reference.weights()) > 0.01
 
 
-class CellContract(BehaviourContract):
-    """What a cell's equations must do on the reference backend; name the module in `equations_module`."""
+class ImplementationContract(ModelContract):
+    """What a backend's own implementations must do; name the backend, built-in cells, and the target of ``{cell}``."""
 
-    equations_module: ClassVar[str]
+    backend: ClassVar[str]
+    cells: ClassVar[tuple[str, ...]]
+    target: ClassVar[str]
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Hold every test against each implementation in turn."""
+        if "cell" in metafunc.fixturenames:
+            metafunc.parametrize("cell", self.cells)
 
     @pytest.fixture
-    def equations(self) -> Equations:
-        """Import the module."""
-        equations: Equations = resolve(self.equations_module)
+    def equations(self, cell: str) -> Equations:
+        """Return the cell's own equations, and note whose implementation is built."""
+        self.cell = cell
+        equations: Equations = resolve(BUILT_IN_CELLS[cell])
         return equations
 
     def build(self, equations: Equations, architecture: Architecture, training: Training) -> Model:
-        """Build the scratch model on NumPy."""
-        return reference_model(equations, architecture, training)
-
-    def test_gradients_are_the_finite_differences(self, equations: Equations) -> None:
-        """Check some weights of every parameter, among them the largest gradient's."""
-        assert_finite_differences(loaded(self.build, equations, SMALL))
-
-    def test_a_layer_takes_ids_as_one_hot_rows(self, equations: Equations) -> None:
-        """Project ids, and the one-hot rows they stand for."""
-        from harness_numpy.ops import AutogradOps
-
-        xp = AutogradOps("float64")
-        shapes = equations.parameter_shapes(SMALL.vocab_size, SMALL.num_hiddens)
-        generator = np.random.default_rng(1)
-        params = {name: generator.normal(size=shape) for name, shape in shapes.items()}
-        X = minibatches(1).inputs[0]
-        one_hot = np.eye(SMALL.vocab_size)[X]
-        assert np.allclose(equations.project(xp, params, X), equations.project(xp, params, one_hot), atol=1e-12)
-
-
-class BackendContract(ModelContract):
-    """What a backend must do for every built-in cell; give the open backend in `open_backend`."""
-
-    def open_backend(self) -> Backend:
-        """Open the backend on the CPU with one thread."""
-        raise NotImplementedError
-
-    @pytest.fixture(params=BUILT_IN_CELLS)
-    def equations(self, request: pytest.FixtureRequest) -> Equations:
-        """Return each built-in cell in turn."""
-        equations: Equations = resolve(request.param)
-        return equations
-
-    def build(self, equations: Equations, architecture: Architecture, training: Training) -> Model:
-        """Build the scratch model."""
-        return self.open_backend().scratch(equations, architecture, training)
-
-    def test_the_reported_time_ends_when_the_loss_has_been_read(self, equations: Equations) -> None:
-        """Train an epoch; each block spans its first step and the reading of its figures, which leaves no work."""
-        model = Watched(loaded(self.build, equations, self.small(), replace(TRAINING, learning_rate=0.1)))
-        epoch = train_an_epoch(model)
-        assert len(epoch.blocks) == len(model.blocks) > 1
-        for (_, seconds), block in zip(epoch.blocks, model.blocks, strict=True):
-            assert seconds >= block.read - block.begun
-            assert block.read_again - block.read <= max(0.5 * seconds, 0.02)
-
-    def test_versions_name_the_framework(self) -> None:
-        """Ask the backend what it runs on."""
-        versions = self.open_backend().versions()
-        assert versions
-        assert all(isinstance(name, str) and isinstance(version, str) for name, version in versions.items())
+        """Build the implementation."""
+        backend = resolve(self.backend)("cpu", 1)
+        model: Model = resolve(self.target.format(cell=self.cell))(backend, equations, architecture, training)
+        return model
 
 
 def assert_finite_differences(model: Model) -> None:
