@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.analysis import floor
+from harness.analysis import columns, floor
 from harness.analysis.measurements import (
-    PROBE_COLUMNS,
     frame_epochs,
     frame_probes,
     frame_timings,
@@ -22,57 +21,17 @@ from harness.analysis.measurements import (
     whole,
 )
 from harness.analysis.statistics import mean_margin
-from harness.analysis.transfer import TEST_FIGURES, frame_evaluations, frame_transfer, own_test_figures
+from harness.analysis.transfer import frame_evaluations, frame_transfer, own_test_figures
+from harness.contracts.measures import MEASURES
 from harness.errors import RunFolderError
 from harness.record.ledger import ENDED, LedgerReader
 from harness.record.manifest import Manifest, read_manifest
 from harness.worker.trial import DEFAULTS
-from harness.worker.trial import SETTINGS as TRIAL_SETTINGS
 
 LEDGER = "run.sqlite"
 
-TRIAL_COLUMNS = (
-    "trial_id", "status", "reason", "cell", "backend", "implementation", "corpus", "authors", "train_tokens",
-    "num_layers", "num_hiddens", "num_steps", "batch_size", "optimizer", "learning_rate", "grad_clip", "num_epochs",
-    "seed", "device", "num_threads", "concurrency", "num_params", "train_perplexity", "valid_perplexity",
-    "valid_bits_per_char", "valid_accuracy", "valid_top5_accuracy", "tokens_per_s", "tokens_per_s_low",
-    "tokens_per_s_high", "model_flops_utilization", "train_seconds", "peak_rss_bytes", "peak_device_bytes",
-    "parity_certified", "parity_max_rel_diff",
-)  # fmt: skip
-"""The first columns of trials.csv, in this order: other programs rely on them."""
-
-_MORE_TRIAL_COLUMNS = (
-    "text", "tokens", "partition", "dropout", "vocab_size", "corpus_digest", "unigram_valid_perplexity",
-    "num_epochs_done", "best_valid_perplexity", "best_epoch", "train_loss", "valid_loss", "valid_seconds",
-    "first_step_seconds", "compile_seconds", "attempts", "resumed_epochs", "slot", "versions", "environment",
-    "environment_hash", "parity_steps", "timed_by", "timing_note", "flops_per_token", "device_flops_per_s",
-    "device_bytes_per_s", "per_device", "init", "lr_decay", "lr_decay_after", "rmsprop_decay",
-    "mix", *TEST_FIGURES, *floor.COLUMNS, "leakage_suspected",
-)  # fmt: skip
-
-_WHOLE = (
-    "train_tokens", "num_layers", "num_hiddens", "num_steps", "batch_size", "num_epochs", "seed", "num_threads",
-    "concurrency", "num_params", "peak_rss_bytes", "peak_device_bytes", "vocab_size", "num_epochs_done", "best_epoch",
-    "attempts", "resumed_epochs", "parity_steps", "per_device", "lr_decay_after",
-)  # fmt: skip
-_TEXT = (
-    "trial_id", "status", "reason", "cell", "backend", "implementation", "corpus", "authors", "optimizer", "device",
-    "text", "tokens", "partition", "corpus_digest", "slot", "versions", "environment",
-    "environment_hash", "timed_by", "timing_note", "init", "mix",
-)  # fmt: skip
-
-_PUBLISHED = (
-    "cell", "backend", "implementation", "corpus", "authors", "text", "tokens", "train_tokens", "corpus_digest",
-    "vocab_size", "num_layers", "num_hiddens", "num_steps", "batch_size", "partition", "optimizer", "learning_rate",
-    "grad_clip", "dropout", "num_epochs", "init", "lr_decay", "lr_decay_after", "rmsprop_decay", "mix",
-)  # fmt: skip
-"""The settings' columns in the order other programs rely on; later ones follow as they are declared."""
-SETTINGS = tuple(name for name in dict.fromkeys((*_PUBLISHED, *TRIAL_SETTINGS)) if name != "seed")
+SETTINGS = columns.SETTINGS
 """What two trials share that differ by their seed alone."""
-METRICS = (
-    "train_perplexity", "valid_perplexity", "valid_bits_per_char", "valid_accuracy", "tokens_per_s", "train_seconds",
-)  # fmt: skip
-"""What summary.csv averages over seeds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +54,7 @@ class Run:
     manifest: Manifest
     folder: Path = Path()
     """Where its checkpoints lie."""
-    probes: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(PROBE_COLUMNS)))
+    probes: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=columns.PROBES.names))
     """One row a quantity probed on a trained model."""
 
 
@@ -154,8 +113,8 @@ def _frame_trials(
     manifest: Manifest,
     evaluations: pd.DataFrame,
 ) -> pd.DataFrame:
-    columns = (*TRIAL_COLUMNS, *_MORE_TRIAL_COLUMNS)
-    known = pd.DataFrame([_flat(record) for record in records], columns=list(columns)).set_index("trial_id")
+    names = columns.TRIALS.names
+    known = pd.DataFrame([_flat(record) for record in records], columns=names).set_index("trial_id")
     known["unigram_valid_perplexity"] = known["corpus_digest"].map(_unigram_perplexities(manifest))
     rates = throughput(timings, known["timed_by"].where(known["timed_by"].notna() & (known["timed_by"] != "")))
     test = own_test_figures(evaluations, known["authors"])
@@ -164,11 +123,11 @@ def _frame_trials(
             known[name] = measured[name].reindex(known.index)
     known["num_epochs_done"] = known["num_epochs_done"].fillna(0)
     known = floor.with_floor(_name_pending(known.reset_index()), manifest)
-    for name in columns:
-        known[name] = _typed(name, known[name])
+    for column in columns.TRIALS.columns:
+        known[column.name] = _typed(column.kind, known[column.name])
     known["compile_seconds"] = _compile_seconds(known)
     known["model_flops_utilization"] = known["tokens_per_s"] * known["flops_per_token"] / known["device_flops_per_s"]
-    return known[list(columns)]
+    return known[names]
 
 
 def _compile_seconds(trials: pd.DataFrame) -> pd.Series:
@@ -185,12 +144,12 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _typed(name: str, column: pd.Series) -> pd.Series:
-    if name in _TEXT:
+def _typed(kind: columns.Kind, column: pd.Series) -> pd.Series:
+    if kind == "text":
         return column.astype(object).where(column.notna(), "").astype(str)
-    if name in _WHOLE:
+    if kind == "whole":
         return whole(column)
-    if name in ("parity_certified", "leakage_suspected"):
+    if kind == "flag":
         return column.astype("boolean")
     return pd.to_numeric(column, errors="coerce").astype(np.float64)
 
@@ -204,14 +163,12 @@ def _unigram_perplexities(manifest: Manifest) -> dict[str, float]:
     }
 
 
-_LAST = (
-    "train_loss", "train_perplexity", "valid_loss", "valid_perplexity", "valid_bits_per_char", "valid_accuracy",
-    "valid_top5_accuracy",
-)  # fmt: skip
-
-
 def _last_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
-    return epochs.drop_duplicates("trial_id", keep="last").set_index("trial_id")[list(_LAST)]
+    return epochs.drop_duplicates("trial_id", keep="last").set_index("trial_id")[_of_trial("last")]
+
+
+def _of_trial(how: str) -> list[str]:
+    return [measure.name for measure in MEASURES.values() if measure.of_trial == how]
 
 
 def _best_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
@@ -223,7 +180,7 @@ def _best_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
 
 def _epoch_sums(epochs: pd.DataFrame) -> pd.DataFrame:
     by_trial = epochs.groupby("trial_id", sort=False)
-    sums = by_trial[["train_seconds", "valid_seconds"]].sum(min_count=1)
+    sums = by_trial[_of_trial("sum")].sum(min_count=1)
     return sums.assign(num_epochs_done=by_trial.size())
 
 
@@ -248,12 +205,12 @@ def summarise(trials: pd.DataFrame) -> pd.DataFrame:
     done = trials[trials["status"] == "ok"]
     groups = done.groupby(list(SETTINGS), sort=False, dropna=False)
     summary = pd.DataFrame({"num_seeds": groups["seed"].nunique(), "num_params": groups["num_params"].first()})
-    numbers = groups[list(METRICS)]
+    numbers = groups[list(columns.MEANS)]
     with np.errstate(invalid="ignore"):
         means, deviations, counts = numbers.mean(), numbers.std(), numbers.count()
     margins = mean_margin(deviations, counts)
     bounds = {"mean": means, "mean_low": means - margins, "mean_high": means + margins}
-    for metric in METRICS:
+    for metric in columns.MEANS:
         for name, values in bounds.items():
             summary[f"{metric}_{name}"] = values[metric]
     # Seeds that share one measurement have no spread of speeds: theirs is the interval of that measurement.
@@ -265,7 +222,7 @@ def summarise(trials: pd.DataFrame) -> pd.DataFrame:
         summary[name] = (
             summary[name].clip(lower=0).where(~shared | (summary["num_seeds"] < 2), own[f"tokens_per_s_{end}"])
         )
-    return summary.reset_index()
+    return summary.reset_index()[columns.SUMMARY.names]
 
 
 def varying(trials: pd.DataFrame, names: Iterable[str]) -> list[str]:

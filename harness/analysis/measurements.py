@@ -6,16 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.analysis.columns import EPOCHS, PROBES, TIMINGS
 from harness.analysis.statistics import median_ranks
-
-_EPOCH_COLUMNS = (
-    "trial_id", "epoch", "train_loss", "train_perplexity", "train_accuracy", "train_top5_accuracy", "valid_loss",
-    "valid_perplexity", "valid_bits_per_char", "valid_accuracy", "valid_top5_accuracy", "grad_norm", "train_tokens",
-    "train_seconds", "valid_seconds", "train_seconds_so_far", "recorded_at",
-)  # fmt: skip
-PROBE_COLUMNS = ("trial_id", "probe", "quantity", "at", "value", "deviation", "n")
-"""The columns of probes.csv."""
-_TIMING_COLUMNS = ("trial_id", "phase", "round", "block", "tokens", "seconds", "tokens_per_s")
+from harness.contracts.measures import FIGURES, Part, stored_in
 
 _WHOLE_CELLS = ("epoch", "round", "block", "tokens")
 
@@ -55,23 +48,22 @@ def _array(name: str, values: Sequence[Any], places: dict[str, int]) -> np.ndarr
     return np.array(values, dtype=np.int64 if name in _WHOLE_CELLS else np.float64)
 
 
-_EPOCH_MEASURES = (
-    "train_loss", "train_accuracy", "train_top5_accuracy", "valid_loss", "valid_accuracy", "valid_top5_accuracy",
-    "valid_bits_per_char", "grad_norm", "train_tokens", "train_seconds", "valid_seconds",
-)  # fmt: skip
-
-
 def frame_epochs(frame: pd.DataFrame) -> pd.DataFrame:
     """Return one row an epoch: the columns of epochs.csv."""
     # A ledger of an earlier version may lack a measure; it is not known then.
-    frame = frame.assign(**{name: np.nan for name in _EPOCH_MEASURES if name not in frame.columns})
-    with np.errstate(over="ignore"):
-        for part in ("train", "valid"):
-            frame[f"{part}_perplexity"] = np.exp(frame[f"{part}_loss"])
-    frame["train_tokens"] = whole(frame["train_tokens"])
+    stored = stored_in("epochs")
+    frame = frame.assign(**{measure.name: np.nan for measure in stored if measure.name not in frame.columns})
+    parts: tuple[Part, ...] = ("train", "valid")
+    for figure in FIGURES:
+        for part in parts:
+            if figure.derive and not figure.stored and (name := figure.column(part)):
+                frame[name] = figure.derive(frame[f"{part}_loss"], np.nan)
+    for measure in stored:
+        if measure.whole:
+            frame[measure.name] = whole(frame[measure.name])
     frame["train_seconds_so_far"] = frame.groupby("trial_id")["train_seconds"].cumsum()
     frame["recorded_at"] = _iso_time(frame["recorded_at"])
-    return frame[list(_EPOCH_COLUMNS)]
+    return frame[EPOCHS.names]
 
 
 def _iso_time(seconds: pd.Series) -> pd.Series:
@@ -83,14 +75,14 @@ def frame_timings(frame: pd.DataFrame) -> pd.DataFrame:
     """Return one row a timed block: the columns of timings.csv."""
     seconds = frame["seconds"].astype(np.float64)
     frame["tokens_per_s"] = frame["tokens"].astype(np.float64) / seconds.where(seconds > 0)
-    return frame[list(_TIMING_COLUMNS)]
+    return frame[TIMINGS.names]
 
 
 def frame_probes(records: Sequence[dict[str, Any]], order: Mapping[str, int]) -> pd.DataFrame:
     """Return one row a probed quantity, in plan order."""
     known = [record for record in records if record["trial_id"] in order]
     known.sort(key=lambda record: order[record["trial_id"]])
-    frame = pd.DataFrame.from_records(known, columns=list(PROBE_COLUMNS))
+    frame = pd.DataFrame.from_records(known, columns=PROBES.names)
     measured = ["at", "value", "deviation", "n"]
     frame[measured] = frame[measured].astype(np.float64)
     return frame

@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from harness.contracts.measures import Format
+
 MISSING = "–"
 NARROW = "\u202f"
 """A narrow no-break space, between a number and its unit."""
@@ -74,6 +76,29 @@ def megabytes(value: float) -> str:
 def gigabytes(value: float) -> str:
     """Word a size in units of 10⁹ bytes."""
     return f"{value / 1e9:.1f}{NARROW}GB" if _is_finite(value) else MISSING
+
+
+def signed(value: float) -> str:
+    """Word a difference of figures with three digits after the point."""
+    return f"{value:+.3f}" if _is_finite(value) else MISSING
+
+
+def small(value: float) -> str:
+    """Word what is near zero: 3.1e-07."""
+    return f"{value:.1e}" if _is_finite(value) else MISSING
+
+
+MEASURES: Mapping[Format, Callable[[float], str]] = {
+    "perplexity": perplexity,
+    "ratio": ratio,
+    "signed": signed,
+    "small": small,
+    "rate": rate,
+    "count": count,
+    "seconds": seconds,
+    "megabytes": megabytes,
+}
+"""How a measure's value is worded, by the format in its row."""
 
 
 def column(values: Iterable[float], beside: Iterable[float] = ()) -> list[str]:

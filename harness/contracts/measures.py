@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 Place = Literal["epochs", "trials", "transfer", "summary", "ranking", "compare"]
 """Where a measure is shown: epochs.csv, trials.csv, transfer.csv, summary.csv, the ranking, `harness compare`."""
-Format = Literal["perplexity", "ratio", "signed", "difference", "rate", "flops", "count", "seconds", "megabytes"]
+Format = Literal["perplexity", "ratio", "signed", "small", "rate", "count", "seconds", "megabytes"]
 """How a value is worded; the words are in `harness.analysis.wording`."""
 Part = Literal["train", "valid", "held_out", "test"]
 """What a figure is of; 'held_out' are the parts of every author, 'test' is of a trial's own authors together."""
@@ -113,7 +113,7 @@ class _Words:
 
 _PARTS: Mapping[Part, _Words] = {
     "valid": _Words("validation", "on the validation part after the epoch; of a trial, after its last", "epochs"),
-    "train": _Words("training", "mean over the epoch's minibatches while it trains; of a trial, its last", "epochs"),
+    "train": _Words("training", "over the epoch's minibatches while it trains; of a trial, its last epoch's", "epochs"),
     "held_out": _Words("held-out", "on the author's validation part", "evaluations"),
     "test": _Words("test", "on the test part; of a trial, on those of its own authors together", ""),
 }
@@ -146,7 +146,7 @@ ROWS: tuple[Figure | Measure, ...] = (
     Figure(
         name="perplexity",
         noun="perplexity",
-        description="exp(loss)",
+        description="exp(mean loss)",
         format="perplexity",
         better="lower",
         derive=perplexity,
@@ -267,7 +267,7 @@ ROWS: tuple[Figure | Measure, ...] = (
         description="Largest difference of its first steps' losses and gradient norms from the float64 reference, as a "
         "share of the reference's",
         heading="parity difference",
-        format="difference",
+        format="small",
         places=("trials", "ranking"),
         optional=True,
     ),

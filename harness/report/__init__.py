@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from harness.analysis.columns import PROBES, TABLES
 from harness.analysis.frames import Run, read_run
 from harness.contracts.descriptors import Exercise
-from harness.report.answers import UNDECIDED, Answer, answer_all, frame_answers, unanswered
+from harness.report.answers import ANSWERS, UNDECIDED, Answer, answer_all, frame_answers, unanswered
 from harness.report.files import write_csv, write_text
 from harness.report.page import render
 
@@ -23,23 +24,15 @@ def write_report(folder: Path, exercises: Iterable[Exercise] = ()) -> Path:
     Raises: RunFolderError where there is no ledger, it is damaged, or the folder cannot be written.
     """
     run = read_run(folder)
-    files = {
-        "trials.csv": "one row a trial",
-        "epochs.csv": "one row an epoch",
-        "timings.csv": "one row a timed block",
-        "summary.csv": "one row a model: means and 95 % intervals over seeds",
-        "transfer.csv": "one row a finished trial and author: its figures on the author's held-out text",
-        "samples.txt": "the text each finished trial generated",
-    }
-    if len(run.probes):
-        files["probes.csv"] = "one row a quantity probed on a trained model"
-    for name in ("trials", "epochs", "timings", "summary", "transfer", *(["probes"] if len(run.probes) else [])):
-        write_csv(folder / f"{name}.csv", getattr(run, name))
+    tables = [table for table in TABLES if table is not PROBES or len(run.probes)]
+    for table in tables:
+        write_csv(folder / table.name, getattr(run, table.name.removesuffix(".csv")))
+    files = {table.name: table.row for table in tables} | {"samples.txt": "the text each finished trial generated"}
     write_text(folder / "samples.txt", _samples(run))
     answered = answer_all(run, exercises)
     if answered:
-        files["exercises.csv"] = "one row an exercise: its answer, its evidence, and what is missing"
-        write_csv(folder / "exercises.csv", frame_answers(answered))
+        files[ANSWERS.name] = ANSWERS.row
+        write_csv(folder / ANSWERS.name, frame_answers(answered))
     page = folder / PAGE
     write_text(page, render(run, list(files.items()), answered))
     return page

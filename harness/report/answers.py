@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis import wording
+from harness.analysis.columns import Column, Table
 from harness.analysis.frames import Run
 from harness.contracts.descriptors import Exercise
 from harness.contracts.exercises import ExerciseModule
@@ -21,6 +22,18 @@ UNDECIDED = "not decided"
 """The verdict where the figures can't tell."""
 UNANSWERED = "not answered"
 """The verdict where there are no figures."""
+ANSWERS = Table(
+    name="exercises.csv",
+    row="one row an exercise: its answer, its evidence, and what is missing",
+    columns=(
+        Column("exercise_id", "The exercise: its chapter and number", "text"),
+        Column("question", "What it asks", "text"),
+        Column("answer", "A paragraph written from the numbers", "text"),
+        Column("verdict", "The answer in a few words; what the numbers do not decide is said so", "text"),
+        Column("evidence", "JSON: a list of objects, the figures that carry the answer", "text"),
+        Column("missing", "What was not measured", "text"),
+    ),
+)
 MAX_EVIDENCE = 40
 """Rows of one evidence table on the page; exercises.csv has all."""
 
@@ -87,7 +100,6 @@ def _failed(exercise: Exercise, cause: str) -> Answer:
 
 def frame_answers(answered: Sequence[Answered]) -> pd.DataFrame:
     """Return one row a question: the columns of exercises.csv."""
-    columns = ("exercise_id", "question", "answer", "verdict", "evidence", "missing")
     table = [
         (
             one.exercise.name,
@@ -99,7 +111,7 @@ def frame_answers(answered: Sequence[Answered]) -> pd.DataFrame:
         )
         for one in answered
     ]
-    return pd.DataFrame(table, columns=list(columns))
+    return pd.DataFrame(table, columns=ANSWERS.names)
 
 
 def sections(answered: Sequence[Answered]) -> list[dict[str, Any]]:

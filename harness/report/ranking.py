@@ -12,6 +12,7 @@ from harness.analysis.floor import SURE
 from harness.analysis.frames import records
 from harness.analysis.one_text import BASELINE_FACTORS, Comparison
 from harness.analysis.wording import FACTORS
+from harness.contracts.measures import Measure, shown_in
 from harness.worker.trial import NO_BACKEND
 
 Record = Mapping[str, Any]
@@ -71,8 +72,8 @@ _FACTOR_HEADINGS = {
 _WORDED_FACTORS = ("cell", "backend", "implementation", "mix", "partition", "optimizer", "init")
 
 
-def _measure(heading: str, name: str, word: Callable[[float], str]) -> Column:
-    return Column(heading=heading, cell=lambda row: Cell(text=word(row[name]), value=_sortable(row[name])))
+def _worded(name: str, word: Callable[[float], str]) -> Callable[[Record], Cell]:
+    return lambda row: Cell(text=word(row[name]), value=_sortable(row[name]))
 
 
 def _sortable(value: Any) -> float | str:
@@ -111,14 +112,14 @@ def _valid_perplexity(row: Record) -> Cell:
 def _excess(row: Record) -> Cell:
     value, rate = row["excess_bits_per_char"], row["entropy_rate"]
     note = f"above {wording.ratio(rate)}" if _is_finite(value) else ""
-    return Cell(text=f"{value:+.3f}" if _is_finite(value) else wording.MISSING, value=_sortable(value), note=note)
+    return Cell(text=wording.signed(value), value=_sortable(value), note=note)
 
 
 def _parity(row: Record) -> Cell:
     value = row["parity_max_rel_diff"]
     if row["backend"] == NO_BACKEND:
         return Cell(text="not applicable")
-    return Cell(text=f"{value:.1e}" if _is_finite(value) else wording.MISSING, value=_sortable(value))
+    return Cell(text=wording.small(value), value=_sortable(value))
 
 
 def _rate(row: Record) -> Cell:
@@ -137,35 +138,37 @@ def _word_timing(row: Record) -> str:
     return str(row["timing_note"]).split(":")[0]
 
 
-_MEASURES = (
-    Column(heading="Validation perplexity", cell=_valid_perplexity),
-    _measure("Training perplexity", "train_perplexity", wording.perplexity),
-    _measure("Bits per character", "valid_bits_per_char", wording.ratio),
-    Column(heading="Excess bits", cell=_excess),
-    _measure("Accuracy", "valid_accuracy", wording.ratio),
-    Column(heading="Tokens per second", cell=_rate),
-    _measure("Utilization", "model_flops_utilization", wording.ratio),
-    _measure("Training, s", "train_seconds", wording.seconds),
-    Column(heading="Parity difference", cell=_parity),
-    _measure("Parameters", "num_params", wording.count),
-    _measure("Memory, MB", "peak_rss_bytes", wording.megabytes),
-    _measure("GPU memory, MB", "peak_device_bytes", wording.megabytes),
-)
-_OPTIONAL = {
-    "GPU memory, MB": "peak_device_bytes",
-    "Parity difference": "parity_max_rel_diff",
-    "Utilization": "model_flops_utilization",
-    "Excess bits": "excess_bits_per_char",
+_CELLS: Mapping[str, Callable[[Record], Cell]] = {
+    "valid_perplexity": _valid_perplexity,
+    "excess_bits_per_char": _excess,
+    "tokens_per_s": _rate,
+    "parity_max_rel_diff": _parity,
 }
-"""Columns that only some runs fill."""
+"""Of measures that have a note, or are not of every trial."""
+
+
+def _measure(measure: Measure) -> Column:
+    heading = measure.heading[0].upper() + measure.heading[1:]
+    word = wording.MEASURES[measure.format]
+    return Column(heading=heading, cell=_CELLS.get(measure.name, _worded(measure.name, word)))
+
+
+def _measures(trials: pd.DataFrame) -> list[Column]:
+    """Return the measures' columns, without those that only some runs fill and this one does not."""
+    shown = shown_in("ranking")
+    return [_measure(each) for each in shown if not (each.optional and trials[each.name].isna().all())]
+
+
 _TRIAL = Column(heading="Trial", cell=lambda row: Cell(text=row["trial_id"], value=row["trial_id"]), kind="id")
 
 
 def ranking(comparison: Comparison, most: int) -> Table:
     """Return the ranking of at most this many rows, the ranked ones first."""
-    names = [_measure("Rank", "rank", wording.count), *(_factor(name) for name in comparison.factors)]
-    empty = [heading for heading, name in _OPTIONAL.items() if comparison.trials[name].isna().all()]
-    columns = [*names, *(column for column in _MEASURES if column.heading not in empty), _TRIAL]
+    names = [
+        Column(heading="Rank", cell=_worded("rank", wording.count)),
+        *(_factor(name) for name in comparison.factors),
+    ]
+    columns = [*names, *_measures(comparison.trials), _TRIAL]
     ranked, unranked = comparison.ranked, comparison.unranked
     return Table(
         columns=columns,

@@ -10,6 +10,7 @@ import pandas as pd
 from harness.analysis import wording
 from harness.analysis.frames import records
 from harness.analysis.one_text import Comparison
+from harness.contracts.measures import MEASURES
 from harness.worker.trial import NO_BACKEND
 
 Record = Mapping[str, Any]
@@ -30,11 +31,8 @@ class Mean:
 def seed_means(comparison: Comparison, most: int) -> list[dict[str, Any]]:
     """Return the models with several seeds, best mean first; none where every model has one seed."""
     several = comparison.summary[comparison.summary["num_seeds"] > 1]
-    metrics = {
-        "valid_perplexity": wording.perplexity,
-        "train_perplexity": wording.perplexity,
-        "tokens_per_s": wording.rate,
-    }
+    names = ("valid_perplexity", "train_perplexity", "tokens_per_s")
+    metrics = {name: wording.MEASURES[MEASURES[name].format] for name in names}
     return [
         {
             "label": row["label"],

@@ -1,6 +1,6 @@
 """Finds what differs between two runs beyond noise: paired over seeds, blocks of speed by their medians."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -20,6 +20,7 @@ from harness.analysis.statistics import (
     median_ratio,
     paired_difference,
 )
+from harness.contracts.measures import MEASURES, Measure, shown_in
 from harness.report.two_runs import machines
 from harness.report.two_runs.pairs import Pair, match
 from harness.running.timing.session import DRIFT
@@ -35,35 +36,15 @@ TRAINING_NOISE = 0.10
 """Of speeds taken while training, when trials share the machine."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measure:
-    """One figure that two runs are compared by."""
-
-    name: str
-    heading: str
-    word: Callable[[float], str]
-    lower_is_better: bool = True
-    of_machine: bool = False
-    """Whether it means something on one machine only."""
-
-
-PERPLEXITY = Measure(name="valid_perplexity", heading="validation perplexity", word=wording.perplexity)
-SPEED = Measure(
-    name="tokens_per_s", heading="tokens per second", word=wording.rate, lower_is_better=False, of_machine=True
+PERPLEXITY, SPEED, TRAIN_SECONDS = (MEASURES[name] for name in ("valid_perplexity", "tokens_per_s", "train_seconds"))
+PAIRED = tuple(measure for measure in shown_in("compare") if measure != SPEED)
+FINISHED = Measure(
+    name="finished", description="Finished trials", heading="finished trials", format="count", better="higher"
 )
-TRAIN_SECONDS = Measure(name="train_seconds", heading="training, s", word=wording.seconds, of_machine=True)
-PAIRED = (
-    PERPLEXITY,
-    Measure(name="valid_bits_per_char", heading="bits per character", word=wording.ratio),
-    Measure(name="valid_accuracy", heading="accuracy", word=wording.ratio, lower_is_better=False),
-    TRAIN_SECONDS,
-    Measure(name="peak_rss_bytes", heading="memory, MB", word=wording.megabytes, of_machine=True),
-    Measure(name="peak_device_bytes", heading="GPU memory, MB", word=wording.megabytes, of_machine=True),
+CERTIFIED = Measure(
+    name="parity_certified", description="Certified trials", heading="certified trials", format="count", better="higher"
 )
-FINISHED = Measure(name="finished", heading="finished trials", word=wording.count, lower_is_better=False)
-CERTIFIED = Measure(name="parity_certified", heading="certified trials", word=wording.count, lower_is_better=False)
-ALL = Measure(name="all", heading="all", word=wording.count)
-"""Stands where nothing of a pair may be compared."""
+ALL = Measure(name="all", description="Stands where nothing of a pair may be compared", heading="all", format="count")
 GUARDED = (PERPLEXITY, SPEED)
 """What --fail-on limits; trials that no longer finish or carry no certificate fail whatever its share."""
 
@@ -91,7 +72,7 @@ class Row:
     @property
     def loss(self) -> float:
         """The change for the worse: positive where B is worse."""
-        return self.change.estimate if self.measure.lower_is_better else -self.change.estimate
+        return -self.change.estimate if self.measure.better == "higher" else self.change.estimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,7 +317,8 @@ def _test(row: Row, place: int) -> tuple[object, ...]:
 def _judge(row: Row) -> Row:
     if np.isnan(row.p_adjusted):
         return row
-    same_word = row.measure.word(row.before) == row.measure.word(row.after)
+    word = wording.MEASURES[row.measure.format]
+    same_word = word(row.before) == word(row.after)
     beyond = row.change.low > row.noise[1] or row.change.high < row.noise[0]
     if same_word or not beyond or row.p_adjusted >= SIGNIFICANT:
         chance = beyond and not same_word

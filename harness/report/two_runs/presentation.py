@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.analysis import wording
+from harness.analysis import columns, wording
+from harness.analysis.columns import Column
 from harness.report.files import write_csv, write_text
 from harness.report.page import render_tables
 from harness.report.two_runs.differences import SIGNIFICANT, VERDICTS, Differences, Row
@@ -65,7 +66,7 @@ def _table(rows: Sequence[Row]) -> Table:
 
 
 def _cells(row: Row) -> list[str]:
-    word = row.measure.word
+    word = wording.MEASURES[row.measure.format]
     return [row.model, row.measure.heading, word(row.before), word(row.after), _change(row), str(row.n), row.verdict]
 
 
@@ -108,13 +109,27 @@ def write_table(differences: Differences, path: Path) -> None:
     rows = [_record(row) for row in _ordered(differences)]
     for names, where in ((differences.only_before, "A"), (differences.only_after, "B")):
         rows += [{"model": name, "verdict": "not comparable", "note": f"only in {where}"} for name in names]
-    write_csv(path, pd.DataFrame(rows, columns=_COLUMNS))
+    write_csv(path, pd.DataFrame(rows, columns=DIFFERENCES.names))
 
 
-_COLUMNS = [
-    "model", "measure", "a", "b", "change", "change_low", "change_high", "n", "p_value", "p_adjusted", "verdict",
-    "note",
-]  # fmt: skip
+DIFFERENCES = columns.Table(
+    name="harness compare --csv",
+    row="one row a measure of one model in both runs, worst first",
+    columns=(
+        Column("model", "What tells it from the others", "text"),
+        Column("measure", "The measure: a column of trials.csv, or finished, parity_certified, all", "text"),
+        Column("a", "In the first run: the mean over the paired seeds, of a speed the blocks' median"),
+        Column("b", "In the second run"),
+        Column("change", "Relative to A: 0.05 is 5 % more in B"),
+        Column("change_low", "Lower end of its 95 % interval"),
+        Column("change_high", "Upper end of its 95 % interval"),
+        Column("n", "Paired seeds; of a speed, the blocks of the run that has fewer", "whole"),
+        Column("p_value", "Of the paired t test; of a speed, of Mann-Whitney's"),
+        Column("p_adjusted", "By Holm, over the models, measure by measure"),
+        Column("verdict", "worse, better, same within noise or not comparable", "text"),
+        Column("note", "Why, where there is more to say", "text"),
+    ),
+)
 
 
 def _record(row: Row) -> dict[str, Any]:

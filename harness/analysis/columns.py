@@ -1,0 +1,254 @@
+"""The CSV files of a run, column by column: what each holds, and in which order they stand.
+
+Settings come from a trial's fields, measures from `harness.contracts.measures`; what is neither has its row here. The
+order of columns that have been published is a promise: later ones stand behind them.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from harness.contracts.measures import FIGURES, Measure, Place, shown_in
+from harness.worker.trial import KINDS
+from harness.worker.trial import SETTINGS as ROWS
+
+Kind = Literal["text", "whole", "number", "flag"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a CSV file."""
+
+    name: str
+    description: str
+    kind: Kind = "number"
+    unit: str = ""
+    better: str = ""
+    """'lower' or 'higher', where one is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One CSV file."""
+
+    name: str
+    row: str
+    """What one row of it is."""
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Return the columns' names."""
+        return [column.name for column in self.columns]
+
+
+def ordered(promised: Iterable[str], *known: Iterable[Column]) -> tuple[Column, ...]:
+    """Return every known column, those whose place is promised first; KeyError for a promise nothing keeps."""
+    columns = {column.name: column for columns in known for column in columns}
+    return tuple(columns[name] for name in dict.fromkeys((*promised, *columns)))
+
+
+def _setting(name: str) -> Column:
+    kinds: Mapping[type, Kind] = {int: "whole", float: "number", str: "text"}
+    return Column(name, ROWS[name].description.rstrip("."), kinds[KINDS[name]])
+
+
+def _measures(place: Place) -> list[Column]:
+    return [_measure(measure) for measure in shown_in(place)]
+
+
+def _measure(measure: Measure) -> Column:
+    return Column(
+        measure.name, measure.description, "whole" if measure.whole else "number", measure.unit, measure.better
+    )
+
+
+_SETTINGS = [_setting(name) for name in ROWS]
+_ID = Column("trial_id", "The trial: a readable name that ends in a hash of all its settings", "text")
+
+# --- trials.csv -------------------------------------------------------------------------------------------
+
+PROMISED_FIRST = (
+    "trial_id", "status", "reason", "cell", "backend", "implementation", "corpus", "authors", "train_tokens",
+    "num_layers", "num_hiddens", "num_steps", "batch_size", "optimizer", "learning_rate", "grad_clip", "num_epochs",
+    "seed", "device", "num_threads", "concurrency", "num_params", "train_perplexity", "valid_perplexity",
+    "valid_bits_per_char", "valid_accuracy", "valid_top5_accuracy", "tokens_per_s", "tokens_per_s_low",
+    "tokens_per_s_high", "model_flops_utilization", "train_seconds", "peak_rss_bytes", "peak_device_bytes",
+    "parity_certified", "parity_max_rel_diff",
+)  # fmt: skip
+"""The first columns of trials.csv, in this order: other programs rely on them."""
+_PROMISED_NEXT = (
+    "text", "tokens", "partition", "dropout", "vocab_size", "corpus_digest", "unigram_valid_perplexity",
+    "num_epochs_done", "best_valid_perplexity", "best_epoch", "train_loss", "valid_loss", "valid_seconds",
+    "first_step_seconds", "compile_seconds", "attempts", "resumed_epochs", "slot", "versions", "environment",
+    "environment_hash", "parity_steps", "timed_by", "timing_note", "flops_per_token", "device_flops_per_s",
+    "device_bytes_per_s", "per_device", "init", "lr_decay", "lr_decay_after", "rmsprop_decay", "mix", "test_loss",
+    "test_perplexity", "test_bits_per_char", "test_accuracy", "test_top5_accuracy", "entropy_rate",
+    "excess_bits_per_char", "lowest_honest_bits_per_char", "leakage_suspected",
+)  # fmt: skip
+
+_FACTS = (
+    _ID,
+    Column("status", "ok, failed, timeout, diverged or skipped", "text"),
+    Column("reason", "Why it is not ok", "text"),
+    Column("device", "Its device's name as the framework gives it", "text"),
+    Column("num_threads", "Threads its worker was allowed", "whole"),
+    Column("concurrency", "Workers that were allowed to train beside one another, itself among them", "whole"),
+    Column("parity_certified", "Whether its first steps agree with the float64 reference; empty: not compared", "flag"),
+    Column("unigram_valid_perplexity", "Of the training part's token frequencies on the validation part"),
+    Column("num_epochs_done", "Epochs that are recorded", "whole"),
+    Column("best_valid_perplexity", "The lowest of its epochs"),
+    Column("best_epoch", "The epoch of best_valid_perplexity, the first of equals", "whole"),
+    Column("first_step_seconds", "Its first minibatch, with what the framework builds or compiles for it", unit="s"),
+    Column("compile_seconds", "What the first minibatch took beyond a usual one", unit="s"),
+    Column("attempts", "Workers that were started for it", "whole"),
+    Column("resumed_epochs", "Epochs that an earlier worker had done", "whole"),
+    Column("slot", "The harness's name of the device, such as cpu:0", "text"),
+    Column("versions", "JSON: Python, NumPy, the framework and its BLAS", "text"),
+    Column("environment", "JSON: variables of the worker's environment that change speed or results", "text"),
+    Column("environment_hash", "Of the requirements its interpreter was built from; empty for the harness's", "text"),
+    Column("parity_steps", "Steps that were compared with the reference", "whole"),
+    Column("timed_by", "The trial_id whose timing it shares; empty: not timed", "text"),
+    Column("timing_note", "What disturbed the timing, or why there is none", "text"),
+    Column("flops_per_token", "Useful operations a token: 2 × weights used × 3 for forward and backward"),
+    Column("device_flops_per_s", "The best rate of a large float32 product in the timing session", unit="1/s"),
+    Column("device_bytes_per_s", "The host's copy bandwidth in the timing session", unit="bytes/s"),
+    Column("per_device", "Trials that shared its device", "whole"),
+    Column("entropy_rate", "Of the text's source, where it is known", unit="bits per character"),
+    Column(
+        "lowest_honest_bits_per_char",
+        "The entropy rate less three standard errors of this validation text",
+        unit="bits per character",
+    ),
+    Column("leakage_suspected", "Whether valid_bits_per_char lies below lowest_honest_bits_per_char", "flag"),
+)
+
+TRIALS = Table(
+    name="trials.csv",
+    row="one row a trial",
+    columns=ordered((*PROMISED_FIRST, *_PROMISED_NEXT), _FACTS, _measures("trials"), _SETTINGS),
+)
+
+# --- within trials ----------------------------------------------------------------------------------------
+
+_PROMISED_EPOCHS = (
+    "trial_id", "epoch", "train_loss", "train_perplexity", "train_accuracy", "train_top5_accuracy", "valid_loss",
+    "valid_perplexity", "valid_bits_per_char", "valid_accuracy", "valid_top5_accuracy", "grad_norm", "train_tokens",
+    "train_seconds", "valid_seconds", "train_seconds_so_far", "recorded_at",
+)  # fmt: skip
+
+EPOCHS = Table(
+    name="epochs.csv",
+    row="one row an epoch",
+    columns=ordered(
+        _PROMISED_EPOCHS,
+        [
+            _ID,
+            Column("epoch", "From 1", "whole"),
+            Column("train_seconds_so_far", "Sum of train_seconds up to this epoch", unit="s"),
+            Column("recorded_at", "When the run recorded it, UTC", "text"),
+        ],
+        _measures("epochs"),
+    ),
+)
+
+TIMINGS = Table(
+    name="timings.csv",
+    row="one row a timed block",
+    columns=(
+        _ID,
+        Column("phase", "training: stretches of the epochs themselves; timing: alone, in rounds", "text"),
+        Column("round", "The round of the timing; of training, the epoch", "whole"),
+        Column("block", "The block's place in its round, from 0", "whole"),
+        Column("tokens", "Tokens trained in the block", "whole", "tokens"),
+        Column("seconds", "Its time; the clock was read after the losses were", unit="s"),
+        Column("tokens_per_s", "tokens / seconds", unit="1/s"),
+    ),
+)
+
+PROBES = Table(
+    name="probes.csv",
+    row="one row a quantity probed on a trained model",
+    columns=(
+        _ID,
+        Column("probe", "The probe that measured it", "text"),
+        Column("quantity", "What was measured", "text"),
+        Column("at", "Where it was measured: a distance, a temperature, a length"),
+        Column("value", "The mean over n observations"),
+        Column("deviation", "Their standard deviation"),
+        Column("n", "Observations"),
+    ),
+)
+
+# --- over trials ------------------------------------------------------------------------------------------
+
+_PROMISED_SETTINGS = (
+    "cell", "backend", "implementation", "corpus", "authors", "text", "tokens", "train_tokens", "corpus_digest",
+    "vocab_size", "num_layers", "num_hiddens", "num_steps", "batch_size", "partition", "optimizer", "learning_rate",
+    "grad_clip", "dropout", "num_epochs", "init", "lr_decay", "lr_decay_after", "rmsprop_decay", "mix",
+)  # fmt: skip
+_SHARED = tuple(column for column in ordered(_PROMISED_SETTINGS, _SETTINGS) if column.name != "seed")
+SETTINGS = tuple(column.name for column in _SHARED)
+"""What two trials share that differ by their seed alone."""
+
+_PROMISED_MEANS = (
+    "train_perplexity", "valid_perplexity", "valid_bits_per_char", "valid_accuracy", "tokens_per_s", "train_seconds",
+)  # fmt: skip
+_AVERAGED = ordered(_PROMISED_MEANS, _measures("summary"))
+MEANS = tuple(column.name for column in _AVERAGED)
+"""What summary.csv averages over seeds."""
+
+_ENDS = {
+    "mean": "Mean over seeds of {}",
+    "mean_low": "Lower end of the 95 % t interval of {}'s mean",
+    "mean_high": "Upper end of the 95 % t interval of {}'s mean",
+}
+
+SUMMARY = Table(
+    name="summary.csv",
+    row="one row a model: means and 95 % intervals over seeds",
+    columns=(
+        *_SHARED,
+        Column("num_seeds", "Seeds that are finished", "whole"),
+        Column("num_params", "Parameters of the model", "whole"),
+        *(
+            replace(column, name=f"{column.name}_{end}", description=words.format(column.name), kind="number")
+            for column in _AVERAGED
+            for end, words in _ENDS.items()
+        ),
+    ),
+)
+
+_PROMISED_TRANSFER = (
+    "trained_on", "evaluated_on", "perplexity", "bits_per_char", "accuracy", "top5_accuracy", "num_tokens",
+    "test_perplexity", "test_bits_per_char", "test_accuracy", "test_top5_accuracy", "test_num_tokens", "trial_id",
+    "seed", "cell", "backend", "implementation", "corpus", "text", "tokens", "train_tokens", "mix", "num_layers",
+    "num_hiddens", "num_steps", "batch_size", "partition", "optimizer", "learning_rate", "grad_clip", "dropout",
+    "num_epochs", "init", "lr_decay", "lr_decay_after", "rmsprop_decay",
+)  # fmt: skip
+_NOT_IN_TRANSFER = ("authors", "corpus_digest", "vocab_size")
+"""Settings that `trained_on` says, or that follow from the text."""
+TRANSFERRED = tuple(figure.name for figure in FIGURES if "transfer" in figure.held_out)
+"""The figures of transfer.csv, of each author's validation and test part."""
+
+TRANSFER = Table(
+    name="transfer.csv",
+    row="one row a finished trial and author: its figures on the author's held-out text",
+    columns=ordered(
+        _PROMISED_TRANSFER,
+        [
+            Column("trained_on", "The trial's authors", "text"),
+            Column("evaluated_on", "The author whose text is read", "text"),
+            Column("num_tokens", "Tokens predicted in the validation part", "whole", "tokens"),
+            Column("test_num_tokens", "Tokens predicted in the test part", "whole", "tokens"),
+            _ID,
+        ],
+        _measures("transfer"),
+        [column for column in _SETTINGS if column.name not in _NOT_IN_TRANSFER],
+    ),
+)
+SETTINGS_OF_TRANSFER = tuple(
+    column.name for column in TRANSFER.columns if column.name in ROWS and column.name not in _NOT_IN_TRANSFER
+)
+
+TABLES = (TRIALS, EPOCHS, TIMINGS, SUMMARY, TRANSFER, PROBES)
