@@ -63,6 +63,22 @@ def pytest_configure() -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out of the fast subset what wants to be alone or is long."""
+    for item in items:
+        if {"alone", "long"} & {mark.name for mark in item.iter_markers()}:
+            item.add_marker("slow")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep a file's tests together: what its fixtures make, and a framework it imports, are made and imported once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_timing_unless_asked() -> Iterator[None]:
     """Half a minute of timing after every small run would be most of the suite's time."""
@@ -292,7 +308,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             if name == "backend":
                 ran[value] = ran.get(value, 0) + 1
         for backend in ("numpy", "torch"):
-            if f"plugins/test_{backend}.py" in report.nodeid:
+            if f"shipped/test_{backend}.py" in report.nodeid:
                 key = f"{backend} (contract tests in this interpreter)"
                 ran[key] = ran.get(key, 0) + 1
     terminalreporter.section("backends whose tests really ran")

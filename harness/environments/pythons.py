@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
@@ -42,6 +43,7 @@ def find_python(backend: Backend) -> Python:
     )
 
 
+@cache
 def _version(python: str) -> str:
     code = "import platform; print(platform.python_version())"
     result = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)

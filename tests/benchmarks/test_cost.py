@@ -6,7 +6,7 @@ import pytest
 from benchmarks import cost
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_part_of_a_run_has_its_share(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.txt").write_text("the time traveller for so it will be convenient to speak of him " * 60)

@@ -26,7 +26,7 @@ def test_a_bend_shows_between_the_whole_and_the_upper_half():
     assert row["exponent"] < 0.6 < 0.8 < row["upper_exponent"] < 1.0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_script_measures_an_axis_and_writes_its_tables(tmp_path):
     assert growth.main(["--axes", "trials", "--largest", "trials=30", "--out", str(tmp_path)]) == 0
     table = pd.read_csv(tmp_path / "growth.csv")

@@ -17,8 +17,6 @@ from harness.worker.minibatches import training_minibatches
 from harness.worker.targets import resolve
 from harness.worker.training import train
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'rnn-harness[torch]'")
-
 VOCAB_SIZE, NUM_HIDDENS, NUM_LAYERS, NUM_STEPS, BATCH_SIZE = 28, 256, 2, 35, 32
 NUM_TOKENS = 32 * 35 * 20
 ROUNDS = 15
@@ -42,6 +40,9 @@ class BareLoop:
     """The loop of the book: a recurrent layer, a linear layer, SGD, clipping, the loss read at each minibatch."""
 
     def __init__(self, cell):
+        import torch
+
+        self.torch = torch
         layer = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[cell]
         self.layers = layer(VOCAB_SIZE, NUM_HIDDENS, NUM_LAYERS)
         self.output = torch.nn.Linear(NUM_HIDDENS, VOCAB_SIZE)
@@ -51,14 +52,14 @@ class BareLoop:
     def epoch(self, minibatches):
         state, total = None, 0.0
         for X, Y in minibatches:
-            inputs = torch.nn.functional.one_hot(torch.from_numpy(X), VOCAB_SIZE).float()
+            inputs = self.torch.nn.functional.one_hot(self.torch.from_numpy(X), VOCAB_SIZE).float()
             outputs, state = self.layers(inputs, state)
             state = tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()
             logits = self.output(outputs.flatten(0, 1))
-            loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(Y).flatten())
+            loss = self.torch.nn.functional.cross_entropy(logits, self.torch.from_numpy(Y).flatten())
             self.optimizer.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+            self.torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
             self.optimizer.step()
             total += loss.item()
         return total
@@ -80,6 +81,7 @@ def harness_model(cell):
 def test_a_torch_trial_against_a_bare_loop(benchmark, cell):
     tokens = np.random.default_rng(0).integers(0, VOCAB_SIZE, NUM_TOKENS).astype(np.uint8)
     minibatches = list(training_minibatches(tokens, BATCH_SIZE, NUM_STEPS, "sequential", 0, 1))
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'rnn-harness[torch]'")
     model, bare = harness_model(cell), BareLoop(cell)
     torch.set_num_threads(1)
     bare_seconds, harness_seconds = [], []

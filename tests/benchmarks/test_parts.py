@@ -22,6 +22,7 @@ def test_every_product_is_counted(cell, gates):
     assert sum(found.operations.values()) == num_tokens * (6.0 * 3 * gates * h * h + 2.0 * parts.VOCAB_SIZE * h)
 
 
+@pytest.mark.alone
 def test_the_parts_make_the_step(tmp_path):
     asked = ("--shape", str(SHAPE), "--cells", "gru", "--rounds", "9", "--block-seconds", "0.02")
     assert parts.main([*asked, "--out", str(tmp_path)]) == 0

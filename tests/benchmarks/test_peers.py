@@ -27,7 +27,7 @@ def time_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("time_machine")
 def test_peers_are_timed_side_by_side_on_the_same_model(tmp_path):
     pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'rnn-harness[torch]'")

@@ -47,8 +47,12 @@ def test_its_cell_is_a_plugin_that_trains_and_is_certified(tmp_path, harness):
 
 def test_its_test_command_is_the_one_ci_runs():
     block = re.search(r"<!-- test command -->\n```sh\n(.*?)```", README, re.DOTALL)
-    assert block[1].strip().endswith(".venv/bin/pytest")
-    assert "<!-- test command -->" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    runs = re.findall(r"\.venv/bin/pytest([^&\n]*)", block[1])
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "<!-- test command -->" in ci
+    # Between them, every marker's tests are run: beside others, alone, and what is long.
+    asked = [*(run.strip() for run in runs), *re.findall(r"\.venv/bin/pytest (-m long)", ci)]
+    assert asked == ["-n 2 -m 'not alone and not long'", "-m alone", "-m long"]
 
 
 @pytest.mark.slow

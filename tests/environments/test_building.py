@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 TINY = ("--train-tokens", "5k", "--epochs", "1", "--hiddens", "8", "--steps", "5", "--batch-size", "4")
 

@@ -50,7 +50,7 @@ def fill(folder, planned):
         )
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_a_large_run_is_reported_within_bounds(tmp_path):
     planned = [
         trial(cell, depth, learning_rate=rate / 10, seed=seed, num_epochs=NUM_EPOCHS)

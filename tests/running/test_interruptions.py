@@ -82,7 +82,7 @@ def kill(process: subprocess.Popen[str]) -> None:
     wait_for(lambda: not workers_of())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_killed_again_and_again_loses_no_epoch_and_ends_as_if_never_killed(
     begin: Callable[..., subprocess.Popen[str]], train: Train, losses: Losses
 ) -> None:
@@ -133,7 +133,7 @@ def test_a_killed_worker_loses_no_epoch_and_stops_no_other_trial(
     assert losses(again.folder) == losses(whole.folder)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("backend", "optimizer"), [("numpy", "sgd"), ("numpy", "adam"), ("numpy", "rmsprop"), ("torch", "adam")]
 )
@@ -204,7 +204,7 @@ def test_a_checkpoint_that_is_ahead_of_the_ledger_is_not_resumed(
     assert losses(again.folder) == losses(whole.folder)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kept", [0, 4, 1000])
 def test_a_damaged_checkpoint_is_begun_anew(train: Train, losses: Losses, kept: int) -> None:
     whole = train("rnn,numpy")

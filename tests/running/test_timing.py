@@ -35,7 +35,7 @@ def blocks_of(folder: Path, phase: str = "timing") -> dict[str, list[dict[str, A
         return found
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.usefixtures("brief")
 def test_each_kind_is_timed_once_in_the_same_rounds_and_every_trial_of_it_has_the_rate(prepare, execute):
     trained = execute(prepare("rnn,gru,numpy", seeds=(0, 1), learning_rates=(0.1, 0.2)), timing="quick")
@@ -53,7 +53,7 @@ def test_each_kind_is_timed_once_in_the_same_rounds_and_every_trial_of_it_has_th
     assert "while training" not in page
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.usefixtures("brief")
 def test_a_narrow_last_minibatch_counts_what_it_has(prepare, execute):
     trained = execute(prepare("rnn,numpy", partition="windows", batch_sizes=(100,), epochs=1), timing="quick")
@@ -67,7 +67,7 @@ def test_a_narrow_last_minibatch_counts_what_it_has(prepare, execute):
     assert trial["tokens_per_s"] > trial["train_tokens"] * 5 / trial["train_seconds"] / 20
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.usefixtures("brief")
 def test_utilization_is_the_arithmetic_done_over_what_the_device_can_do(prepare, execute):
     trained = execute(prepare("rnn,numpy"), timing="quick")
@@ -78,7 +78,7 @@ def test_utilization_is_the_arithmetic_done_over_what_the_device_can_do(prepare,
     assert row["model_flops_utilization"] == pytest.approx(expected)
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.usefixtures("brief")
 def test_the_same_command_times_nothing_twice_and_a_new_kind_makes_it_time_all(prepare, execute):
     first = execute(prepare("rnn,numpy"), timing="quick")
@@ -91,7 +91,7 @@ def test_the_same_command_times_nothing_twice_and_a_new_kind_makes_it_time_all(p
     assert all(after[name] != rows for name, rows in before.items())
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.usefixtures("brief")
 def test_a_worker_that_dies_in_timing_is_left_out_and_the_others_are_timed(prepare, execute):
     trained = execute(prepare("rnn,numpy,mortal", "mortal"), timing="quick")
@@ -103,7 +103,7 @@ def test_a_worker_that_dies_in_timing_is_left_out_and_the_others_are_timed(prepa
     assert trials.loc["mortal", "tokens_per_s"] > 0  # from its training
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.usefixtures("brief")
 def test_a_trial_that_did_not_finish_is_not_timed(prepare, execute):
     trained = execute(
@@ -113,6 +113,7 @@ def test_a_trial_that_did_not_finish_is_not_timed(prepare, execute):
     assert blocks_of(trained.folder) == {}
 
 
+@pytest.mark.slow
 def test_timing_off_leaves_rates_from_training(prepare, execute):
     trained = execute(prepare("rnn,numpy"))
     assert blocks_of(trained.folder) == {}
@@ -124,7 +125,7 @@ def test_timing_off_leaves_rates_from_training(prepare, execute):
     assert "while training" in page
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_ctrl_c_while_timing_ends_the_workers_and_keeps_the_trials(here, start, small):
     process = start(*small, "--plugins", "rnn,numpy", "--timing", "thorough", "--out", "out", stdout=subprocess.PIPE)
     for line in process.stdout:
@@ -138,7 +139,7 @@ def test_ctrl_c_while_timing_ends_the_workers_and_keeps_the_trials(here, start, 
     assert (here / "out" / "index.html").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.usefixtures("brief")
 def test_what_the_session_found_is_noted_with_the_run(prepare, execute):
     trained = execute(prepare("rnn,numpy"), timing="quick")

@@ -17,7 +17,7 @@ from harness.errors import EnvironmentMissing
 from harness.plugins import registry
 
 # The first test of the module may build three environments.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
 
 HERE = Path(__file__).parent
 CELLS = ("rnn", "gru", "gru-textbook", "lstm", "mlp")

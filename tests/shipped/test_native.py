@@ -53,7 +53,16 @@ def test_the_backend_says_that_its_kernels_are_compiled(cell):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize(("num_hiddens", "batch_size"), [(1, 1), (5, 3), (16, 8), (33, 13), (100, 20), (129, 32)])
+@pytest.mark.parametrize(
+    ("num_hiddens", "batch_size"),
+    [
+        (1, 1),
+        (5, 3),
+        (16, 8),
+        (33, 13),
+        *(pytest.param(*size, marks=pytest.mark.slow) for size in ((100, 20), (129, 32))),
+    ],
+)
 def test_sizes_that_fill_no_whole_vector_or_tile_compute_the_same(cell, num_hiddens, batch_size):
     equations = resolve(f"harness_{cell}.cell")
     architecture = Architecture(vocab_size=11, num_layers=2, num_hiddens=num_hiddens, dtype="float32")

@@ -65,9 +65,9 @@ def test_reading_the_cache_is_much_faster_than_tokenising(tmp_path: Path) -> Non
 
 
 def _time_words(book: Document, cache: Path) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     tokenise([book], "book", "d2l", "word", [None], cache)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 @pytest.mark.parametrize(
