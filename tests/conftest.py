@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from built_in import built_in
 from click.testing import CliRunner
 from rich.console import Console
 
@@ -229,7 +230,7 @@ def prepare_run(
     """Prepare a small run of these cells and backends; ``options`` are `Selection`'s."""
     small: dict[str, Any] = {"hiddens": (8,), "steps": (5,), "batch_sizes": (4,), "epochs": 2}
     return run.prepare(
-        registry.load(folder),
+        registry.load(folder) if folder else built_in(),
         Selection(plugins=tuple(plugins.split(",")), **{**small, **options}),
         run.TextSelection(corpora=corpora, authors=authors),
         run.Placement(out=Path(out), devices=devices, jobs=jobs),

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
+from built_in import built_in
 
 from harness.environments import store
 from harness.machine.devices import Gpu
-from harness.plugins import registry
 
 PLUGINS = Path(__file__).parent / "plugins"
 
@@ -55,7 +55,7 @@ def test_the_list_goes_on_past_a_backend_no_python_fits(harness):
 
 
 def test_a_machine_with_gpus_gets_the_frameworks_build_for_them_in_an_environment_of_its_own(monkeypatch):
-    backend = registry.load().backend("jax")
+    backend = built_in().backend("jax")
     plain = store.place_of(backend, "3.11"), store.requirements_of(backend)
     monkeypatch.setattr(store, "driver_gpus", lambda: (Gpu(index=0, name="Pretended", memory_bytes=1 << 34),))
     assert store.requirements_of(backend)[0].startswith("jax[cuda12]")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from built_in import built_in
 from rich.console import Console
 
 from harness.contracts.optimization import OPTIMIZERS
@@ -28,13 +29,13 @@ OWN_LAYERS = [one.name for one in reversed(harness_implementations()) if one.cel
 
 @pytest.fixture
 def corpora(here: Path) -> Sequence[TokenisedCorpus]:
-    return run.read_corpora(run.TextSelection(corpora=("text.txt",)), registry.load(), Console(quiet=True))
+    return run.read_corpora(run.TextSelection(corpora=("text.txt",)), built_in(), Console(quiet=True))
 
 
 @pytest.fixture
 def expand(corpora: Sequence[TokenisedCorpus]) -> Callable[..., Plan]:
     def expand(loaded: Registry | None = None, **changes: Any) -> Plan:
-        return planning.plan(replace(TINY, **changes), loaded or registry.load(), corpora)
+        return planning.plan(replace(TINY, **changes), loaded or built_in(), corpora)
 
     return expand
 
@@ -55,8 +56,8 @@ def test_the_grid_is_the_product_of_the_axes_in_their_order(expand: Callable[...
 
 def test_no_cell_is_every_cell_and_no_backend_the_best_that_can_run(expand: Callable[..., Plan]) -> None:
     plan = expand(plugins=())
-    assert {t.trial.cell for t in plan.trials} == set(registry.load().cells)
-    assert {t.trial.backend for t in plan.trials} == {planning.best_backend(registry.load()).name}
+    assert {t.trial.cell for t in plan.trials} == set(built_in().cells)
+    assert {t.trial.backend for t in plan.trials} == {planning.best_backend(built_in()).name}
 
 
 @pytest.mark.parametrize(("preference", "best"), [(11, "telling"), (9, "numpy")])
@@ -126,8 +127,8 @@ def test_each_optimizer_has_its_own_default_rate(expand: Callable[..., Plan]) ->
 
 def test_two_budgets_beyond_the_text_are_one_trial(here: Path) -> None:
     texts = run.TextSelection(corpora=("text.txt",), train_tokens=(None, 10_000_000, 9_000_000, 1000))
-    corpora = run.read_corpora(texts, registry.load(), Console(quiet=True))
-    plan = planning.plan(TINY, registry.load(), corpora)
+    corpora = run.read_corpora(texts, built_in(), Console(quiet=True))
+    plan = planning.plan(TINY, built_in(), corpora)
     assert len(plan.trials) == 2
 
 

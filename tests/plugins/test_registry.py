@@ -217,7 +217,7 @@ def test_an_implementation_nobody_brings_is_a_plugin_error() -> None:
         registry.load().implementation_target("lstm", "numpy", "fast")
 
 
-@pytest.mark.parametrize("module", ["json", "numpy", "torch", "sys", "zipimport"])
+@pytest.mark.parametrize("module", ["json", "numpy", "pytest", "sys", "zipimport"])
 def test_a_file_that_would_shadow_a_module_is_refused(tmp_path: Path, module: str) -> None:
     (tmp_path / f"{module}.py").write_text(cell_code("mine"))
     with pytest.raises(PluginError, match=rf"{module}\.py would shadow the installed module '{module}': rename"):

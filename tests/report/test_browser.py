@@ -8,10 +8,10 @@ import shutil
 import subprocess
 
 import pytest
+from built_in import built_in
 from html_reading import read_html
 from invented_runs import begin, epoch, evaluate, finish, trial
 
-from harness.plugins import registry
 from harness.report import write_report
 from harness.report.page import MAX_COMPARISONS, MAX_ROWS
 
@@ -196,7 +196,7 @@ def answered(build_run):
         rows = [(f"log_norm_{when}", k, -0.5 * k, 0.1, 32) for when in ("init", "trained") for k in (1, 2, 4, 8, 16)]
         ledger.probed(planned[0].trial_id, "gradients", rows)
 
-    return write_report(build_run(planned, record), registry.load().exercises.values())
+    return write_report(build_run(planned, record), built_in().exercises.values())
 
 
 def test_a_page_of_answered_exercises_is_silent_and_draws_them(answered, open_page):

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from built_in import built_in
 from click.testing import CliRunner, Result
 from rich.console import Console
 
 from harness import cli
 from harness.contracts import exercises as budgets
-from harness.plugins import registry
 from harness.record.ledger import LedgerReader
 from harness.report import page as page_module
 from harness.running import exercises, run
@@ -39,7 +39,7 @@ def call(here: Path) -> Callable[..., Result]:
 
 def plan(*names: str) -> exercises.PlannedExercises:
     budget = budgets.BUDGETS["quick"]
-    return exercises.prepare(names, budget, registry.load(), run.Placement(devices="cpu", jobs=1), Console(quiet=True))
+    return exercises.prepare(names, budget, built_in(), run.Placement(devices="cpu", jobs=1), Console(quiet=True))
 
 
 def ids(planned: exercises.PlannedExercises) -> set[str]:
@@ -71,7 +71,7 @@ def test_the_run_s_folder_is_named_by_its_budget_and_exercises():
 @pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_every_exercise_plans_something(call: Callable[..., Result]):
-    for name in registry.load().exercises:
+    for name in built_in().exercises:
         assert ids(plan(name)), name
 
 
@@ -112,7 +112,7 @@ def test_the_command_trains_probes_and_answers_and_goes_on_where_it_stopped(call
     assert result.exit_code == 0, result.output
     with (here / "out" / "exercises.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["exercise_id"]: row for row in csv.DictReader(file)}
-    assert list(rows) == list(registry.load().exercises)
+    assert list(rows) == list(built_in().exercises)
     assert rows["rnn-1"]["verdict"] == "as many as the vocabulary has tokens"
     assert rows["rnn-2"]["verdict"].endswith("a window nothing beyond its end")
     assert rows["deep-rnn-4"]["verdict"] == "not decided"

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from built_in import built_in
 from rich.console import Console
 
 from harness.grid import plan as planning
 from harness.grid.plan import Selection
-from harness.plugins import registry
 from harness.report import read_run
 from harness.report.matrix import matrices
 from harness.running import run
@@ -32,7 +32,7 @@ def books(here: Path) -> Path:
 def read(*, budgets: tuple[Budget, ...] = (None,), **options: object) -> tuple[list[TokenisedCorpus], str]:
     told = io.StringIO()
     texts = run.TextSelection(text="raw", train_tokens=budgets, **options)  # type: ignore[arg-type]
-    return run.read_corpora(texts, registry.load(), Console(file=told)), told.getvalue()
+    return run.read_corpora(texts, built_in(), Console(file=told)), told.getvalue()
 
 
 def test_nothing_is_said_of_one_choice_of_authors(books: Path) -> None:
@@ -84,7 +84,7 @@ def test_several_corpora_and_books_are_read_each_with_its_authors(books: Path) -
 def test_trials_say_who_trains_them_and_how_the_text_was_mixed(books: Path) -> None:
     corpora, _ = read(corpora=("shelf",), authors=("cid", "ann+ben"), mix="equal")
     small = Selection(plugins=("rnn", "numpy"), hiddens=(8,), steps=(5,), batch_sizes=(4,))
-    trials = [planned.trial for planned in planning.plan(small, registry.load(), corpora).trials]
+    trials = [planned.trial for planned in planning.plan(small, built_in(), corpora).trials]
     assert [(trial.authors, trial.mix) for trial in trials] == [("cid", "proportional"), ("ann+ben", "equal")]
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from built_in import built_in
 from rich.console import Console
 
 from harness.contracts.corpora import CorpusRequest, Document, Entropy
 from harness.errors import CorpusError
-from harness.plugins import registry
 from harness.running import run
 from harness.texts.entropy import known_entropy
 from harness.texts.sources import read_documents
@@ -161,7 +161,7 @@ def request_here(tmp_path: Path) -> CorpusRequest:
 
 
 def read(selection: str, request: CorpusRequest):
-    (document,) = read_documents(selection, registry.load().corpora, request)
+    (document,) = read_documents(selection, built_in().corpora, request)
     return document
 
 
@@ -236,11 +236,11 @@ def test_numbers_may_be_written_as_token_budgets_are(request_here: CorpusRequest
 
 def test_the_floor_goes_with_every_budget_into_the_manifest(here: Path) -> None:
     texts = run.TextSelection(corpora=("markov:order=1,alphabet=5,chars=9000", "text.txt"), train_tokens=(1000, None))
-    corpora = run.read_corpora(texts, registry.load(), Console(quiet=True))
+    corpora = run.read_corpora(texts, built_in(), Console(quiet=True))
     rates = [corpus.entropy.low if corpus.entropy else None for corpus in corpora]
     assert rates == [pytest.approx(markov.source(1, 5, 0.1, 0).entropy_rate)] * 2 + [None, None]
     from harness.record.folder import _corpus
 
-    described = _corpus(corpora[0], registry.load())
+    described = _corpus(corpora[0], built_in())
     assert described["title"].startswith("Markov source")
     assert json.loads(json.dumps(described))["entropy"]["low"] == rates[0]
