@@ -56,7 +56,7 @@ def test_every_column_of_a_run_is_there(harness_once: Callable[[], Any]) -> None
     shutil.copytree(folder / "run", folder / "again")
     assert harness("compare", "run", "again", "--csv", "run/compare.csv").returncode == 0
     written = list(files(folder / "run"))
-    assert len(written) == 6
+    assert len(written) == 7
     for path in written:
         name = "harness compare --csv" if path.name == "compare.csv" else path.name
         assert header(path) == described(name)
