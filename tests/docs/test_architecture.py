@@ -66,6 +66,11 @@ def test_a_room_s_first_sentence_is_what_the_map_says_of_it(room: str) -> None:
     assert docstring.splitlines()[0] == ROOMS[room]
 
 
+def test_every_room_has_tests_in_a_folder_of_its_name() -> None:
+    rooms = {room for room in ROOMS if (HARNESS / room).is_dir()}
+    assert {room for room in rooms if not list((ROOT / "tests" / room).glob("test_*.py"))} == set()
+
+
 def test_imports_go_one_way() -> None:
     known = modules()
     against = {
