@@ -35,12 +35,13 @@ from benchmarks.peers.asking import child
 from benchmarks.peers.given import Shape, task_of
 from benchmarks.peers.programs import PEERS
 from harness import cli, report
+from harness.contracts.executors import OpenExecutor, Slot, Task
 from harness.plugins import registry
 from harness.record.ledger import Ledger
-from harness.running import references, run
-from harness.running import scheduler as runner
-from harness.running.executors import Command, Ending
+from harness.running import run, workplace
+from harness.running.workers import Ending
 from harness.worker.events import EpochEnded, Evaluated, Event, Finished, Started
+from harness.worker.job import ReferenceJob, parse_job
 
 COMMAND = Path(sysconfig.get_path("scripts"), "harness")
 TRAINING, EVALUATION, TRANSFER = WORK = (
@@ -74,25 +75,17 @@ class Clocks:
         yield
         self.seconds[part] += time.process_time() - since
 
-    async def train(self, command: Command, on_event: Callable[[Event], None], **limits: Any) -> Ending:
-        """Run a training worker and divide its processor time into parts."""
-        life = _Life(self.seconds, command)
+    async def run(
+        self, executor: OpenExecutor, task: Task, slot: Slot, hear: Callable[[Event], None], **limits: Any
+    ) -> Ending:
+        """Run a worker and divide its processor time into parts."""
+        life = _Life(self.seconds, task)
 
-        def hear(event: Event) -> None:
+        def heard(event: Event) -> None:
             life.heard(event)
-            on_event(event)
+            hear(event)
 
-        return await _run_worker(command, hear, **limits)
-
-    async def refer(self, command: Command, on_event: Callable[[Event], None], **limits: Any) -> Ending:
-        """Run a worker that makes a certificate's reference."""
-        life = _Life(self.seconds, command)
-
-        def hear(event: Event) -> None:
-            self.seconds["certificates: float64 references"] += life.lap()
-            on_event(event)
-
-        return await _run_worker(command, hear, **limits)
+        return await _run_worker(executor, task, slot, heard, **limits)
 
 
 @dataclass
@@ -100,7 +93,7 @@ class _Life:
     """A worker's processor time between its events."""
 
     seconds: Counter[str]
-    command: Command
+    task: Task
     _process: psutil.Process | None = None
     _last: float = 0.0
     _evaluated: list[tuple[int, float]] = field(default_factory=list)
@@ -109,14 +102,16 @@ class _Life:
     def lap(self) -> float:
         """Return the core seconds since the last lap."""
         if self._process is None:
-            job = str(self.command.job_path)
+            job = str(self.task.job_path)
             self._process = next(child for child in psutil.Process().children() if job in child.cmdline())
         since, self._last = self._last, sum(self._process.cpu_times()[:4])  # its own and its children's
         return self._last - since
 
     def heard(self, event: Event) -> None:
         """Count what has been done since the event before."""
-        if isinstance(event, Started):
+        if isinstance(parse_job(self.task.job), ReferenceJob):
+            self.seconds["certificates: float64 references"] += self.lap()
+        elif isinstance(event, Started):
             self.seconds["workers: start-up to the first step"] += self.lap()
         elif isinstance(event, EpochEnded):
             trained, evaluated = (event.measures[name] for name in ("train_seconds", "valid_seconds"))
@@ -140,7 +135,7 @@ class _Life:
         self.seconds[TRANSFER] += seconds - checkpoint
 
 
-_run_worker = runner.run_worker
+_run_worker = workplace.run_worker
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -196,8 +191,7 @@ def _cost_of(command: Sequence[str], folder: Path) -> Counter[str]:
         patch.object(run, "prepare", clocks.around("texts, plan and prediction", run.prepare)),
         patch.object(report, "write_report", clocks.around("report", report.write_report)),
         patch.object(Ledger, "_transaction", _counted(clocks, Ledger._transaction)),
-        patch.object(runner, "run_worker", clocks.train),
-        patch.object(references, "run_worker", clocks.refer),
+        patch.object(workplace, "run_worker", clocks.run),
         contextlib.suppress(SystemExit),
     ):
         cli.main([*command, "--timing", "off", "--out", str(folder)], standalone_mode=False)

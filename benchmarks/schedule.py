@@ -2,8 +2,8 @@
 
     python -m benchmarks.schedule --out reports/schedule
 
-Plan, runner, ledger, job files and live view are the real ones; only the workers are not: they send what a worker
-sends, after the times a reference run recorded for their cell and depth. The clock jumps over all waiting and adds the
+Plan, runner, ledger, job files and live view are the real ones; only the executor is not: its workers send what workers
+send, after the times a reference run recorded for their cell and depth. The clock jumps over all waiting and adds the
 processor time that the parent itself takes, so a parent that can't keep up makes the run longer; for each worker it
 also adds what starting a real process costs here. The run is held against the lower bound: the work divided by the
 number of GPUs, or the longest trial.
@@ -17,7 +17,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,20 +28,20 @@ import pandas as pd
 from rich.console import Console
 
 from benchmarks import tables
+from harness.contracts.executors import Slot, Task
 from harness.grid import plan as planning
 from harness.grid.cost import predict
 from harness.grid.plan import Plan, Selection
-from harness.machine.devices import Slot
 from harness.plugins import registry
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
-from harness.running.executors import Command, Ending
 from harness.running.live import LiveView
-from harness.running.scheduler import Limits, Runner
+from harness.running.scheduler import Runner
+from harness.running.workplace import Limits, Workplace
 from harness.testing.trials import epoch_ended, finished, started
 from harness.texts.tokenised import TokenisedCorpus
-from harness.worker.events import EpochEnded, Event, FirstSteps
-from harness.worker.job import Job
+from harness.worker.events import EpochEnded, Event, FirstSteps, dump
+from harness.worker.job import ReferenceJob, TrainJob, parse_job
 from harness.worker.trial import Trial
 
 CELLS, LAYERS = ("gru", "lstm"), (1, 2, 3, 4)
@@ -95,31 +95,55 @@ class _Policy(asyncio.DefaultEventLoopPolicy):
 
 
 @dataclass
-class Workers:
-    """The pretended workers: how long each takes, and what starting one costs the parent."""
+class PretendedExecutor:
+    """An executor without workers: how long each would take, and what starting one costs the parent."""
 
     loop: VirtualLoop
     seconds: Mapping[str, float]
     """By trial id."""
     start_seconds: float
+    slots: Sequence[Slot]
 
-    async def run(self, command: Command, on_event: Callable[[Event], None], **_: Any) -> Ending:
-        """Send what a worker sends, when it would."""
-        job = Job.read(command.job_path)
+    async def start(self, task: Task, slot: Slot) -> "PretendedWorker":
+        """Begin to pretend."""
         self.loop.jumped += self.start_seconds
-        if job.kind == "reference":
-            await asyncio.sleep(REFERENCE_SECONDS)
-            on_event(FIRST_STEPS)
-            return Ending(returncode=0)
-        trial = job.trial
-        on_event(started())
-        for epoch in range(1, trial.num_epochs + 1):
-            await asyncio.sleep(self.seconds[trial.trial_id] / trial.num_epochs)
-            if epoch == 1:
-                on_event(FIRST_STEPS)
-            on_event(_epoch(trial, epoch, self.seconds[trial.trial_id]))
-        on_event(finished(sample="x" * 200))
-        return Ending(returncode=0)
+        job = parse_job(task.job)
+        if isinstance(job, ReferenceJob):
+            return PretendedWorker([(REFERENCE_SECONDS, FIRST_STEPS)])
+        assert isinstance(job, TrainJob)
+        return PretendedWorker(_training(job.trial, self.seconds[job.trial.trial_id]))
+
+
+@dataclass
+class PretendedWorker:
+    """Sends what a worker sends, when it would."""
+
+    events: Iterable[tuple[float, Event]]
+    """Each after so many seconds."""
+
+    def __post_init__(self) -> None:
+        self._left = iter(self.events)
+
+    async def read(self) -> bytes:
+        seconds, event = next(self._left, (0.0, None))
+        if seconds:
+            await asyncio.sleep(seconds)
+        return b"" if event is None else dump(event).encode() + b"\n"
+
+    async def write(self, line: bytes) -> None:
+        raise NotImplementedError
+
+    async def end(self, grace_seconds: float) -> int:
+        return 0
+
+
+def _training(trial: Trial, seconds: float) -> Iterator[tuple[float, Event]]:
+    yield 0.0, started()
+    for epoch in range(1, trial.num_epochs + 1):
+        yield seconds / trial.num_epochs, _epoch(trial, epoch, seconds)
+        if epoch == 1:
+            yield 0.0, FIRST_STEPS
+    yield 0.0, finished(sample="x" * 200)
 
 
 def _epoch(trial: Trial, epoch: int, seconds: float) -> EpochEnded:
@@ -157,8 +181,8 @@ def simulate(count: int, num_gpus: int, recorded: pd.DataFrame) -> dict[str, Any
         planning_seconds = time.process_time() - since
         seconds = dict(zip(ids, _seconds(plan.runnable, recorded), strict=True))
         loop = VirtualLoop()
-        workers = Workers(loop, seconds, _start_seconds())
-        figures = _run(plugins, folder, corpus, plan, dict(zip(ids, predicted, strict=True)), num_gpus, workers)
+        executor = PretendedExecutor(loop, seconds, _start_seconds(), [_gpu(number) for number in range(num_gpus)])
+        figures = _run(plugins, folder, corpus, plan, dict(zip(ids, predicted, strict=True)), executor)
     finally:
         shutil.rmtree(folder)
     bound = max(sum(seconds.values()) / num_gpus, max(seconds.values()))
@@ -171,8 +195,8 @@ def simulate(count: int, num_gpus: int, recorded: pd.DataFrame) -> dict[str, Any
         "planning_cpu_s": planning_seconds,
         "parent_cpu_s": figures["cpu"],
         "parent_cpu_ms_per_trial": 1000 * figures["cpu"] / len(ids),
-        "start_cpu_ms_per_worker": 1000 * workers.start_seconds,
-        "parent_share_of_a_core": (figures["cpu"] + workers.start_seconds * len(ids)) / figures["makespan"],
+        "start_cpu_ms_per_worker": 1000 * executor.start_seconds,
+        "parent_share_of_a_core": (figures["cpu"] + executor.start_seconds * len(ids)) / figures["makespan"],
         "ledger_commits": figures["commits"],
         "ledger_commits_per_s_needed": figures["commits"] / figures["makespan"],
         "ledger_commits_per_s_possible": figures["commits"] / figures["ledger_seconds"],
@@ -185,34 +209,26 @@ def _run(
     corpus: TokenisedCorpus,
     plan: Plan,
     costs: Mapping[str, float],
-    num_gpus: int,
-    workers: Workers,
+    executor: PretendedExecutor,
 ) -> dict[str, float]:
     run_folder = RunFolder(folder / "run")
-    asyncio.set_event_loop_policy(_Policy(workers.loop))
+    asyncio.set_event_loop_policy(_Policy(executor.loop))
     with (
         run_folder.opened(),
         (folder / "terminal").open("w") as terminal,
         _counted_commits() as commits,
-        patch("harness.running.scheduler.run_worker", workers.run),
-        patch("harness.running.references.run_worker", workers.run),
         patch.dict("os.environ", HARNESS_CACHE_DIR=str(folder / "cache")),
     ):
         run_folder.furnish({})
-        since, started = workers.loop.time(), time.process_time()
-        with Ledger(run_folder.ledger) as ledger, LiveView(costs, Console(file=terminal), workers.loop.time) as view:
-            runner = Runner(
-                registry=plugins,
-                folder=run_folder,
-                ledger=ledger,
-                corpora=[corpus],
-                slots=[_gpu(number) for number in range(num_gpus)],
-                observer=view,
-                limits=Limits(),
+        since, started = executor.loop.time(), time.process_time()
+        with Ledger(run_folder.ledger) as ledger, LiveView(costs, Console(file=terminal), executor.loop.time) as view:
+            workplace = Workplace(
+                registry=plugins, folder=run_folder, corpora=[corpus], executor=executor, limits=Limits()
             )
+            runner = Runner(workplace=workplace, ledger=ledger, observer=view)
             runner.run(plan, cost=lambda trial: costs[trial.trial_id])
             statuses = set(ledger.statuses().values())
-        figures = {"makespan": workers.loop.time() - since, "cpu": time.process_time() - started}
+        figures = {"makespan": executor.loop.time() - since, "cpu": time.process_time() - started}
     asyncio.set_event_loop_policy(None)
     assert statuses == {"ok"}, statuses
     return figures | {"commits": len(commits), "ledger_seconds": sum(commits)}

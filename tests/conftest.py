@@ -23,7 +23,7 @@ from harness.grid.plan import Selection
 from harness.plugins import registry
 from harness.record.ledger import LedgerReader
 from harness.running import run
-from harness.running.scheduler import Limits
+from harness.running.workplace import Limits
 
 TINY_PLUGINS = Path(__file__).parent / "tiny_plugins"
 COMMAND = Path(sysconfig.get_path("scripts"), "harness")

@@ -11,7 +11,7 @@ from harness.errors import UsageError, did_you_mean
 
 _ELSEWHERE = frozenset(
     (
-        *("out", "devices", "jobs", "per_device", "timing", "timeout", "stall_timeout"),
+        *("out", "devices", "jobs", "per_device", "executor", "timing", "timeout", "stall_timeout"),
         *("dry_run", "plugins_dir", "corpora_dir", "preset", "help"),
     )
 )

@@ -148,6 +148,9 @@ _OPTIMIZERS = ("sgd", "adam", "rmsprop")
     show_default=True,
     help="Workers at a time on each GPU; rows say so.",
 )
+@click.option(
+    "--executor", default="local", show_default=True, help="Where workers run, as 'harness plugins' lists executors."
+)
 @click.option("--timeout", type=_SECONDS, default=None, help="Seconds a trial may take. [no limit]")
 @click.option(
     "--stall-timeout",
@@ -185,10 +188,10 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, **opt
     from harness.plugins import registry
     from harness.running import run
     from harness.running.live import Terminal
-    from harness.running.scheduler import Limits
+    from harness.running.workplace import Limits
 
     console = Terminal()
-    placement = run.Placement(**_take(options, "out", "devices", "jobs", "num_threads", "per_device"))
+    placement = run.Placement(**_take(options, "out", "devices", "jobs", "num_threads", "per_device", "executor"))
     measures = run.Measures(**_take(options, "parity_steps", "timing"))
     limits = Limits(**_take(options, "timeout", "stall_timeout"))
     chosen = ("corpora", "text", "tokens", "train_tokens", "corpora_dir", "authors", "mix", "split", "vocabulary")

@@ -125,6 +125,21 @@ class Exercise:
     """Its place within the chapter."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Executor:
+    """A way to place workers: on this machine, or on others.
+
+    ``target`` names a callable ``open(request: SlotRequest) -> OpenExecutor`` (see `harness.contracts.executors`);
+    it is called in the parent process when a run is prepared.
+    """
+
+    name: str
+    title: str
+    target: str
+    requirements: tuple[str, ...] = ()
+    """PEP 508 requirements it has beside the harness's own."""
+
+
 SCRATCH = "scratch"
 """The implementation every pair of cell and backend has: the cell's equations under the backend's autodiff."""
 REFERENCE_BACKEND = "numpy"

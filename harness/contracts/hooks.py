@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 import pluggy
 
-from harness.contracts.descriptors import Backend, Baseline, Cell, Corpus, Exercise, Implementation
+from harness.contracts.descriptors import Backend, Baseline, Cell, Corpus, Executor, Exercise, Implementation
 
-__all__ = ["Backend", "Baseline", "Cell", "Corpus", "Exercise", "Implementation", "hookimpl", "hookspec"]
+__all__ = ["Backend", "Baseline", "Cell", "Corpus", "Executor", "Exercise", "Implementation", "hookimpl", "hookspec"]
 
 PROJECT = "harness"
 
@@ -51,3 +51,8 @@ def harness_corpora() -> Sequence[Corpus]:  # type: ignore[empty-body]
 @hookspec
 def harness_exercises() -> Sequence[Exercise]:  # type: ignore[empty-body]
     """Return the exercises this plugin brings."""
+
+
+@hookspec
+def harness_executors() -> Sequence[Executor]:  # type: ignore[empty-body]
+    """Return the executors this plugin brings."""

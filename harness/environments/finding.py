@@ -12,7 +12,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from harness.contracts.descriptors import Backend, Baseline
+from harness.contracts.descriptors import Backend, Baseline, Executor
 from harness.environments.pythons import find_python
 from harness.environments.store import State, place_of
 from harness.errors import EnvironmentMissing
@@ -41,13 +41,13 @@ def interpreter_for(backend: Backend) -> Interpreter:
     return Interpreter(python=str(place.python), state=state)
 
 
-def why_not(baseline: Baseline) -> str:
-    """Return what a baseline lacks in the current interpreter, which runs it, and how to mend that; or nothing."""
-    missing = unmet(baseline.requirements)
+def why_not(plugin: Baseline | Executor) -> str:
+    """Return what a plugin lacks in the current interpreter, which runs it, and how to mend that; or nothing."""
+    missing = unmet(plugin.requirements)
     if not missing:
         return ""
-    needs = " and ".join(missing)
-    return f"The {baseline.name} baseline needs {needs}: {shlex.join(['pip', 'install', *missing])}"
+    kind, needs = type(plugin).__name__.lower(), " and ".join(missing)
+    return f"The {plugin.name} {kind} needs {needs}: {shlex.join(['pip', 'install', *missing])}"
 
 
 def unmet(requirements: Sequence[str]) -> list[str]:

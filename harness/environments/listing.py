@@ -3,11 +3,12 @@
 import importlib.util
 import platform
 import sys
+from collections.abc import Mapping
 
 from rich.markup import escape
 from rich.table import Table
 
-from harness.contracts.descriptors import Corpus, Exercise
+from harness.contracts.descriptors import Baseline, Corpus, Executor, Exercise
 from harness.environments import interpreter_for, why_not
 from harness.errors import EnvironmentMissing
 from harness.plugins.discovery import Origin
@@ -17,7 +18,7 @@ TITLES_WIDTH = 120
 
 
 def table(registry: Registry, *, width: int) -> Table:
-    """Return one row for each cell, backend, implementation, baseline, corpus and exercise, and for each broken plugin.
+    """Return one row for everything that plugins announce, and for each broken plugin.
 
     A terminal narrower than `TITLES_WIDTH` gets no titles.
     """
@@ -37,9 +38,10 @@ def _rows(registry: Registry) -> list[tuple[str, str, str, str, str]]:
         *_cells(registry),
         *_backends(registry),
         *_implementations(registry),
-        *_baselines(registry),
+        *_run_here("baseline", registry.baselines),
         *_corpora(registry),
         *_exercises(registry),
+        *_run_here("executor", registry.executors),
     ]
     sound = [
         (kind, name, title, _distribution(registry.origins[kind, name]), state) for kind, name, title, state in rows
@@ -104,10 +106,11 @@ def _implementations(registry: Registry) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _baselines(registry: Registry) -> list[tuple[str, str, str, str]]:
+def _run_here(kind: str, plugins: Mapping[str, Baseline | Executor]) -> list[tuple[str, str, str, str]]:
+    """Return the rows of plugins that run in the harness's own interpreter."""
     return [
-        ("baseline", name, baseline.title, f"no: {missing}" if (missing := why_not(baseline)) else "yes")
-        for name, baseline in registry.baselines.items()
+        (kind, name, plugin.title, f"no: {missing}" if (missing := why_not(plugin)) else "yes")
+        for name, plugin in plugins.items()
     ]
 
 

@@ -1,44 +1,12 @@
-"""Finds the places trials can run on, GPUs and CPU slots, without importing a framework."""
+"""Finds this machine's GPUs and cores, without importing a framework."""
 
 import itertools
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from harness.errors import UsageError
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gpu:
-    """One GPU as the driver sees it."""
-
-    index: int
-    name: str
-    memory_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Slot:
-    """A place for one worker at a time."""
-
-    name: str
-    """'cpu:0', 'gpu:1'; shown to the user and recorded."""
-    kind: str
-    """'cpu' or 'gpu'."""
-    num_threads: int
-    environment: dict[str, str]
-    """What makes the worker see just this place."""
-    cores: tuple[int, ...] = ()
-    """The CPU cores its worker is kept on; none is any."""
-    per_device: int = 1
-    """How many workers share its GPU."""
-
-    @property
-    def device(self) -> str:
-        """Return the device as the worker names it: the one GPU it sees is its first."""
-        return "cuda:0" if self.kind == "gpu" else "cpu"
+from harness.contracts.executors import Gpu
 
 
 def find_gpus() -> list[Gpu]:
@@ -101,60 +69,3 @@ def core_numbers() -> tuple[int, ...]:
 def available_cores() -> int:
     """Return how many cores this process may use."""
     return len(core_numbers())
-
-
-def slots(devices: str, jobs: int | None, num_threads: int, gpus: Sequence[Gpu], per_device: int = 1) -> list[Slot]:
-    """Return the slots for ``--devices`` auto, cpu, or GPU numbers; CPU slots are there in every case.
-
-    Backends that don't use GPUs run on the CPU slots beside them. ``per_device`` workers share each GPU.
-    Raises: UsageError.
-    """
-    cores = core_numbers()
-    num_cpu = jobs or max(1, len(cores) // num_threads)
-    chosen = _chosen(devices, gpus)
-    # Workers that fill the cores exactly are kept apart, one to each; others the system places better.
-    pinned = not chosen and num_cpu > 1 and num_cpu * num_threads == len(cores)
-    cpu = [
-        _cpu_slot(number, num_threads, cores[number * num_threads : (number + 1) * num_threads] if pinned else ())
-        for number in range(num_cpu)
-    ]
-    return [*(_gpu_slot(gpu, num_threads, part, per_device) for gpu in chosen for part in range(per_device)), *cpu]
-
-
-def _chosen(devices: str, gpus: Sequence[Gpu]) -> Sequence[Gpu]:
-    if devices == "cpu":
-        return []
-    if devices == "auto":
-        return gpus
-    parts = [part.strip() for part in devices.split(",")]
-    if not all(part.isdigit() for part in parts):
-        raise UsageError(f"--devices {devices!r} cannot be read: give auto, cpu, or GPU numbers as in 0,1.")
-    by_index = {str(gpu.index): gpu for gpu in gpus}
-    missing = [part for part in parts if part not in by_index]
-    if missing:
-        there = f"there is: {', '.join(by_index)}" if by_index else "no GPU was found here"
-        raise UsageError(
-            f"--devices {devices} names GPU {', '.join(missing)}, but {there}; --devices cpu uses the CPU."
-        )
-    return [by_index[part] for part in dict.fromkeys(parts)]
-
-
-def _gpu_slot(gpu: Gpu, num_threads: int, part: int, per_device: int) -> Slot:
-    return Slot(
-        name=f"gpu:{gpu.index}" if per_device == 1 else f"gpu:{gpu.index}/{part}",
-        kind="gpu",
-        num_threads=num_threads,
-        environment={"CUDA_VISIBLE_DEVICES": str(gpu.index), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"},
-        per_device=per_device,
-    )
-
-
-def _cpu_slot(number: int, num_threads: int, cores: tuple[int, ...]) -> Slot:
-    # An empty list of devices keeps a framework from opening a GPU its trial doesn't use.
-    return Slot(
-        name=f"cpu:{number}",
-        kind="cpu",
-        num_threads=num_threads,
-        environment={"CUDA_VISIBLE_DEVICES": ""},
-        cores=cores,
-    )

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from harness.contracts import hooks as hookspecs
-from harness.contracts.descriptors import SCRATCH, Backend, Baseline, Cell, Corpus, Exercise, Implementation
+from harness.contracts.descriptors import SCRATCH, Backend, Baseline, Cell, Corpus, Executor, Exercise, Implementation
 from harness.errors import PluginError, did_you_mean, one_line
 from harness.plugins.discovery import Origin, installed, single_files, watched
 
@@ -24,10 +24,11 @@ _HOOKS: dict[str, type] = {
     "harness_baselines": Baseline,
     "harness_corpora": Corpus,
     "harness_exercises": Exercise,
+    "harness_executors": Executor,
 }
 _SELECTED = ("cell", "backend", "baseline")
 """The kinds --plugins selects."""
-Named = TypeVar("Named", Cell, Backend, Corpus, Exercise)
+Named = TypeVar("Named", Cell, Backend, Corpus, Executor, Exercise)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,7 @@ class Registry:
     corpora: dict[str, Corpus] = field(default_factory=dict)
     exercises: dict[str, Exercise] = field(default_factory=dict)
     """Chapter by chapter, each in its own order."""
+    executors: dict[str, Executor] = field(default_factory=dict)
     implementations: dict[tuple[str, str], dict[str, Implementation]] = field(default_factory=dict)
     """By (cell, backend), then by the implementation's name; scratch is always there and not listed."""
     broken: list[BrokenPlugin] = field(default_factory=list)
@@ -63,6 +65,10 @@ class Registry:
     def backend(self, name: str) -> Backend:
         """Return the backend of this name. Raises: PluginError."""
         return self._named(self.backends, "backend", name)
+
+    def executor(self, name: str) -> Executor:
+        """Return the executor of this name. Raises: PluginError."""
+        return self._named(self.executors, "executor", name)
 
     def baselines_named(self, name: str) -> list[Baseline]:
         """Return the baseline of this name, or all of the family of this name; none where there is neither."""
@@ -218,7 +224,7 @@ def _require_descriptor(descriptor: object, kind: type, hook_name: str) -> None:
         value = getattr(descriptor, field_name)
         if not _fits(value, hint):
             raise TypeError(f"{kind.__name__}({field_name}={value!r:.80}): that is not {_words(hint)}")
-    if isinstance(descriptor, (Backend, Baseline)):
+    if isinstance(descriptor, (Backend, Baseline, Executor)):
         gpu_requirements = descriptor.gpu_requirements if isinstance(descriptor, Backend) else ()
         for requirement in (*descriptor.requirements, *gpu_requirements):
             Requirement(requirement)
@@ -253,6 +259,7 @@ def _add(registry: Registry, descriptor: Any, origin: Origin) -> None:
         Baseline: registry.baselines,
         Corpus: registry.corpora,
         Exercise: registry.exercises,
+        Executor: registry.executors,
     }
     descriptor_kind = next(kind for kind in tables if isinstance(descriptor, kind))
     kind, table = descriptor_kind.__name__.lower(), tables[descriptor_kind]

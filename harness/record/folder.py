@@ -16,10 +16,11 @@ from typing import Any
 import filelock
 
 import harness
+from harness.contracts.executors import Gpu
 from harness.environments.store import Lock
 from harness.errors import RunFolderError
 from harness.grid.plan import Plan
-from harness.machine.devices import Gpu, available_cores
+from harness.machine.devices import available_cores
 from harness.plugins.registry import Registry
 from harness.texts.tokenised import TokenisedCorpus
 
@@ -98,14 +99,18 @@ class RunFolder:
         """Make the inner folders, write the manifest atomically, and sweep up after a kill. Raises: RunFolderError."""
         staging = self.manifest.with_suffix(".part")
         try:
-            for folder in (self.path / "logs", self.path / "checkpoints"):
-                folder.mkdir(exist_ok=True)
+            self.make_rooms()
             for leftover in (self.path / "checkpoints").glob("*.part"):
                 leftover.unlink()
             staging.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
             staging.replace(self.manifest)
         except OSError as error:
             raise self._unwritable(error) from None
+
+    def make_rooms(self) -> None:
+        """Make the inner folders. Raises: OSError."""
+        for folder in (self.path / "logs", self.path / "checkpoints"):
+            folder.mkdir(exist_ok=True)
 
     def _unwritable(self, error: OSError) -> RunFolderError:
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

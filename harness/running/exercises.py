@@ -20,7 +20,7 @@ from harness.record.ledger import Ledger
 from harness.running import run
 from harness.running.needs import selections
 from harness.running.probing import ProbingPhase, Say
-from harness.running.scheduler import Limits
+from harness.running.workplace import Limits
 from harness.worker.probes import PROBES
 from harness.worker.targets import resolve
 
@@ -176,14 +176,7 @@ def _probe(planned: PlannedExercises, limits: Limits, console: Console) -> bool:
     with Ledger(prepared.folder.ledger) as ledger:
         for probe, part in planned.text_probes:
             _probe_texts(probe, part, ledger, say)
-        phase = ProbingPhase(
-            registry=prepared.registry,
-            folder=prepared.folder,
-            ledger=ledger,
-            corpora=prepared.corpora,
-            slots=prepared.slots,
-            stall_timeout=limits.stall_timeout,
-        )
+        phase = ProbingPhase(workplace=prepared.workplace(limits), ledger=ledger)
         return phase.run(prepared.plan.runnable, planned.probes, say)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -18,7 +19,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from harness.machine.devices import Slot
+from harness.contracts.executors import Slot
 from harness.worker import events
 from harness.worker.events import EpochEnded, Event
 from harness.worker.trial import Trial
@@ -179,7 +180,7 @@ class LiveView:
 
     def ended(self, trial: Trial, status: str, reason: str) -> None:
         """Print one line that stays."""
-        entry = self._running.pop(trial.trial_id)
+        entry = self._running.pop(trial.trial_id, None) or _Running(trial, "", self._clock())
         if status != "waiting":
             self._tally.ended(entry, status)
             self._bar.update(self._task, completed=self._tally.statuses.total())
@@ -254,11 +255,10 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86400:,.0f} days"
 
 
-def _slot_order(name: str) -> tuple[bool, int, int]:
-    """GPUs first, each kind by its number; 'gpu:0/1' is the second worker on a GPU."""
-    kind, _, numbers = name.partition(":")
-    number, _, part = numbers.partition("/")
-    return kind != "gpu", int(number), int(part or 0)
+def _slot_order(name: str) -> tuple[bool, list[tuple[int, str]]]:
+    """GPUs first, then by name, numbers as numbers; 'gpu:0/1' is the second worker on a GPU."""
+    parts = re.findall(r"\d+|\D+", name)
+    return not name.startswith("gpu"), [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _number(value: float) -> str:

@@ -1,23 +1,17 @@
 """The probing phase: measures on trained models what training does not show, and records it in the ledger."""
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 from harness.contracts.descriptors import REFERENCE_BACKEND
-from harness.environments import interpreter_for
+from harness.contracts.executors import Slot
 from harness.errors import EnvironmentMissing, WorkerError, one_line
-from harness.machine.devices import Slot
-from harness.plugins.registry import Registry
-from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
-from harness.running.commands import worker_command
-from harness.running.executors import run_worker
-from harness.running.scheduler import training_job
-from harness.texts.tokenised import TokenisedCorpus
+from harness.running.jobs import files_of, place_in, scratch_network
+from harness.running.workplace import Workplace
 from harness.worker.events import Event, Failed, Probed
-from harness.worker.job import Job, SampleRequest
+from harness.worker.job import ProbeBaselineJob, ProbeJob
 from harness.worker.probes import FOR_BASELINES
 from harness.worker.trial import Trial
 
@@ -28,13 +22,8 @@ Say = Callable[[str], None]
 class ProbingPhase:
     """Probes what a run has trained, several models at once."""
 
-    registry: Registry
-    folder: RunFolder
+    workplace: Workplace
     ledger: Ledger
-    corpora: Sequence[TokenisedCorpus]
-    slots: Sequence[Slot]
-    stall_timeout: float
-    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     def run(self, trials: Sequence[Trial], probes: Mapping[str, Sequence[str]], say: Say) -> bool:
         """Make the probes, named by trial_id, that are not recorded yet; return False after Ctrl-C.
@@ -47,7 +36,7 @@ class ProbingPhase:
             wanted = [name for name in probes.get(trial.trial_id, ()) if (trial.trial_id, name) not in done]
             if trial.is_baseline:
                 wanted = [name for name in wanted if name in FOR_BASELINES]
-            elif not self.folder.checkpoint(trial.trial_id).is_file():
+            elif not self.workplace.folder.checkpoint(trial.trial_id).is_file():
                 continue
             if wanted and statuses.get(trial.trial_id) == "ok":
                 waiting.append((trial, tuple(wanted)))
@@ -62,7 +51,7 @@ class ProbingPhase:
 
     async def _run(self, waiting: list[tuple[Trial, tuple[str, ...]]], say: Say) -> None:
         # A probe runs NumPy, so GPUs are of no use to it.
-        slots = [replace(slot, kind="cpu", environment={"CUDA_VISIBLE_DEVICES": ""}) for slot in self.slots]
+        slots = [slot.without_gpu() for slot in self.workplace.slots]
         async with asyncio.TaskGroup() as group:
             for slot in slots[: len(waiting)]:
                 group.create_task(self._work(slot, waiting, say))
@@ -86,23 +75,34 @@ class ProbingPhase:
                 problem = one_line(event.reason)
 
         name = f"probing-{trial.trial_id}"
-        log, job_path = self.folder.log(name), self.folder.job(name)
+        backend = None if trial.is_baseline else REFERENCE_BACKEND
         try:
-            job = self._job(trial, probes, slot)
-            interpreter_for(self.registry.backend(REFERENCE_BACKEND))
-            command = worker_command(self.registry, job, REFERENCE_BACKEND, slot, log, job_path, self.environment)
-            ending = await run_worker(command, hear, timeout=None, stall_timeout=self.stall_timeout)
+            ending = await self.workplace.run(self._job(trial, probes, slot), backend, slot, name, hear)
         except (EnvironmentMissing, WorkerError) as error:
             return str(error)
         if ending.returncode and not problem:
+            log = self.workplace.folder.log(name)
             problem = ending.enforced or f"its worker ended with {ending.returncode}: see {log}"
         return problem
 
-    def _job(self, trial: Trial, probes: tuple[str, ...], slot: Slot) -> Job:
-        corpus = next(corpus for corpus in self.corpora if corpus.digest == trial.corpus_digest)
-        sample = SampleRequest(prefix="", num_tokens=0, temperature=0.0, seed=0)
-        job = training_job(self.registry, self.folder, trial, slot, corpus, sample, 0)
-        target = job.backend_target if trial.is_baseline else self.registry.backend(REFERENCE_BACKEND).target
-        return replace(
-            job, kind="probe", probes=probes, backend_target=target, implementation_target=None, device="cpu"
+    def _job(self, trial: Trial, probes: tuple[str, ...], slot: Slot) -> ProbeJob | ProbeBaselineJob:
+        registry = self.workplace.registry
+        place, text = place_in(slot), files_of(self.workplace.corpus(trial))
+        if trial.is_baseline:
+            return ProbeBaselineJob(
+                place=place,
+                module_paths=registry.module_paths,
+                trial=trial,
+                target=registry.baselines[trial.cell].target,
+                text=text,
+                probes=probes,
+            )
+        return ProbeJob(
+            place=place,
+            module_paths=registry.module_paths,
+            trial=trial,
+            network=scratch_network(registry, trial.cell, REFERENCE_BACKEND),
+            text=text,
+            checkpoint_path=str(self.workplace.folder.checkpoint(trial.trial_id).absolute()),
+            probes=probes,
         )

@@ -10,21 +10,19 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 
 from harness.contracts.descriptors import REFERENCE_BACKEND
+from harness.contracts.executors import Slot, SlotLostError
 from harness.errors import EnvironmentMissing, WorkerError
-from harness.machine.devices import Slot
 from harness.machine.folders import default_cache_dir
-from harness.plugins.registry import Registry
-from harness.record.folder import RunFolder
-from harness.running.commands import worker_command
-from harness.running.executors import run_worker
+from harness.running.jobs import files_of, place_in, scratch_network
+from harness.running.workplace import Workplace
 from harness.worker.events import Event, FirstSteps
-from harness.worker.job import Job
+from harness.worker.job import ReferenceJob
 from harness.worker.trial import Trial
 
 _FORMAT_VERSION = 1
@@ -36,52 +34,45 @@ _NOT_IN_REFERENCE = ("backend", "implementation", "corpus", "authors", "mix", "d
 class References:
     """The references of one run's trials."""
 
-    registry: Registry
-    folder: RunFolder
-    stall_timeout: float
+    workplace: Workplace
     _locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
-    async def reference_for(self, job: Job, slot: Slot) -> FirstSteps | None:
-        """Return the reference of a training job, made now where it is not in the cache.
+    async def reference_for(self, trial: Trial, slot: Slot, parity_steps: int) -> FirstSteps | None:
+        """Return a trial's reference, made now where it is not in the cache.
 
         None where it can't be made: then the trial goes uncertified, and the reference's log says why.
+        Raises: SlotLostError.
         """
-        equations = digest_source(job.equations, self.registry.module_paths)
-        key = reference_key(job.trial, job.parity_steps, equations)
+        registry = self.workplace.registry
+        equations = digest_source(registry.cell(trial.cell).equations, registry.module_paths)
+        key = reference_key(trial, parity_steps, equations)
         path = _references_dir() / f"{key}.json"
         # Trials of one configuration on several backends want the same one at the same time.
         async with self._locks[key]:
             reference = read_reference(path)
             if reference is None:
-                reference = await self._make(job, slot, key)
+                reference = await self._make(trial, slot.without_gpu(), parity_steps, f"reference-{key}")
                 if reference is not None:
                     write_reference(path, reference)
         return reference
 
-    async def _make(self, job: Job, slot: Slot, key: str) -> FirstSteps | None:
-        name = REFERENCE_BACKEND
-        if name not in self.registry.backends:
+    async def _make(self, trial: Trial, slot: Slot, parity_steps: int, name: str) -> FirstSteps | None:
+        registry = self.workplace.registry
+        if REFERENCE_BACKEND not in registry.backends:
             return None
         answer = _Answer()
-        cpu = replace(slot, kind="cpu", environment={"CUDA_VISIBLE_DEVICES": ""})
-        reference_job = replace(
-            job,
-            kind="reference",
-            backend_target=self.registry.backends[name].target,
-            implementation_target=None,
-            device=cpu.device,
+        job = ReferenceJob(
+            place=place_in(slot),
+            module_paths=registry.module_paths,
+            trial=trial,
+            network=scratch_network(registry, trial.cell, REFERENCE_BACKEND),
+            train_path=files_of(self.workplace.corpus(trial)).train_path,
+            parity_steps=parity_steps,
         )
         try:
-            command = worker_command(
-                self.registry,
-                reference_job,
-                name,
-                cpu,
-                self.folder.log(f"reference-{key}"),
-                self.folder.job(f"reference-{key}"),
-                os.environ,
-            )
-            await run_worker(command, answer.hear, timeout=None, stall_timeout=self.stall_timeout)
+            await self.workplace.run(job, REFERENCE_BACKEND, slot, name, answer.hear)
+        except SlotLostError:
+            raise
         except (EnvironmentMissing, WorkerError):
             return None
         return answer.steps

@@ -8,21 +8,23 @@ from typing import Any
 
 from rich.console import Console
 
+from harness.contracts.executors import Gpu, OpenExecutor, Slot, SlotRequest
 from harness.environments import interpreter_for
 from harness.environments.locks import lock_of
 from harness.errors import EnvironmentMissing
 from harness.grid import plan as planning
 from harness.grid.cost import Prediction, predict
 from harness.grid.plan import Plan, Selection
-from harness.machine.devices import Gpu, Slot, find_gpus, slots
+from harness.machine.devices import core_numbers, find_gpus
 from harness.machine.folders import default_cache_dir
 from harness.plugins.registry import Registry
 from harness.record import folder as run_folder
 from harness.record.folder import RunFolder
 from harness.record.ledger import FINISHED, Ledger
 from harness.running.live import LiveView, duration
-from harness.running.scheduler import Limits, Runner
+from harness.running.scheduler import Runner
 from harness.running.timing import EFFORTS, TimingPhase
+from harness.running.workplace import LOCAL, Limits, Workplace, open_executor
 from harness.texts import sources
 from harness.texts.authors import ALL
 from harness.texts.duplicates import PASSAGE_TOKENS
@@ -61,6 +63,18 @@ class Placement:
     jobs: int | None = None
     num_threads: int = 1
     per_device: int = 1
+    executor: str = LOCAL
+
+    def slot_request(self, gpus: Sequence[Gpu]) -> SlotRequest:
+        """Return what is asked of the executor on a machine with these GPUs."""
+        return SlotRequest(
+            devices=self.devices,
+            jobs=self.jobs,
+            num_threads=self.num_threads,
+            per_device=self.per_device,
+            gpus=gpus,
+            cores=core_numbers(),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +97,14 @@ class PreparedRun:
     plan: Plan
     prediction: Prediction
     gpus: Sequence[Gpu]
-    slots: Sequence[Slot]
+    executor: OpenExecutor
     folder: RunFolder
+
+    def workplace(self, limits: Limits) -> Workplace:
+        """Return where its workers work."""
+        return Workplace(
+            registry=self.registry, folder=self.folder, corpora=self.corpora, executor=self.executor, limits=limits
+        )
 
     @property
     def costs(self) -> dict[str, float]:
@@ -102,7 +122,7 @@ def prepare(
     """
     planning.choose_plugins(selection.plugins, registry)  # a misspelt name is told before any text is read
     gpus = find_gpus()
-    places = slots(placement.devices, placement.jobs, placement.num_threads, gpus, placement.per_device)
+    executor = open_executor(registry, placement.executor, placement.slot_request(gpus))
     corpora = read_corpora(texts, registry, console)
     plan = planning.plan(selection, registry, corpora)
     if not plan.runnable:
@@ -119,7 +139,7 @@ def prepare(
         plan=plan,
         prediction=predict(plan.runnable, registry, corpora),
         gpus=gpus,
-        slots=places,
+        executor=executor,
         folder=run_folder.choose(placement.out, plan),
     )
 
@@ -184,8 +204,8 @@ def describe_plan(run: PreparedRun) -> str:
     ]
     lines += _skips(run.plan)
     lines.append(
-        f"{_counted(len(run.plan.runnable), 'trial')} on {_places(run.slots)}: "
-        f"about {duration(run.prediction.wall_seconds(len(run.slots)))}. "
+        f"{_counted(len(run.plan.runnable), 'trial')} on {_places(run.executor.slots)}: "
+        f"about {duration(run.prediction.wall_seconds(len(run.executor.slots)))}. "
         f"The report would be {run.folder.path / 'index.html'}."
     )
     return "\n".join(lines)
@@ -250,6 +270,7 @@ def execute(
     earlier = run.folder.read_manifest()
     manifest = run_folder.describe(command, run.plan, run.corpora, run.registry, run.gpus, locks)
     manifest["experiment"] = dict(experiment or {})
+    workplace = run.workplace(limits)
     with Ledger(run.folder.ledger) as ledger:
         run.folder.furnish(run_folder.joined(manifest, earlier))
         ledger.note("command", json.dumps(list(command)))
@@ -263,34 +284,22 @@ def execute(
         costs = {key: seconds for key, seconds in run.costs.items() if key not in done}
         with LiveView(costs, console) as view:
             runner = Runner(
-                registry=run.registry,
-                folder=run.folder,
+                workplace=workplace,
                 ledger=ledger,
-                corpora=run.corpora,
-                slots=run.slots,
                 observer=view,
-                limits=limits,
                 parity_steps=measures.parity_steps,
                 environment_hashes={name: lock.digest for name, lock in locks.items()},
             )
             runner.run(run.plan, cost=lambda trial: costs[trial.trial_id])
-        interrupted = runner.interrupted or not _time(run, limits, measures, ledger, console)
+        interrupted = runner.interrupted or not _time(run, workplace, measures, ledger, console)
         statuses = ledger.statuses()
     return Outcome({key: statuses[key] for key in ids}, interrupted)
 
 
-def _time(run: PreparedRun, limits: Limits, measures: Measures, ledger: Ledger, console: Console) -> bool:
+def _time(run: PreparedRun, workplace: Workplace, measures: Measures, ledger: Ledger, console: Console) -> bool:
     """Time what is done; return False after Ctrl-C."""
     if measures.timing == "off":
         return True
-    phase = TimingPhase(
-        registry=run.registry,
-        folder=run.folder,
-        ledger=ledger,
-        corpora=run.corpora,
-        slots=run.slots,
-        effort=EFFORTS[measures.timing],
-        stall_timeout=limits.stall_timeout,
-    )
+    phase = TimingPhase(workplace=workplace, ledger=ledger, effort=EFFORTS[measures.timing])
     trials = [trial for trial in run.plan.runnable if measures.timed is None or trial.trial_id in measures.timed]
     return phase.run(trials, lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True))

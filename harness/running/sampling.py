@@ -1,24 +1,23 @@
 """`harness sample`: text from a trial's checkpoint, made by a worker in the backend's interpreter."""
 
 import asyncio
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.contracts.executors import SlotRequest
 from harness.errors import RunFolderError, UsageError, WorkerError, did_you_mean, one_line
-from harness.machine.devices import slots
+from harness.machine.devices import core_numbers
 from harness.plugins.registry import Registry
 from harness.record.folder import RunFolder
 from harness.record.ledger import LedgerReader
-from harness.running.commands import worker_command
-from harness.running.executors import Command, Ending, run_worker
+from harness.running.jobs import network_of, place_in
+from harness.running.workers import Ending
+from harness.running.workplace import LOCAL, Limits, Workplace, open_executor
 from harness.texts.text import split_tokens
 from harness.worker.events import Event, Failed, Sampled
-from harness.worker.job import Job, SampleRequest
+from harness.worker.job import SampleJob, SampleRequest
 from harness.worker.trial import Trial
-
-STALL_SECONDS = 300.0
 
 
 def find_trial(folder: RunFolder, name: str) -> Trial:
@@ -51,28 +50,22 @@ def generate(registry: Registry, folder: RunFolder, trial: Trial, request: Sampl
 
     Raises: UsageError for an empty prefix; EnvironmentMissing, PluginError, WorkerError.
     """
-    backend = registry.backend(trial.backend)
-    prepared = _as_tokens(trial, request)
-    slot = slots("cpu", 1, 1, [])[0]
-    job = Job(
-        kind="sample",
-        trial=trial,
-        equations=registry.cell(trial.cell).equations,
-        backend_target=backend.target,
-        implementation_target=registry.implementation_target(trial.cell, trial.backend, trial.implementation),
+    request = _as_tokens(trial, request)
+    places = SlotRequest(devices="cpu", jobs=1, num_threads=1, per_device=1, gpus=(), cores=core_numbers())
+    executor = open_executor(registry, LOCAL, places)
+    job = SampleJob(
+        place=place_in(executor.slots[0]),
         module_paths=registry.module_paths,
-        device=slot.device,
-        num_threads=slot.num_threads,
-        train_path="",
-        valid_path="",
-        vocabulary_path="",
-        valid_chars_per_token=1.0,
+        trial=trial,
+        network=network_of(registry, trial),
         checkpoint_path=str(folder.checkpoint(trial.trial_id).absolute()),
-        sample=prepared,
+        sample=request,
     )
     with tempfile.TemporaryDirectory() as scratch:
-        log, job_path = Path(scratch) / "log", Path(scratch) / "job.json"
-        return _sampled(worker_command(registry, job, trial.backend, slot, log, job_path, os.environ))
+        files = RunFolder(Path(scratch))
+        files.make_rooms()
+        workplace = Workplace(registry=registry, folder=files, corpora=(), executor=executor, limits=Limits())
+        return _sampled(workplace, job)
 
 
 def _as_tokens(trial: Trial, request: SampleRequest) -> SampleRequest:
@@ -94,12 +87,13 @@ class _Answer:
         self.event = event
 
 
-def _sampled(command: Command) -> str:
+def _sampled(workplace: Workplace, job: SampleJob) -> str:
     answer = _Answer()
-    ending = asyncio.run(run_worker(command, answer.hear, timeout=None, stall_timeout=STALL_SECONDS))
+    slot, name = workplace.slots[0], job.trial.trial_id
+    ending = asyncio.run(workplace.run(job, job.trial.backend, slot, name, answer.hear))
     if isinstance(answer.event, Sampled):
         return answer.event.text
-    raise WorkerError(f"No text was generated: {_why(answer.event, ending, command.log_path)}")
+    raise WorkerError(f"No text was generated: {_why(answer.event, ending, workplace.folder.log(name))}")
 
 
 def _why(last: Event | None, ending: Ending, log_path: Path) -> str:

@@ -7,20 +7,29 @@ A cell's test is five lines::
     class TestMyCell(CellContract):
         equations_module = "my_plugin.cell"
 
-and a backend's likewise, with `BackendContract`, its own layers' with `ImplementationContract`, or a baseline's, with
-`BaselineContract`. All need pytest, and all but the last the numpy backend, which is the reference.
+and a backend's likewise, with `BackendContract`, its own layers' with `ImplementationContract`, a baseline's with
+`BaselineContract`, and an executor's with `ExecutorContract`. All need pytest, and those of models the numpy backend, which
+is the reference.
 """
 
 import pytest
 
 # So that a failed contract shows its figures, as a test module would.
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{name}" for name in ("implementations", "cells", "backends", "baselines"))
+    *(f"{__name__}.{name}" for name in ("implementations", "cells", "backends", "baselines", "executors"))
 )
 
 from harness.testing.backends import BackendContract  # noqa: E402 (after that)
 from harness.testing.baselines import BaselineContract  # noqa: E402
 from harness.testing.cells import CellContract  # noqa: E402
+from harness.testing.executors import ExecutorContract  # noqa: E402
 from harness.testing.implementations import ImplementationContract, ModelContract  # noqa: E402
 
-__all__ = ["BackendContract", "BaselineContract", "CellContract", "ImplementationContract", "ModelContract"]
+__all__ = [
+    "BackendContract",
+    "BaselineContract",
+    "CellContract",
+    "ExecutorContract",
+    "ImplementationContract",
+    "ModelContract",
+]

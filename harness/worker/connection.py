@@ -8,10 +8,9 @@ import sys
 import threading
 from typing import Self
 
+from harness.contracts.executors import EVENTS_FD, LIFELINE_FD
 from harness.worker.events import Event, dump
 
-EVENTS_FD = "HARNESS_EVENTS_FD"
-LIFELINE_FD = "HARNESS_LIFELINE_FD"
 _PR_SET_PDEATHSIG = 1
 """Of linux/prctl.h."""
 
@@ -19,9 +18,10 @@ _PR_SET_PDEATHSIG = 1
 class Connection:
     """Sends events; ends the process when the parent closes its end of the lifeline, by exit or by kill."""
 
-    def __init__(self, events_fd: int, lifeline_fd: int) -> None:
+    def __init__(self, events_fd: int, lifeline_fd: int | None) -> None:
         self._events = os.fdopen(events_fd, "w", encoding="utf-8", buffering=1)
-        threading.Thread(target=_end_with_parent, args=(lifeline_fd,), daemon=True).start()
+        if lifeline_fd is not None:
+            threading.Thread(target=_end_with_parent, args=(lifeline_fd,), daemon=True).start()
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -30,14 +30,18 @@ class Connection:
         Raises: KeyError where this process was not started by the harness.
         """
         _be_killed_with_parent()
-        fds = [int(os.environ.pop(name)) for name in (EVENTS_FD, LIFELINE_FD)]
-        for fd in fds:
-            os.set_inheritable(fd, False)
-        return cls(*fds)
+        lifeline = LIFELINE_FD in os.environ
+        return cls(_taken(EVENTS_FD), _taken(LIFELINE_FD) if lifeline else None)
 
     def send(self, event: Event) -> None:
         """Send one event as one line."""
         self._events.write(dump(event) + "\n")
+
+
+def _taken(name: str) -> int:
+    fd = int(os.environ.pop(name))
+    os.set_inheritable(fd, False)
+    return fd
 
 
 def _end_with_parent(lifeline_fd: int) -> None:

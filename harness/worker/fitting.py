@@ -1,11 +1,7 @@
 """A baseline's job: it is fitted once to a text, then evaluated."""
 
-import json
 import math
 import time
-from pathlib import Path
-
-import numpy as np
 
 from harness.contracts.backends import Predictor, Tokens
 from harness.contracts.baselines import Fitted, Say, TrainingText
@@ -14,35 +10,36 @@ from harness.worker import process
 from harness.worker.connection import Connection
 from harness.worker.evaluation import evaluated, read_part
 from harness.worker.events import EpochEnded, Finished, Progress, Started
-from harness.worker.job import Job
+from harness.worker.job import BaselineJob
+from harness.worker.models import mapped, read_symbols
 from harness.worker.sampling import generate
 from harness.worker.targets import resolve
 
 
-def fit_and_evaluate(job: Job, connection: Connection) -> None:
+def fit_and_evaluate(job: BaselineJob, connection: Connection) -> None:
     """Do a baseline's job: it reports one epoch, whose training seconds are those of fitting."""
     trial = job.trial
-    symbols: list[str] = json.loads(Path(job.vocabulary_path).read_text(encoding="utf-8"))["symbols"]
-    train, valid = (np.load(path, mmap_mode="r", allow_pickle=False) for path in (job.train_path, job.valid_path))
+    symbols = read_symbols(job.text.vocabulary_path)
+    train, valid = mapped(job.text.train_path), mapped(job.text.valid_path)
 
     def say(fraction: float) -> None:
         connection.send(Progress(epoch=1, fraction=fraction, loss=math.nan, tokens_per_s=math.nan))
 
     since = time.perf_counter()
     say(0.0)
-    fitted: Fitted = resolve(job.backend_target)(TrainingText(ids=train, symbols=symbols, tokens=trial.tokens), say)
+    fitted: Fitted = resolve(job.target)(TrainingText(ids=train, symbols=symbols, tokens=trial.tokens), say)
     train_seconds = time.perf_counter() - since
     connection.send(
         Started(
             versions=process.interpreter_versions(),
             device="cpu",
-            num_threads=job.num_threads,
+            num_threads=job.place.num_threads,
             num_params=fitted.num_params,
             environment=process.telling_environment(),
         )
     )
     connection.send(_epoch(job, fitted, valid, train_seconds, say))
-    for part in job.held_out:
+    for part in job.text.held_out:
         tokens = read_part(part)
         reached = fitted.evaluate(tokens, say)
         connection.send(evaluated(part, reached.num_tokens, reached.figures))
@@ -56,7 +53,7 @@ def fit_and_evaluate(job: Job, connection: Connection) -> None:
     )
 
 
-def _epoch(job: Job, fitted: Fitted, valid: Tokens, train_seconds: float, say: Say) -> EpochEnded:
+def _epoch(job: BaselineJob, fitted: Fitted, valid: Tokens, train_seconds: float, say: Say) -> EpochEnded:
     """Evaluate on the validation part and return the one epoch's record."""
     since = time.perf_counter()
     held_out = fitted.evaluate(valid, say)
@@ -64,7 +61,7 @@ def _epoch(job: Job, fitted: Fitted, valid: Tokens, train_seconds: float, say: S
         epoch=1,
         measures={
             **measured("train", fitted.training.figures),
-            **measured("valid", held_out.figures, job.valid_chars_per_token),
+            **measured("valid", held_out.figures, job.text.valid_chars_per_token),
             "train_tokens": fitted.training.num_tokens,
             "train_seconds": train_seconds,
             "valid_seconds": time.perf_counter() - since,

@@ -4,12 +4,27 @@ Source: D2L `sec_rnn-scratch`.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.contracts.backends import Predictor
-from harness.worker.job import SampleRequest
+from harness.worker.checkpoints import Checkpoint
+from harness.worker.connection import Connection
+from harness.worker.events import Sampled
+from harness.worker.job import SampleJob, SampleRequest
+from harness.worker.models import build, open_backend
+
+
+def continue_prefix(job: SampleJob, connection: Connection) -> None:
+    """Load a checkpoint and report the text its model makes of the prefix."""
+    checkpoint = Checkpoint.read(Path(job.checkpoint_path))
+    model = build(
+        job.network, open_backend(job.network.backend_target, job.place), job.trial.architecture, job.trial.training
+    )
+    model.load(checkpoint.weights)
+    connection.send(Sampled(text=generate(model, checkpoint.vocabulary, job.trial.tokens, job.sample)))
 
 
 def generate(model: Predictor, vocabulary: Sequence[str], tokens: str, request: SampleRequest) -> str:

@@ -5,14 +5,18 @@ all alike (Mytkowicz et al. 2009, "Producing Wrong Data Without Doing Anything O
 """
 
 import math
+import sys
 import time
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from harness.contracts.backends import Backend, Ids, Model, Tokens
+from harness.worker.connection import Connection
 from harness.worker.events import Block, Ready
+from harness.worker.job import TimeJob, WatchJob
 from harness.worker.minibatches import training_minibatches
+from harness.worker.models import build, mapped, open_backend, trial_weights
 from harness.worker.training import Report
 from harness.worker.trial import Trial
 
@@ -23,6 +27,25 @@ PRODUCT_SIZE = 1536
 _PRODUCT_FLOPS = 2.0 * PRODUCT_SIZE**3
 STREAM_BYTES = 1 << 27
 """Each of the two arrays whose copy measures memory bandwidth: beyond a core's share of any cache."""
+
+
+def time_trial(job: TimeJob, connection: Connection) -> None:
+    """Build the trial's model, then train blocks of its steps for each line that comes in."""
+    backend = open_backend(job.network.backend_target, job.place)
+    model = build(job.network, backend, job.trial.architecture, job.trial.training)
+    model.load(trial_weights(job.trial, job.network))
+    time_training(backend, model, job.trial, mapped(job.train_path), job.block_seconds, sys.stdin, connection.send)
+
+
+def watch_device(job: WatchJob, connection: Connection) -> None:
+    """Measure memory bandwidth once, then one large product for each line that comes in: the sentinel.
+
+    Its amounts are floating-point operations; a drop in their rate shows a disturbance the trials felt too.
+    """
+    backend = open_backend(job.backend_target, job.place)
+    connection.send(Ready(flops_per_s=flops_per_s(backend), bytes_per_s=_bytes_per_s()))
+    for _ in sys.stdin:
+        connection.send(Block(amount=_PRODUCT_FLOPS, seconds=backend.product_seconds(PRODUCT_SIZE)))
 
 
 def time_training(
@@ -81,16 +104,6 @@ class _Steps:
                 if not minibatches.carries_state:
                     self._state = self._model.initial_state(X.shape[1])
                 yield X, Y
-
-
-def watch_device(backend: Backend, asked: Iterable[str], report: Report) -> None:
-    """Measure memory bandwidth once, then one large product whenever asked: the sentinel.
-
-    Its amounts are floating-point operations; a drop in their rate shows a disturbance the trials felt too.
-    """
-    report(Ready(flops_per_s=flops_per_s(backend), bytes_per_s=_bytes_per_s()))
-    for _ in asked:
-        report(Block(amount=_PRODUCT_FLOPS, seconds=backend.product_seconds(PRODUCT_SIZE)))
 
 
 def flops_per_s(backend: Backend) -> float:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from built_in import built_in
 
+from harness.contracts.executors import Gpu
 from harness.environments import store
-from harness.machine.devices import Gpu
 
 PLUGINS = Path(__file__).parent / "plugins"
 

@@ -8,11 +8,11 @@ import pytest
 from built_in import built_in
 from rich.console import Console
 
+from harness.contracts.executors import Gpu
 from harness.contracts.optimization import OPTIMIZERS
 from harness.errors import EnvironmentMissing, PluginError, UsageError
 from harness.grid import plan as planning
 from harness.grid.plan import Plan, Selection
-from harness.machine.devices import Gpu
 from harness.plugins import registry
 from harness.plugins.registry import Registry
 from harness.running import run

@@ -8,18 +8,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from harness.contracts.executors import EVENTS_FD, LIFELINE_FD
 from harness.environments.variables import worker_environment
 from harness.errors import WorkerError
-from harness.running import executors
-from harness.running.executors import Command, run_worker
-from harness.running.scheduler import log_tail
-from harness.worker.connection import EVENTS_FD, LIFELINE_FD
+from harness.running import workers
+from harness.running.attempts import log_tail
+from harness.testing.executors import open_target, run_task_on, task_of
+from harness_local import executor as local
 
 Train = Callable[..., Any]
 
@@ -126,7 +128,7 @@ def test_a_worker_that_hangs_is_ended_after_the_timeout(train: Train) -> None:
     since = time.monotonic()
     (row,) = train("rnn,hang", "misbehaving", limits={"timeout": 1.5}).trials
     assert (row["status"], row["reason"]) == ("timeout", "the worker was ended: it took more than 1.5 s (--timeout)")
-    assert time.monotonic() - since < 1.5 + executors.KILL_SECONDS
+    assert time.monotonic() - since < 1.5 + local.KILL_SECONDS
 
 
 @pytest.mark.slow
@@ -148,7 +150,7 @@ def test_a_worker_that_speaks_is_not_silent(train: Train) -> None:
 
 @pytest.mark.slow
 def test_a_worker_that_ignores_the_first_signal_is_killed(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "KILL_SECONDS", 1.0)
+    monkeypatch.setattr(local, "KILL_SECONDS", 1.0)
     since = time.monotonic()
     (row,) = train("rnn,hang-deafly", "misbehaving", limits={"timeout": 2.0}).trials
     assert row["status"] == "timeout"
@@ -158,7 +160,7 @@ def test_a_worker_that_ignores_the_first_signal_is_killed(train: Train, monkeypa
 
 @pytest.mark.slow
 def test_a_worker_that_hangs_at_exit_is_not_waited_for(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "EXIT_SECONDS", 0.5)
+    monkeypatch.setattr(workers, "EXIT_SECONDS", 0.5)
     (row,) = train("rnn,hang-at-exit", "misbehaving").trials
     assert row["status"] == "ok"
     assert not workers_of(os.getpid())
@@ -181,13 +183,12 @@ def test_a_backend_that_cannot_be_imported_fails_its_trials_alone(train: Train) 
     assert trained.trial("numpy")["status"] == "ok"
 
 
-def test_a_worker_that_cannot_be_started_says_with_which_interpreter(tmp_path: Path) -> None:
-    command = Command(
-        python=str(tmp_path / "no-python"), job_path=tmp_path / "job", log_path=tmp_path / "log", environment={}
-    )
+def test_a_worker_that_cannot_be_started_says_with_which_interpreter_and_leaves_nothing_open(tmp_path: Path) -> None:
+    task = replace(task_of(tmp_path, "hang"), python=str(tmp_path / "no-python"))
+    executor = open_target("harness_local.executor:LocalExecutor")
     before = psutil.Process().num_fds()
     with pytest.raises(WorkerError, match=r"could not be started with .*no-python: No such file"):
-        asyncio.run(run_worker(command, lambda _: None, timeout=None, stall_timeout=10))
+        asyncio.run(run_task_on(executor, task))
     assert psutil.Process().num_fds() == before
 
 

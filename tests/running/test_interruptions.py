@@ -3,7 +3,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,12 +12,11 @@ from typing import Any
 import psutil
 import pytest
 
-from harness.environments.variables import worker_environment
 from harness.errors import RunFolderError
 from harness.record.ledger import Ledger, LedgerReader
-from harness.running.executors import Command, run_worker
+from harness.running.workplace import Limits
 from harness.worker.events import EpochEnded, Event
-from harness.worker.job import Job
+from harness.worker.job import TrainJob, read_job
 
 Train = Callable[..., Any]
 Prepare = Callable[..., Any]
@@ -148,7 +146,7 @@ def test_a_trial_resumed_from_its_checkpoint_ends_as_if_never_interrupted(
     assert whole.outcome.exit_code == 0
 
     cut = prepare(f"lstm,{backend}", **options)
-    job = Job.read(whole.prepared.folder.job(trial_id))
+    job = read_job(whole.prepared.folder.job(trial_id))
     kill_in_mid_run(cut, job)
     kept = losses(cut.folder.path)
     assert 3 <= len(kept) < EPOCHS
@@ -160,14 +158,14 @@ def test_a_trial_resumed_from_its_checkpoint_ends_as_if_never_interrupted(
     assert losses(resumed.folder) == losses(whole.folder)
 
 
-def kill_in_mid_run(prepared: Any, job: Job) -> None:
+def kill_in_mid_run(prepared: Any, job: TrainJob) -> None:
     """Train as the runner does, but with a checkpoint at every epoch, and kill the worker in the fourth."""
     (trial_id,) = (trial.trial_id for trial in prepared.plan.runnable)
     folder = prepared.folder
     for name in ("logs", "checkpoints"):
         (folder.path / name).mkdir(parents=True)
     checkpoint = str(folder.checkpoint(trial_id).absolute())
-    replace(job, checkpoint_seconds=0.0, checkpoint_path=checkpoint).write(folder.job(trial_id))
+    job = replace(job, checkpoint_seconds=0.0, checkpoint_path=checkpoint)
     with Ledger(folder.ledger) as ledger:
         ledger.add(prepared.plan.runnable)
         ledger.launched(trial_id, device="cpu:0", concurrency=1)
@@ -180,13 +178,9 @@ def kill_in_mid_run(prepared: Any, job: Job) -> None:
                         if "harness.worker" in child.cmdline():
                             child.kill()
 
-        command = Command(
-            python=sys.executable,
-            job_path=folder.job(trial_id),
-            log_path=folder.log(trial_id),
-            environment=worker_environment(1, {}, (), os.environ),
-        )
-        ending = asyncio.run(run_worker(command, hear, timeout=60, stall_timeout=60))
+        workplace = prepared.workplace(Limits())
+        slot = workplace.slots[0]
+        ending = asyncio.run(workplace.run(job, job.trial.backend, slot, trial_id, hear, timeout=60))
     assert ending.returncode == -signal.SIGKILL
 
 
@@ -197,7 +191,7 @@ def test_a_checkpoint_that_is_ahead_of_the_ledger_is_not_resumed(
     whole = execute(prepare("rnn,numpy", out="whole", epochs=EPOCHS))
     (trial_id,) = whole.outcome.statuses
     cut = prepare("rnn,numpy", epochs=EPOCHS)
-    kill_in_mid_run(cut, Job.read(whole.prepared.folder.job(trial_id)))
+    kill_in_mid_run(cut, read_job(whole.prepared.folder.job(trial_id)))
     (cut.folder.path / "run.sqlite").unlink()
     again = execute(cut)
     assert again.trial(trial_id)["resumed_epochs"] == 0

@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.machine.devices import Gpu, slots
+from harness.contracts.executors import Slot
 from harness.running.live import LiveView, duration
 from harness.testing.trials import epoch_ended, small_trial, started
 from harness.worker.events import EpochEnded, Progress
 from harness.worker.trial import Trial
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-CPU = slots("cpu", 12, 1, [])
-GPU = slots("auto", 1, 1, [Gpu(index=0, name="Pretended", memory_bytes=0)])[0]
+CPU = [Slot(name=f"cpu:{number}", kind="cpu", num_threads=1, environment={}) for number in range(12)]
+GPU = Slot(name="gpu:0", kind="gpu", num_threads=1, environment={})
 
 
 class Clock:

@@ -166,7 +166,7 @@ def test_words_are_generated_with_spaces_between(train: Train, here: Path) -> No
     from harness.grid.plan import Selection
     from harness.plugins import registry
     from harness.running import run
-    from harness.running.scheduler import Limits
+    from harness.running.workplace import Limits
 
     prepared = run.prepare(
         registry.load(),

@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 
 import psutil
 
@@ -12,16 +11,11 @@ from harness.contracts.descriptors import REFERENCE_BACKEND
 from harness.environments import interpreter_for
 from harness.errors import HarnessError, WorkerError
 from harness.grid.cost import flops_per_token
-from harness.machine.devices import Slot
-from harness.plugins.registry import Registry
-from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
-from harness.running.commands import worker_command
-from harness.running.executors import Command
-from harness.running.scheduler import slot_kind, training_job
-from harness.running.timing.session import Effort, Placed, Session, time_together
-from harness.texts.tokenised import TokenisedCorpus
-from harness.worker.job import Job, SampleRequest
+from harness.running.jobs import files_of, network_of, place_in
+from harness.running.timing.session import Effort, Placed, Session, Starting, time_together
+from harness.running.workplace import Workplace
+from harness.worker.job import TimeJob, WatchJob
 from harness.worker.trial import Trial
 
 SESSION_NOTE = "timing"
@@ -36,14 +30,9 @@ Say = Callable[[str], None]
 class TimingPhase:
     """Times what a run has trained."""
 
-    registry: Registry
-    folder: RunFolder
+    workplace: Workplace
     ledger: Ledger
-    corpora: Sequence[TokenisedCorpus]
-    slots: Sequence[Slot]
     effort: Effort
-    stall_timeout: float
-    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     def run(self, trials: Sequence[Trial], say: Say) -> bool:
         """Time every kind of finished trial, unless all of them are timed already; return False after Ctrl-C.
@@ -60,7 +49,7 @@ class TimingPhase:
     def _time_all(self, trials: Sequence[Trial], say: Say) -> None:
         statuses = self.ledger.statuses()
         finished = [trial for trial in trials if statuses[trial.trial_id] == "ok" and not trial.is_baseline]
-        by_kind = kinds([Placed(trial, self._slot(trial)) for trial in finished])
+        by_kind = kinds([Placed(trial, self.workplace.first_slot(trial)) for trial in finished])
         timed_by = self.ledger.facts("timed_by")
         if all(any(timed_by.get(one.trial.trial_id) for one in members) for members in by_kind.values()):
             return
@@ -78,41 +67,36 @@ class TimingPhase:
         self.ledger.note(SESSION_NOTE, json.dumps(sessions))
 
     async def _time(self, group: Sequence[Placed], say: Say) -> Session:
-        return await time_together(group, self._command, self._sentinel(group[0]), self.effort, self.stall_timeout, say)
+        return await time_together(group, self._start, self._sentinel(group[0]), self.effort, say)
 
-    def _slot(self, trial: Trial) -> Slot:
-        kind = slot_kind(trial, self.slots, self.registry)
-        return next(slot for slot in self.slots if slot.kind == kind)
+    def _start(self, placed: Placed) -> Starting:
+        trial, registry = placed.trial, self.workplace.registry
+        job = TimeJob(
+            place=place_in(placed.slot),
+            module_paths=registry.module_paths,
+            trial=trial,
+            network=network_of(registry, trial),
+            train_path=files_of(self.workplace.corpus(trial)).train_path,
+            block_seconds=self.effort.block_seconds,
+        )
+        return self.workplace.asked(job, trial.backend, placed.slot, f"timing-{trial.trial_id}")
 
-    def _command(self, placed: Placed) -> Command:
-        trial = placed.trial
-        return self._worker(self._job(placed, "time"), trial.backend, placed.slot, f"timing-{trial.trial_id}")
-
-    def _sentinel(self, first: Placed) -> Command:
-        """Return the sentinel's command: on a CPU it is NumPy's product, on a GPU the first trial's framework's."""
+    def _sentinel(self, first: Placed) -> Starting:
+        """Return the sentinel: on a CPU it is NumPy's product, on a GPU the first trial's framework's."""
         name = first.trial.backend
         if first.slot.kind == "cpu" and self._can_run(REFERENCE_BACKEND):
             name = REFERENCE_BACKEND
-        job = replace(self._job(first, "watch"), backend_target=self.registry.backend(name).target)
-        return self._worker(job, name, first.slot, "timing-sentinel")
+        registry = self.workplace.registry
+        target = registry.backend(name).target
+        job = WatchJob(place=place_in(first.slot), module_paths=registry.module_paths, backend_target=target)
+        return self.workplace.asked(job, name, first.slot, "timing-sentinel")
 
     def _can_run(self, name: str) -> bool:
         try:
-            interpreter_for(self.registry.backend(name))
+            interpreter_for(self.workplace.registry.backend(name))
         except HarnessError:
             return False
         return True
-
-    def _job(self, placed: Placed, kind: str) -> Job:
-        trial = placed.trial
-        corpus = next(corpus for corpus in self.corpora if corpus.digest == trial.corpus_digest)
-        sample = SampleRequest(prefix="", num_tokens=0, temperature=0.0, seed=0)
-        job = training_job(self.registry, self.folder, trial, placed.slot, corpus, sample, 0)
-        return replace(job, kind=kind, block_seconds=self.effort.block_seconds)  # type: ignore[arg-type]
-
-    def _worker(self, job: Job, backend: str, slot: Slot, name: str) -> Command:
-        log, job_path = self.folder.log(name), self.folder.job(name)
-        return worker_command(self.registry, job, backend, slot, log, job_path, self.environment)
 
     def _record(
         self, group: Sequence[Placed], by_kind: Mapping[tuple[object, ...], list[Placed]], session: Session
@@ -123,7 +107,7 @@ class TimingPhase:
             facts = {
                 "timed_by": first.trial.trial_id if timed.blocks else None,
                 "timing_note": timed.problem or session.disturbance,
-                "flops_per_token": flops_per_token(first.trial, self.registry),
+                "flops_per_token": flops_per_token(first.trial, self.workplace.registry),
                 "device_flops_per_s": session.flops_per_s,
                 "device_bytes_per_s": session.bytes_per_s,
             }

@@ -14,9 +14,9 @@ from typing import TypeVar
 import numpy as np
 import psutil
 
+from harness.contracts.executors import Slot
 from harness.errors import EnvironmentMissing, WorkerError
-from harness.machine.devices import Slot
-from harness.running.executors import Asked, Command, asked_worker
+from harness.running.workers import Asked
 from harness.worker.events import Block, Event, Failed, Ready
 from harness.worker.trial import Trial
 
@@ -30,6 +30,8 @@ OTHERS_SHARE = 0.10
 """The share of one core that other programs may take before rows are marked as taken under load."""
 
 _Wanted = TypeVar("_Wanted", Ready, Block)
+Starting = contextlib.AbstractAsyncContextManager[Asked]
+"""A worker that is started when it is entered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,10 +115,9 @@ def _percent(change: float) -> str:
 
 async def time_together(
     placed: Sequence[Placed],
-    command_of: Callable[[Placed], Command],
-    sentinel: Command,
+    start: Callable[[Placed], Starting],
+    sentinel: Starting,
     effort: Effort,
-    stall_timeout: float,
     say: Callable[[str], None],
 ) -> Session:
     """Time one group: warm all workers up, then ask each for one block a round, in a new order each round.
@@ -126,8 +127,8 @@ async def time_together(
     session = Session({one.trial.trial_id: Timed() for one in placed})
     deadline = time.monotonic() + effort.seconds_per_trial * len(placed)
     async with contextlib.AsyncExitStack() as stack:
-        workers = await _warm(stack, placed, command_of, session, stall_timeout)
-        watching = await _enter(stack, sentinel, stall_timeout)
+        workers = await _warm(stack, placed, start, session)
+        watching = await stack.enter_async_context(sentinel)
         ready = _expect(await watching.next_event(), Ready)
         session.bytes_per_s = ready.bytes_per_s
         session.flops_per_s = max(session.flops_per_s, ready.flops_per_s)
@@ -161,16 +162,15 @@ def _ending(session: Session, number: int) -> str:
 async def _warm(
     stack: contextlib.AsyncExitStack,
     placed: Sequence[Placed],
-    command_of: Callable[[Placed], Command],
+    start: Callable[[Placed], Starting],
     session: Session,
-    stall_timeout: float,
 ) -> dict[str, Asked]:
     """Start the workers, one after another, and return those that became ready."""
     workers = {}
     for one in placed:
         trial_id = one.trial.trial_id
         try:
-            worker = await _enter(stack, command_of(one), stall_timeout)
+            worker = await stack.enter_async_context(start(one))
             ready = _expect(await worker.next_event(), Ready)
         except (WorkerError, EnvironmentMissing) as error:
             session.timed[trial_id].problem = str(error)
@@ -178,10 +178,6 @@ async def _warm(
         session.flops_per_s = max(session.flops_per_s, ready.flops_per_s)
         workers[trial_id] = worker
     return workers
-
-
-async def _enter(stack: contextlib.AsyncExitStack, command: Command, stall_timeout: float) -> Asked:
-    return await stack.enter_async_context(asked_worker(command, stall_timeout=stall_timeout))
 
 
 async def _one_block(workers: dict[str, Asked], trial_id: str, number: int, session: Session) -> None:
