@@ -2,18 +2,11 @@ import pytest
 
 from harness.record.ledger import Ledger, LedgerReader
 from harness.running.probing import ProbingPhase
+from harness.running.workplace import Limits
 
 
 def phase_of(trained, ledger):
-    prepared = trained.prepared
-    return ProbingPhase(
-        registry=prepared.registry,
-        folder=prepared.folder,
-        ledger=ledger,
-        corpora=prepared.corpora,
-        slots=prepared.slots,
-        stall_timeout=60,
-    )
+    return ProbingPhase(workplace=trained.prepared.workplace(Limits(stall_timeout=60)), ledger=ledger)
 
 
 def probe(trained, probes):
