@@ -1,1 +1,14 @@
-"""What a run's figures say: tables, statistics, and the trials that may be compared."""
+"""What a run's figures say: tables, statistics, and the trials that may be compared.
+
+What exercises may use are these modules' public names:
+
+- `frames`: a `Run`, the tables of one run (its columns are those of the CSV files), and `records`, a table's rows
+- `evidence`: finished trials, cells and baselines among them, pairs that differ in one column alone, their
+  differences by seed, `Speeds`, intervals as columns and in words, the shapes of trained weights
+- `probed`: what probes measured, by seed and as curves over seeds
+- `statistics`: intervals of means and medians, paired differences, corrections for several tests
+- `learning_curves`: a law fitted to loss by training text, and how wrong it was about a size it had not seen
+- `wording`: numbers, lists and models in words
+"""
+
+__all__ = ["evidence", "frames", "learning_curves", "probed", "statistics", "wording"]

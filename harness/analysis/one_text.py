@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.frames import Run, varying
-from harness.analysis.wording import FACTORS, enumerate_names, label
+from harness.analysis.wording import FACTORS, PREPROCESSING, UNITS, enumerate_names, label
 from harness.worker.trial import NO_BACKEND
 
 TEXT = ("corpus", "authors", "text", "tokens")
@@ -16,9 +16,6 @@ TEXT = ("corpus", "authors", "text", "tokens")
 
 BASELINE_FACTORS = ("cell", "train_tokens", "mix")
 """What tells two baselines on one text apart."""
-
-PREPROCESSING = {"d2l": "letters only", "raw": "raw text"}
-UNITS = {"char": "characters", "word": "words"}
 
 # Always named, even where all trials agree; a depth has an axis or a panel of its own in the figures.
 _ALWAYS = ("cell", "num_layers")

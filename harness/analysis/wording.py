@@ -21,6 +21,10 @@ _INVISIBLE = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 )
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
+PREPROCESSING = {"d2l": "letters only", "raw": "raw text"}
+"""What was done to a text, by its `--text`."""
+UNITS = {"char": "characters", "word": "words"}
+"""What a text is read by, by its `--tokens`."""
 
 
 def visible(text: str) -> str:

@@ -6,11 +6,12 @@ from pathlib import Path
 from harness.analysis.columns import PROBES, TABLES
 from harness.analysis.frames import Run, read_run
 from harness.contracts.descriptors import Exercise
+from harness.report import charts
 from harness.report.answers import ANSWERS, UNDECIDED, Answer, answer_all, frame_answers, unanswered
 from harness.report.files import write_csv, write_text
 from harness.report.page import render
 
-__all__ = ["UNDECIDED", "Answer", "read_run", "unanswered", "write_report"]
+__all__ = ["UNDECIDED", "Answer", "charts", "read_run", "unanswered", "write_report"]
 
 PAGE = "index.html"
 

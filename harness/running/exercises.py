@@ -55,7 +55,7 @@ def prepare(
     Raises: HarnessError for whatever can't be done.
     """
     exercises = registry.exercises_named(names)
-    available = _available(registry)
+    available = available_in(registry)
     parts: list[_Part] = []
     for exercise in exercises:
         try:
@@ -75,7 +75,8 @@ def prepare(
     )
 
 
-def _available(registry: Registry) -> Available:
+def available_in(registry: Registry) -> Available:
+    """Return what exercises may choose from here."""
     return Available(
         cells=tuple(registry.cells),
         backends=tuple(name for name in registry.backends if _can_run(registry, name)),

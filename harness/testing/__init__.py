@@ -8,21 +8,22 @@ A cell's test is five lines::
         equations_module = "my_plugin.cell"
 
 and a backend's likewise, with `BackendContract`, its own layers' with `ImplementationContract`, a baseline's with
-`BaselineContract`, and an executor's with `ExecutorContract`. All need pytest, and those of models the numpy backend,
-which is the reference.
+`BaselineContract`, an executor's with `ExecutorContract`, and an exercise's with `ExerciseContract`. All need pytest, and
+those of models the numpy backend, which is the reference.
 """
 
 import pytest
 
 # So that a failed contract shows its figures, as a test module would.
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{name}" for name in ("implementations", "cells", "backends", "baselines", "executors"))
+    *(f"{__name__}.{name}" for name in ("implementations", "cells", "backends", "baselines", "executors", "exercises"))
 )
 
 from harness.testing.backends import BackendContract  # noqa: E402 (after that)
 from harness.testing.baselines import BaselineContract  # noqa: E402
 from harness.testing.cells import CellContract  # noqa: E402
 from harness.testing.executors import ExecutorContract  # noqa: E402
+from harness.testing.exercises import ExerciseContract  # noqa: E402
 from harness.testing.implementations import ImplementationContract, ModelContract  # noqa: E402
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "BaselineContract",
     "CellContract",
     "ExecutorContract",
+    "ExerciseContract",
     "ImplementationContract",
     "ModelContract",
 ]

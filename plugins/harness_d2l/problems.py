@@ -9,9 +9,8 @@ import scipy
 
 from harness.analysis import evidence, probed
 from harness.analysis.frames import Run
-from harness.analysis.one_text import PREPROCESSING
 from harness.analysis.statistics import Interval, holm, mean_margin, mean_p_values, sign_beyond, t_margin
-from harness.analysis.wording import count, plural
+from harness.analysis.wording import PREPROCESSING, count, plural
 
 LINEAR = 1.0
 """The exponent of time by length above which twice the text takes more than twice as long."""

@@ -6,8 +6,7 @@ import pandas as pd
 
 from harness.analysis import evidence, wording
 from harness.analysis.frames import Run, records
-from harness.analysis.one_text import PREPROCESSING, UNITS
-from harness.analysis.wording import enumerate_names
+from harness.analysis.wording import PREPROCESSING, UNITS, enumerate_names
 from harness.contracts.exercises import Available, Budget, Need
 from harness.report import Answer, unanswered
 from harness_d2l.shared import options

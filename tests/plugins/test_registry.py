@@ -1,7 +1,9 @@
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -291,3 +293,16 @@ def test_no_plugin_may_import_a_framework_to_be_listed(harness: Harness) -> None
     modules = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split())
     assert {"harness_torch.plugin", "harness_numpy.plugin"} <= modules
     assert not {"torch", "jax", "tensorflow", "autograd", "numpy", "pandas"} & modules
+
+
+@pytest.mark.slow
+def test_plugins_at_odds_cost_a_report_its_answers_alone(
+    distribution: Callable[[str, str], None], harness: Harness, finished_run: Any, tmp_path: Path
+) -> None:
+    distribution("second-lstm", cell_code("lstm"))
+    folder = shutil.copytree(finished_run.folder, tmp_path / "run")
+    done = harness("report", folder)
+    assert done.returncode == 0, done.stderr
+    assert "No exercise is answered: Two plugins bring the cell 'lstm'" in done.stdout
+    assert (folder / "index.html").is_file()
+    assert not (folder / "exercises.csv").exists()

@@ -1,6 +1,7 @@
 """'harness exercises' from its plan to its answers: each trial once, and what each exercise wants measured on it."""
 
 import csv
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import Any
 import pytest
 from built_in import built_in
 from click.testing import CliRunner, Result
+from invented_runs import finish, make_folder, trial
 from rich.console import Console
 
 from harness import cli
 from harness.contracts import exercises as budgets
+from harness.plugins import registry
 from harness.record.ledger import LedgerReader
 from harness.report import page as page_module
+from harness.report import write_report
 from harness.running import exercises, run
 
 
@@ -125,3 +129,96 @@ def test_the_command_trains_probes_and_answers_and_goes_on_where_it_stopped(call
     assert "Probing" not in again.output
     with LedgerReader(here / "out" / "run.sqlite") as ledger:
         assert {row["trial_id"]: row["attempts"] for row in ledger.trials()} == attempts
+
+
+@pytest.mark.slow
+def test_an_exercise_of_one_file_is_planned_trained_probed_and_answered(
+    call: Callable[..., Result], plugin_folder: Callable[..., Path]
+):
+    folder = plugin_folder("tiny_exercise")
+    command = ("exercises", "tiny-1", "--timing", "off", "--devices", "cpu", "--out", "out", "--plugins-dir", folder)
+    result = call(*command)
+    assert result.exit_code == 0, result.output
+    answer = read_answers(Path("out"))["tiny-1"]
+    assert answer["verdict"] == "not decided"
+    assert "apart." in answer["answer"]
+    assert len(json.loads(answer["evidence"])) == 2
+    page = Path("out/index.html").read_text(encoding="utf-8")
+    assert "Exercise tiny-1: not decided" in page
+    assert "exercise-tiny-1-figure-1-1" in page
+    with Path("out/probes.csv").open(encoding="utf-8", newline="") as file:
+        assert {row["probe"] for row in csv.DictReader(file)} == {"influence", "letters"}
+    assert call("report", "out", "--plugins-dir", folder).exit_code == 0
+    assert read_answers(Path("out"))["tiny-1"] == answer
+    assert call("report", "out").exit_code == 0
+    assert "tiny-1" not in read_answers(Path("out"))
+
+
+def read_answers(folder: Path) -> dict[str, dict[str, str]]:
+    with (folder / "exercises.csv").open(encoding="utf-8", newline="") as file:
+        return {row["exercise_id"]: row for row in csv.DictReader(file)}
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("failing-raises", "cannot say what it needs (KeyError: 'budget')"),
+        ("failing-odd", "asks for an option 'layer'. Did you mean 'layers'"),
+        ("failing-lost", "cannot say what it needs (ModuleNotFoundError: No module named 'no_such_module')"),
+    ],
+)
+def test_an_exercise_that_is_named_and_cannot_be_planned_is_one_sentence(
+    call: Callable[..., Result], plugin_folder: Callable[..., Path], name: str, sentence: str
+):
+    result = call("exercises", name, "--dry-run", "--plugins-dir", plugin_folder("failing_exercises"))
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tiny")
+def test_of_all_exercises_those_that_cannot_be_planned_are_left_out_and_that_is_said(
+    call: Callable[..., Result], plugin_folder: Callable[..., Path]
+):
+    result = call("exercises", "--dry-run", "--plugins-dir", plugin_folder("failing_exercises"))
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("is left out: The exercise failing-") == 3
+    assert "gru-1-numpy" in result.stdout
+
+
+def test_an_answer_that_fails_costs_itself_alone_and_says_why(
+    here: Path, plugin_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(page_module, "vega_script", lambda: "/* Vega */")
+    only = trial("rnn")
+    folder = make_folder(here / "run", [only], lambda ledger: finish(ledger, only))
+    page = write_report(folder, registry.load(plugin_folder("failing_exercises")).exercises.values())
+    answers = read_answers(folder)
+    assert answers["rnn-1"]["verdict"].startswith("as many as the vocabulary has tokens")
+    for name, cause in (
+        ("failing-raises", "ZeroDivisionError: nothing to divide by"),
+        ("failing-odd", "TypeError: it returned 'forty-two', which is no Answer"),
+        ("failing-lost", "ModuleNotFoundError: No module named 'no_such_module'"),
+    ):
+        assert answers[name]["verdict"] == "not answered"
+        assert cause in answers[name]["missing"]
+    assert "ZeroDivisionError: nothing to divide by" in page.read_text(encoding="utf-8")
+
+
+def test_exercises_are_listed_with_whether_they_can_be_answered(
+    call: Callable[..., Result], plugin_folder: Callable[..., Path]
+):
+    listing = call("plugins", "--plugins-dir", plugin_folder("failing_exercises", "tiny_exercise")).stdout
+    rows = {line.split()[1]: line for line in listing.splitlines() if line.startswith("exercise")}
+    # By chapters: Deep Recurrent …, Failing, Recurrent …, Tiny.
+    assert [list(rows).index(name) for name in ("deep-rnn-4", "failing-raises", "rnn-1", "tiny-1")] == [3, 4, 7, 11]
+    assert "yes: harness exercises tiny-1" in rows["tiny-1"]
+    assert "no: there is no module 'no_such_module'" in rows["failing-lost"]
+
+
+def test_exercises_are_named_once_and_all_in_the_order_of_their_chapters():
+    known = built_in()
+    assert [exercise.name for exercise in known.exercises_named(["rnn-1", "rnn-1"])] == ["rnn-1"]
+    eight = [f"{chapter}-{number}" for chapter in ("deep-rnn", "rnn") for number in range(1, 5)]
+    assert [exercise.name for exercise in known.exercises_named([])] == eight
