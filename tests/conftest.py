@@ -224,6 +224,7 @@ def prepare_run(
     corpora: tuple[str, ...] = ("text.txt",),
     jobs: int = 2,
     devices: str = "cpu",
+    executor: str = "local",
     authors: tuple[str, ...] = ("all",),
     **options: Any,
 ) -> run.PreparedRun:
@@ -233,7 +234,7 @@ def prepare_run(
         registry.load(folder) if folder else built_in(),
         Selection(plugins=tuple(plugins.split(",")), **{**small, **options}),
         run.TextSelection(corpora=corpora, authors=authors),
-        run.Placement(out=Path(out), devices=devices, jobs=jobs),
+        run.Placement(out=Path(out), devices=devices, jobs=jobs, executor=executor),
         Console(quiet=True),
     )
 

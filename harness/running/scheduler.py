@@ -132,6 +132,8 @@ class Runner:
         except asyncio.CancelledError:
             self._put_back(trial, "interrupted")
             raise
+        except SlotLostError:
+            raise
         except (WorkerError, EnvironmentMissing) as error:
             verdict = Verdict(status="failed", reason=str(error))
         if verdict.status not in FINISHED:
