@@ -8,8 +8,8 @@ A cell's test is five lines::
         equations_module = "my_plugin.cell"
 
 and a backend's likewise, with `BackendContract`, its own layers' with `ImplementationContract`, a baseline's with
-`BaselineContract`, an executor's with `ExecutorContract`, and an exercise's with `ExerciseContract`. All need pytest, and
-those of models the numpy backend, which is the reference.
+`BaselineContract`, an executor's with `ExecutorContract`, and an exercise's with `ExerciseContract`. All need pytest,
+and those of models the numpy backend, which is the reference.
 """
 
 import pytest

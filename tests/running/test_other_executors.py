@@ -61,7 +61,7 @@ def test_trials_for_which_no_slot_is_left_are_told_so(train: Train) -> None:
 
 
 def test_a_misspelt_executor_is_told_with_the_closest(prepare: Callable[..., Any]) -> None:
-    with pytest.raises(PluginError, match="There is no executor 'locl'. Did you mean 'local'?"):
+    with pytest.raises(PluginError, match=r"There is no executor 'locl'\. Did you mean 'local'\?"):
         prepare("rnn,numpy", executor="locl")
 
 
