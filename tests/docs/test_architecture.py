@@ -1,15 +1,19 @@
 """The map holds: the rooms it names are the folders there are, and imports go the one way it says."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from harness.contracts import hooks
+
 ROOT = Path(__file__).parents[2]
 MAP = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 HARNESS = ROOT / "harness"
 MOST_ENTRIES = 16
+HOOKS = [name for name in vars(hooks) if name.startswith("harness_")]
 
 
 def table(heading: str) -> list[list[str]]:
@@ -109,3 +113,17 @@ PUBLIC = tuple("harness." + row[0].strip("`").rstrip("/").replace("/", ".") for 
 
 def test_built_in_plugins_import_what_is_public_alone() -> None:
     assert foreign("plugins", PUBLIC) | foreign("corpora", PUBLIC) == set()
+
+
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_the_recipes_name_files_and_folders_that_are_there() -> None:
+    named = set(re.findall(r"`((?:harness|plugins|corpora|tests|docs)/[\w./-]+)`", CONTRIBUTING + MAP))
+    concrete = {name for name in named if "NAME" not in name and "EXERCISE" not in name}
+    assert len(concrete) > 20
+    assert {name for name in concrete if not (ROOT / name).exists()} == set()
+
+
+def test_every_hook_has_a_recipe() -> None:
+    assert [hook for hook in HOOKS if f"`{hook}()`" not in CONTRIBUTING] == []
