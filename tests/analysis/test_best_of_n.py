@@ -24,6 +24,7 @@ def test_a_point_that_diverged_is_spent_and_spoils_what_it_may_be_the_best_of() 
     assert expected.tolist() == [np.inf, pytest.approx(5 / 3), 1.0]
 
 
+@pytest.mark.slow
 def test_the_estimate_is_unbiased() -> None:
     # Of n exponential variables the smallest has the mean 1 / n.
     generator = np.random.default_rng(0)

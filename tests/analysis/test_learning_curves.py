@@ -19,6 +19,7 @@ def test_a_power_law_is_found_again():
     assert found.law.at(1e7) == pytest.approx(LAW.at(1e7), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_bootstrap_interval_widens_with_the_noise_and_holds_the_truth():
     quiet, loud = fit(losses(0.003)), fit(losses(0.03))
     assert quiet.floor.low < 1.8 < quiet.floor.high
@@ -52,6 +53,7 @@ def test_the_largest_size_held_out_shows_what_the_fit_is_worth():
     assert held_out_error({1e4: [3.0], 1e5: [2.0], 1e6: [1.0]}) is None
 
 
+@pytest.mark.slow
 def test_the_interval_of_three_seeds_is_as_wide_as_three_seeds_leave_it():
     # The delta method's standard error of the floor, from the seeds' own: of three, t is 4.3 of them wide, and never
     # below the normal's 1.96.

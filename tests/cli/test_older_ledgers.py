@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 Harness = Callable[..., subprocess.CompletedProcess[str]]
 
 COMMAND = ("run", "--plugins", "gru,numpy", "--hiddens", 8, "--steps", 5, "--batch-size", 4, "--epochs", 1)

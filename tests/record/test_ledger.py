@@ -85,6 +85,7 @@ def test_every_event_is_committed_when_it_comes(path: Path) -> None:
         assert [(row["status"], row["reason"]) for row in other.trials()] == [("failed", "it broke")]
 
 
+@pytest.mark.slow
 def test_nothing_recorded_is_lost_when_the_process_is_killed(path: Path) -> None:
     code = (
         "import os, signal, sys; sys.path[:0] = [sys.argv[2]]\n"

@@ -73,6 +73,7 @@ def test_a_large_run_is_reported_within_bounds(tmp_path):
         assert sum(1 for _ in file) == NUM_TRIALS * NUM_EPOCHS + 1
 
 
+@pytest.mark.slow
 def test_what_tests_differences_is_loaded_only_where_there_is_one_to_test():
     code = "import sys, harness.report; print('scipy.stats' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -109,11 +109,13 @@ def test_samples_stand_under_their_trials(interrupted):
     assert text.count("time traveller") == len(GRID)
 
 
+@pytest.mark.slow
 def test_a_report_is_the_same_when_it_is_rebuilt(finished):
     first = write_report(finished).read_bytes()
     assert write_report(finished).read_bytes() == first
 
 
+@pytest.mark.slow
 def test_a_report_can_be_written_while_the_run_goes_on(build_run):
     folder = build_run(GRID)
     with Ledger(folder / "run.sqlite") as ledger:
@@ -167,6 +169,7 @@ def test_the_contents_lead_to_every_part_of_the_page(finished_page):
     assert linked == [f"#{heading.attributes['id']}" for heading in finished_page.all("h2")]
 
 
+@pytest.mark.slow
 def test_many_texts_are_one_entry_of_the_contents(build_run):
     planned = [trial(corpus=name) for name in ("bronte:a", "bronte:a+b", "bronte:a+b+c", "homer")]
     nav = report(build_run(planned, lambda ledger: [finish(ledger, each) for each in planned])).one("nav")
@@ -275,6 +278,7 @@ def test_a_manifest_with_hardware_of_another_shape_is_shown_as_it_is(build_run):
     assert "none seen" in page.text
 
 
+@pytest.mark.slow
 def test_nothing_of_a_damaged_manifest_is_invented(finished):
     (finished / "manifest.json").write_text("{")
     text = report(finished).text
@@ -407,6 +411,7 @@ def is_number(text):
 # --- many trials ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_long_ranking_is_cut_and_the_page_says_where_the_rest_is(finished, monkeypatch):
     monkeypatch.setattr(page_module, "MAX_ROWS", 3)
     table = report(finished).one("table", class_="ranking")
@@ -414,6 +419,7 @@ def test_a_long_ranking_is_cut_and_the_page_says_where_the_rest_is(finished, mon
     assert "Only the first 3 rows are shown; trials.csv has all." in table.one("caption").text
 
 
+@pytest.mark.slow
 def test_each_text_has_a_section_of_its_own_and_many_are_cut(build_run, monkeypatch):
     monkeypatch.setattr(page_module, "MAX_COMPARISONS", 2)
     planned = [trial(corpus=name) for name in ("bronte", "homer", "federalist")]

@@ -126,6 +126,7 @@ def test_what_the_runs_swapped_say_is_the_opposite(plain, tmp_path):
     assert [opposite.get(row.verdict, row.verdict) for row in forth.rows] == [row.verdict for row in back.rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("factor", "verdict"), [(1.3, "better"), (0.7, "worse"), (1.02, "same within noise")])
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_speed_is_judged_by_its_blocks(tmp_path, alone, factor, verdict):

@@ -101,6 +101,7 @@ def test_a_prefix_without_letters_is_one_sentence(trained: Any, prefix: str) -> 
         sample(trained, prefix=prefix)
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_one_sentence(train: Train) -> None:
     trained = train("rnn,numpy", epochs=1)
     path = trained.prepared.folder.checkpoint(trained.trial("rnn")["trial_id"])

@@ -74,7 +74,7 @@ def test_a_backend_passes_the_contract_in_its_own_interpreter(name, found, recor
     # Neither this project's settings nor the other tests' fixtures: they need more than the environment holds.
     alone = ["-c", os.devnull, "--rootdir", str(HERE), "--confcutdir", str(HERE), "-p", "no:cacheprovider"]
     command = [interpreter.python, "-m", "pytest", "-q", "-rs", *alone, str(HERE / f"test_{name}.py")]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=580, check=False)
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1500, check=False)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
     passed = re.search(r"(\d+) passed", result.stdout)
     assert passed is not None

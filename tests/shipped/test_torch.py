@@ -10,9 +10,10 @@ from harness.testing.models import BATCH_SIZE, SMALL, loaded, minibatches
 from harness.worker.targets import resolve
 
 # Looked for and not imported: whoever collects this file need not wait for it.
-pytestmark = pytest.mark.skipif(
+MISSING = pytest.mark.skipif(
     find_spec("torch") is None, reason="PyTorch is not installed: pip install 'rnn-harness[torch]'"
 )
+pytestmark = [MISSING, pytest.mark.slow]
 FUSED = ("rnn", "gru", "lstm")
 
 

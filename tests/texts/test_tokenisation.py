@@ -327,6 +327,7 @@ def test_d2l_1_0_s_text_and_vocabulary_are_the_book_s(tmp_path: Path, time_machi
     assert [symbols[i] for i in valid] == list(expected[10_000:15_032])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "tokens", "size"),
     [("d2l", "char", 1 << 20), ("raw", "char", 1 << 20), ("d2l", "word", 1 << 20), ("raw", "word", 1 << 20)],

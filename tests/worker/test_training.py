@@ -112,6 +112,7 @@ def test_a_loss_that_is_not_finite_ends_the_trial_as_diverged():
         events_of(trial)
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_a_later_epoch_as_if_never_stopped():
     whole, _, _ = events_of(TRIAL)
     model = build(TRIAL)

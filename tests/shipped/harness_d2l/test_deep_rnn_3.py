@@ -6,6 +6,9 @@ from invented_runs import evaluate, trial
 from harness.analysis import learning_curves
 from harness.worker.trial import BASELINE, NO_BACKEND
 
+# Each answer fits a curve some hundred times.
+pytestmark = pytest.mark.slow
+
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 NOISE = (0.01, -0.015, 0.005)
 
@@ -39,7 +42,6 @@ def law(size):
     return 1.9 + 1.1 * (size / 1e5) ** -0.4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bits_of", "baseline_bits", "verdict"),
     [

@@ -26,6 +26,7 @@ def read_csv(folder):
         return {row["exercise_id"]: row for row in csv.DictReader(file)}
 
 
+@pytest.mark.slow
 def test_exercises_csv_has_a_row_an_exercise_and_the_page_has_them_first(tmp_path):
     trials = [trial(cell, seed=seed) for cell in ("gru", "lstm") for seed in (0, 1)]
     folder = make_folder(
@@ -61,6 +62,7 @@ def half_done(ledger):
     begin(ledger, trial("gru"), [epoch(1)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("record", [empty, all_failed, not_finite, half_done])
 @pytest.mark.parametrize("planned", [[], [trial("gru"), trial("lstm")]], ids=["no trials", "two trials"])
 def test_a_run_without_usable_figures_gets_no_invented_answer(tmp_path, record, planned):
@@ -70,6 +72,7 @@ def test_a_run_without_usable_figures_gets_no_invented_answer(tmp_path, record, 
         assert row["missing"], row
 
 
+@pytest.mark.slow
 def test_a_ledger_older_than_the_probes_is_read(tmp_path):
     folder = make_folder(tmp_path / "run", [trial()], lambda ledger: finish(ledger, trial(), (9, 8)))
     with Ledger(folder / "run.sqlite") as ledger:
@@ -77,6 +80,7 @@ def test_a_ledger_older_than_the_probes_is_read(tmp_path):
     assert set(read_csv(folder)) == set(IDS)
 
 
+@pytest.mark.slow
 def test_a_ledger_that_lacks_measures_of_today_is_read(tmp_path):
     trials = [trial(cell, seed=seed) for cell in ("gru", "lstm") for seed in (0, 1)]
     folder = make_folder(tmp_path / "run", trials, lambda ledger: [finish(ledger, t, (9, 8 + t.seed)) for t in trials])

@@ -98,6 +98,7 @@ def test_a_bent_curve_has_two_rates_and_goes_on_at_the_far_one(tmp_path):
     assert "geometric" not in answer.answer
 
 
+@pytest.mark.slow
 def test_a_curve_that_vanishes_near_and_grows_far_is_judged_by_its_far_part(tmp_path):
     assert ask("rnn-3", tmp_path / "run", TRIALS[1:2], bending(0.5, 1.2)).verdict == "it explodes in every model"
     assert ask("rnn-3", tmp_path / "run2", TRIALS[1:2], bending(1.2, 0.5)).verdict == "it vanishes in every model"
@@ -157,6 +158,7 @@ def test_seeds_that_disagree_decide_nothing(tmp_path):
     assert ask("rnn-3", tmp_path / "run", *over_seeds((-0.4, 0.5, 0.1))).verdict == "not decided"
 
 
+@pytest.mark.slow
 def test_many_models_are_judged_together(tmp_path):
     # One curve whose seeds leave out 1 by a little: among ten as even as can be, that is chance.
     almost, even = (-0.1, -0.2, -0.06, -0.25), (-0.1, 0.1, 0.2, -0.2)
@@ -171,6 +173,7 @@ def test_many_models_are_judged_together(tmp_path):
     assert "t tests after Holm's correction" in answer.answer
 
 
+@pytest.mark.slow
 def test_a_bend_must_show_in_every_seed_alike(tmp_path):
     alike = ask("rnn-3", tmp_path / "run", *over_seeds((-0.5, -0.6, -0.7), (-0.1, -0.21, -0.3)))
     assert alike.evidence["shape"].tolist() == ["bent"]

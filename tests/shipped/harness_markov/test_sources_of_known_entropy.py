@@ -125,6 +125,7 @@ SOURCES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOURCES)
 def test_the_source_s_own_code_length_comes_to_its_rate_within_its_standard_error(name: str) -> None:
     source = SOURCES[name]
