@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from harness.contracts.backends import COLUMNS
 from harness.contracts.network import canonical_shapes
 from harness.contracts.weights import initial_weights
 from harness.testing.trials import small_trial
@@ -101,6 +102,24 @@ def test_the_clock_is_read_after_the_device_is_done():
     (event,), _, _ = events_of(trial, SlowToRead(build(trial), 0.005))
     steps = event.measures["train_tokens"] / 20
     assert event.measures["train_seconds"] >= steps * 0.005
+
+
+class OneFigureShort:
+    """A model of before the last figure was added."""
+
+    def __init__(self, model):
+        self._model = model
+
+    def __getattr__(self, name):
+        return getattr(self._model, name)
+
+    def read(self, handles):
+        return self._model.read(handles)[:, :-1]
+
+
+def test_a_model_that_gives_other_figures_than_the_rows_name_is_refused():
+    with pytest.raises(ValueError, match=f"gives {len(COLUMNS) - 1} figures a step, not these: loss, accuracy"):
+        events_of(TRIAL, OneFigureShort(build(TRIAL)))
 
 
 def test_a_loss_that_is_not_finite_ends_the_trial_as_diverged():
