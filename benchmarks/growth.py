@@ -33,7 +33,7 @@ from benchmarks.schedule import corpus_of_no_text
 from harness.analysis.frames import read_run
 from harness.analysis.statistics import median_interval
 from harness.grid import plan as planning
-from harness.grid.plan import Selection
+from harness.grid.selection import select
 from harness.plugins import registry
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
@@ -52,11 +52,12 @@ import numpy as np
 from pathlib import Path
 from rich.console import Console
 from harness.plugins import registry
-from harness.running.run import TextSelection, read_corpora
+from harness.texts.reading import read_corpora
+from harness.texts.selection import TextSelection
 from harness.worker.minibatches import Sequential
 plugins, texts = registry.load(None), TextSelection(corpora=(sys.argv[1],))
 since = time.perf_counter()
-(corpus,) = read_corpora(texts, plugins, Console(quiet=True))
+(corpus,) = read_corpora(texts, plugins, lambda _: None)
 read = time.perf_counter() - since
 since = time.perf_counter()
 for _ in Sequential(np.load(corpus.train_path, mmap_mode="r"), 32, 35):
@@ -164,7 +165,9 @@ def _record_and_report(count: int, path: Path) -> Iterator[tuple[str, float]]:
     plugins, corpus = registry.load(None), corpus_of_no_text(path)
     with _clock() as planned:
         seeds = tuple(range(max(1, count // 4)))
-        plan = planning.plan(Selection(plugins=("lstm", "gru", "numpy"), layers=(1, 2), seeds=seeds), plugins, [corpus])
+        plan = planning.plan(
+            select({"plugins": "lstm,gru,numpy", "layers": (1, 2), "seeds": seeds})[0], plugins, [corpus]
+        )
     yield "seconds to plan", planned()
     folder = RunFolder(path / "run")
     folder.path.mkdir()

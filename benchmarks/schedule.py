@@ -31,7 +31,8 @@ from benchmarks import tables
 from harness.contracts.executors import Slot, Task
 from harness.grid import plan as planning
 from harness.grid.cost import predict
-from harness.grid.plan import Plan, Selection
+from harness.grid.plan import Plan
+from harness.grid.selection import select
 from harness.plugins import registry
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
@@ -254,7 +255,7 @@ def _counted_commits() -> Iterator[list[float]]:
 def _plan(count: int, plugins: registry.Registry, corpus: TokenisedCorpus) -> Plan:
     per_seed = len(CELLS) * len(LAYERS)
     seeds = tuple(range(max(1, count // per_seed)))
-    return planning.plan(Selection(plugins=(*CELLS, "torch"), layers=LAYERS, seeds=seeds), plugins, [corpus])
+    return planning.plan(select({"plugins": (*CELLS, "torch"), "layers": LAYERS, "seeds": seeds})[0], plugins, [corpus])
 
 
 def _seconds(trials: Sequence[Trial], recorded: pd.DataFrame) -> list[float]:

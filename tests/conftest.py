@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from harness import cli
-from harness.grid.plan import Selection
+from harness.grid.selection import select
 from harness.plugins import registry
 from harness.record.ledger import LedgerReader
 from harness.running import run
@@ -228,12 +228,12 @@ def prepare_run(
     authors: tuple[str, ...] = ("all",),
     **options: Any,
 ) -> run.PreparedRun:
-    """Prepare a small run of these cells and backends; ``options`` are `Selection`'s."""
-    small: dict[str, Any] = {"hiddens": (8,), "steps": (5,), "batch_sizes": (4,), "epochs": 2}
+    """Prepare a small run of these cells and backends; ``options`` are those of `harness run`, with _ for -."""
+    small = {"plugins": plugins, "hiddens": 8, "steps": 5, "batch_size": 4, "epochs": 2}
+    texts = {"corpus": corpora, "authors": authors}
     return run.prepare(
         registry.load(folder) if folder else built_in(),
-        Selection(plugins=tuple(plugins.split(",")), **{**small, **options}),
-        run.TextSelection(corpora=corpora, authors=authors),
+        *select({name.replace("_", "-"): value for name, value in (small | texts | options).items()}),
         run.Placement(out=Path(out), devices=devices, jobs=jobs, executor=executor),
         Console(quiet=True),
     )

@@ -27,7 +27,8 @@ from benchmarks.peers.given import Shape, task_of
 from benchmarks.peers.programs import OURS, PEERS, SENTINEL, Peer, Unavailable, corpora_dir
 from harness.analysis.statistics import Interval, median_interval
 from harness.plugins import registry
-from harness.running.run import TextSelection, read_corpora
+from harness.texts.reading import read_corpora
+from harness.texts.selection import TextSelection
 
 CELLS = ("rnn", "gru", "lstm")
 SAME_LOSS = 1e-3
@@ -131,7 +132,7 @@ def _warm(
 def _task(shape: Shape, cell: str, asked: argparse.Namespace) -> dict[str, Any]:
     """Write minibatches and weights, and return what every peer is told."""
     texts = TextSelection(corpora=("time-machine",), corpora_dir=corpora_dir())
-    (corpus,) = read_corpora(texts, registry.load(None), Console(stderr=True))
+    (corpus,) = read_corpora(texts, registry.load(None), Console(stderr=True).print)
     tokens = np.load(corpus.train_path)
     return task_of(shape, cell, tokens, corpus.vocab_size, asked.out / "data.npz", asked.block_seconds)
 

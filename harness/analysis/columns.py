@@ -182,12 +182,7 @@ PROBES = Table(
 
 # --- over trials ------------------------------------------------------------------------------------------
 
-_PROMISED_SETTINGS = (
-    "cell", "backend", "implementation", "corpus", "authors", "text", "tokens", "train_tokens", "corpus_digest",
-    "vocab_size", "num_layers", "num_hiddens", "num_steps", "batch_size", "partition", "optimizer", "learning_rate",
-    "grad_clip", "dropout", "num_epochs", "init", "lr_decay", "lr_decay_after", "rmsprop_decay", "mix",
-)  # fmt: skip
-_SHARED = tuple(column for column in ordered(_PROMISED_SETTINGS, _SETTINGS) if column.name != "seed")
+_SHARED = tuple(column for column in _SETTINGS if column.name != "seed")
 SETTINGS = tuple(column.name for column in _SHARED)
 """What two trials share that differ by their seed alone."""
 

@@ -14,7 +14,8 @@ from harness.worker.trial import NO_BACKEND
 TEXT = ("corpus", "authors", "text", "tokens")
 """What two trials must share for their perplexities to mean the same."""
 
-BASELINE_FACTORS = ("cell", "train_tokens", "mix")
+DIGEST = "corpus_digest"
+BASELINE_FACTORS = ("cell", "train_tokens", "mix", DIGEST)
 """What tells two baselines on one text apart."""
 
 # Always named, even where all trials agree; a depth has an axis or a panel of its own in the figures.
@@ -111,7 +112,13 @@ def is_baseline(frame: pd.DataFrame) -> pd.Series:
 def differing_factors(trials: pd.DataFrame) -> set[str]:
     """Return the columns in which the trials differ; a baseline's zeros are no other setting."""
     trained = trials[~is_baseline(trials)]
-    return {*varying(trained, FACTORS), *varying(trials, BASELINE_FACTORS)}
+    plain = [name for name in FACTORS if name != DIGEST]
+    names = {*varying(trained, plain), *varying(trials, [name for name in BASELINE_FACTORS if name in plain])}
+    # A digest differs wherever the training tokens do: it is named where nothing else tells two texts apart.
+    if DIGEST in trials and trials[DIGEST].nunique() > 1:
+        alike = trials.groupby(sorted(names), dropna=False)[DIGEST].nunique() if names else trials[[DIGEST]].nunique()
+        names |= {DIGEST} if alike.max() > 1 else set()
+    return names
 
 
 def label_models(frame: pd.DataFrame, factors: Sequence[str]) -> pd.Series:

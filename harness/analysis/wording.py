@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 
 from harness.contracts.measures import Format
+from harness.contracts.settings import Setting
+from harness.worker.trial import SETTINGS
 
 MISSING = "–"
 NARROW = "\u202f"
@@ -193,34 +195,18 @@ def plural(number: int, noun: str) -> str:
 
 # --- models -----------------------------------------------------------------------------------------------
 
-FACTORS: Mapping[str, str] = {
-    "cell": "{}",
-    "num_layers": "{} layers",
-    "backend": "{}",
-    "implementation": "{}",
-    "num_hiddens": "{} hiddens",
-    "train_tokens": "{:,} training tokens",
-    "mix": "{} mix",
-    "num_steps": "{} steps",
-    "batch_size": "batch {}",
-    "partition": "{} partition",
-    "init": "{} initial weights",
-    "lr_decay": "learning rate × {:g} an epoch",
-    "optimizer": "{}",
-    "learning_rate": "learning rate {:g}",
-    "grad_clip": "clip {:g}",
-    "dropout": "dropout {:g}",
-    "num_epochs": "{} epochs",
-    "seed": "seed {}",
-}
-"""What can tell two trials on one text apart, in the order of a label, and how it is worded."""
+_FIRST = ("cell", "num_layers", "backend", "implementation", "num_hiddens", "train_tokens", "mix")
+_ORDER = dict.fromkeys((*_FIRST, *(name for name in SETTINGS if name != "seed"), "seed"))
+FACTORS: Mapping[str, Setting] = {name: SETTINGS[name] for name in _ORDER if SETTINGS[name].words}
+"""What can tell two trials on one text apart, in the order of a label."""
 
+_FORMAT = re.compile(r"\{:[^}]*\}")
 _SINGULAR = {"1 layers": "1 layer", "1 epochs": "1 epoch", "1 steps": "1 step", "1 hiddens": "1 hidden"}
 
 
 def label(frame: pd.DataFrame, factors: Sequence[str]) -> pd.Series:
     """Name each row by these factors: 'lstm · 2 layers · torch'; a line may break after a dot."""
-    parts = [_phrases(frame[name], FACTORS[name]) for name in FACTORS if name in factors]
+    parts = [_phrases(frame[name], FACTORS[name].words) for name in FACTORS if name in factors]
     if not parts:
         return pd.Series("", index=frame.index, dtype=object)
     return pd.Series([SEPARATOR.join(row) for row in zip(*parts, strict=True)], index=frame.index, dtype=object)
@@ -229,6 +215,8 @@ def label(frame: pd.DataFrame, factors: Sequence[str]) -> pd.Series:
 def _phrases(column: pd.Series, phrase: str) -> list[str]:
     # Few values, many rows: each value is worded once.
     words = {value: _phrase(value, phrase) for value in column.dropna().unique()}
+    if len(set(words.values())) < len(words):  # different figures that read alike are given with all their digits
+        words = {value: _phrase(value, _FORMAT.sub("{}", phrase)) for value in words}
     return [words.get(value, MISSING) for value in column]
 
 

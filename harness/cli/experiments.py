@@ -1,6 +1,7 @@
 """Experiments on the command line: a file or a preset gives `harness run` its defaults, and a run is written as one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,26 +91,28 @@ def current(ctx: click.Context, plugins: Sequence[str] = ()) -> Any:
         value = _plain(ctx.params.get(str(parameter.name)), is_list=name == "seeds")
         if value is not None:
             options[name] = value
-    for name, other in (("seed", "seeds"), ("seeds", "seed")):
+    for name, other in (("single_seed", "seed"), ("seed", "single_seed")):
         if name in given and other not in given:
-            options.pop(other, None)
+            options.pop({"seed": "seeds", "single_seed": "seed"}[other], None)
     if "seeds" not in options:
         options.setdefault("seed", 0)
     if plugins:
         options["plugins"] = list(plugins)
     read = ctx.meta.get(_META, Experiment(options={}))
-    fitted = read.without(learning_rate="learning_rates" in given, epochs="epochs" in given, init="init" in given)
-    return Experiment(
-        title=read.title, source=read.source, figure=read.figure, options=options, overrides=fitted.overrides
-    )
+    return replace(read.without(given), options=options)
 
 
-def drop_overruled_seeds(ctx: click.Context, options: dict[str, Any]) -> None:
-    """Let --seed of the command line win over a file's seeds, and --seeds over its seed."""
-    for name, other in (("seed", "seeds"), ("seeds", "seed")):
+def with_seeds(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options with one seed or several, however they were given. Raises: UsageError."""
+    for name, other in (("single_seed", "seed"), ("seed", "single_seed")):
         sources = [ctx.get_parameter_source(each) for each in (name, other)]
+        # --seed of the command line wins over a file's seeds, and --seeds over its seed.
         if sources[0] is ParameterSource.COMMANDLINE and sources[1] is not ParameterSource.COMMANDLINE:
             options[other] = None
+    single = options.pop("single_seed")
+    if single is not None and options["seed"] is not None:
+        raise UsageError("--seed and --seeds were both given: keep one of them.")
+    return options | {"seed": options["seed"] or (single or 0,)}
 
 
 def _plain(value: Any, *, is_list: bool) -> Any:

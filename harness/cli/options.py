@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from harness.contracts.descriptors import Exercise
-from harness.grid import parsing as parsing
+from harness.contracts.settings import Setting
+from harness.grid import parsing
 
 
 class Text(click.ParamType[Any]):
@@ -17,6 +18,12 @@ class Text(click.ParamType[Any]):
         self.name = name
         self._read = read
         self._bounds = bounds
+
+    @classmethod
+    def of_row(cls, row: Setting) -> "Text":
+        """Return the type of a setting's option."""
+        assert row.values is not None  # every row with an option says how it is read
+        return cls(row.values.metavar, parsing.reader(row))
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
         """Return what the function makes of the option's text."""

@@ -24,7 +24,7 @@ class Structure:
         words="{} layers",
         description="Layers of the cell, one upon the other.",
         option="--layers",
-        values=values("counts"),
+        values=values("counts", "counts"),
         help="Depths, as in 1-4 or 1,2,4.",
         early=True,
     )
@@ -34,7 +34,7 @@ class Structure:
         words="{} hiddens",
         description="Hidden units of each layer.",
         option="--hiddens",
-        values=values("counts"),
+        values=values("counts", "counts"),
         help="Hidden units a layer.",
         early=True,
     )

@@ -18,9 +18,9 @@ class Values:
     bounds: Mapping[str, Any]
 
 
-def values(reader: str, metavar: str = "", **bounds: Any) -> Values:
+def values(reader: str, metavar: str, **bounds: Any) -> Values:
     """Return how an option is read: ``reader`` of `harness.grid.parsing` with these keywords."""
-    return Values(reader=reader, metavar=metavar or reader, bounds=bounds)
+    return Values(reader=reader, metavar=metavar, bounds=bounds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +42,10 @@ class Setting:
     early: bool = False
     """Whether it is as old as the first trial, whose name is the hash of these always. Of the others, the default is
     left out of the hash: a trial that leaves them alone keeps the name it had before they came."""
-    applies: Callable[[Any], bool] | None = None
-    """Of a trial's settings: whether it means anything beside them; where not, it is its default."""
+    applies: Callable[[Mapping[str, Any]], bool] | None = None
+    """Whether it means anything beside a trial's other settings; where not, it is its default."""
+    derived: Callable[[Mapping[str, Any]], Any] | None = None
+    """From a trial's other settings, its value where the option is left out."""
 
 
 def setting(default: Any = MISSING, **row: Any) -> Any:

@@ -27,7 +27,7 @@ class Training:
         words="{} steps",
         description="Time steps of a minibatch, over which gradients go back.",
         option="--steps",
-        values=values("counts"),
+        values=values("counts", "counts"),
         help="Time steps a minibatch.",
         early=True,
     )
@@ -37,7 +37,7 @@ class Training:
         words="batch {}",
         description="Rows of a minibatch.",
         option="--batch-size",
-        values=values("counts"),
+        values=values("counts", "counts"),
         help="Rows a minibatch.",
         early=True,
     )
@@ -69,6 +69,7 @@ class Training:
         option="--lr",
         values=values("numbers", "rates", low=0.0, open_low=True),
         typed="",
+        derived=lambda settings: OPTIMIZERS[settings["optimizer"]].learning_rate,
         help=f"Learning rates. [{_default_rates()}]",
         early=True,
     )
@@ -88,7 +89,7 @@ class Training:
         words="{} epochs",
         description="Passes over the training text that were asked for.",
         option="--epochs",
-        values=values("counts"),
+        values=values("counts", "counts"),
         help="Passes over the training text.",
         early=True,
     )
@@ -98,7 +99,7 @@ class Training:
         words="seed {}",
         description="Decides initial weights, the minibatches' offsets and order, and dropout's masks.",
         option="--seeds",
-        values=values("seeds"),
+        values=values("seeds", "seeds"),
         typed="",
         help="How many seeds, as in 3 (0, 1, 2), or which, as in 3,7.",
         early=True,
@@ -109,7 +110,7 @@ class Training:
         words="{} initial weights",
         description="How weights begin: uniform (within 1/sqrt(num_hiddens)), uniform:BOUND or normal:DEVIATION.",
         option="--init",
-        values=values("inits", "init"),
+        values=values("inits", "inits"),
         help="First weights: uniform (within 1/sqrt(hiddens)), uniform:0.08, or normal:0.01 (biases zero).",
     )
     lr_decay: float = setting(
@@ -127,9 +128,9 @@ class Training:
         words="decay after epoch {}",
         description="The last epoch at the full learning rate.",
         option="--lr-decay-after",
-        values=values("counts", low=0),
+        values=values("counts", "counts", low=0),
         help="from this one on.",
-        applies=lambda training: training["lr_decay"] != 1,
+        applies=lambda settings: bool(settings["lr_decay"] != 1),
     )
     rmsprop_decay: float = setting(
         RMSPROP_ALPHA,
@@ -139,7 +140,7 @@ class Training:
         option="--rmsprop-decay",
         values=values("numbers", "shares", low=0.0, high=1.0, open_low=True),
         help="RMSprop's memory.",
-        applies=lambda training: training["optimizer"] == "rmsprop",
+        applies=lambda settings: bool(settings["optimizer"] == "rmsprop"),
     )
 
     def learning_rate_in(self, epoch: int) -> float:

@@ -4,37 +4,27 @@ A preset is such a file that comes with the harness; the manifest of every run h
 """
 
 import json
-import math
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.contracts.descriptors import SCRATCH
-from harness.contracts.initialisation import parse_init
 from harness.errors import UsageError, did_you_mean
-from harness.grid.plan import Override
+from harness.grid import parsing
+from harness.grid.selection import OVERRIDABLE, Override
 
 if TYPE_CHECKING:
     from harness.plugins.registry import Registry
 
 FIGURES = ("valid_perplexity", "train_perplexity")
 _KEYS = ("title", "source", "figure", "run", "override")
-_OVERRIDE_KEYS: dict[str, Callable[[Any], bool]] = {
-    "cells": lambda value: _is_list(value, str),
-    "layers": lambda value: _is_list(value, int),
-    "implementation": lambda value: _is_list(value, str),
-    "lr": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf,
-    "epochs": lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
-    "init": lambda value: isinstance(value, str) and _is_init(value),
-}
-_OVERRIDE_VALUES = {
-    "lr": "one number above 0",
-    "epochs": "one whole number above 0",
-    "init": "uniform, uniform:0.08 (its bound) or normal:0.01 (its deviation)",
-}
+_WHICH = {"cells": str, "layers": int, "implementation": str}
+"""Keys of an override that say which trials are meant, and of what their lists are."""
+_SETTINGS = {row.option.removeprefix("--"): name for name, row in OVERRIDABLE.items()}
+"""Its other keys, options of the command line, and the fields they set."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,15 +39,10 @@ class Experiment:
     """Values by the name of the option of `harness run`, without its dashes."""
     overrides: tuple[Override, ...] = ()
 
-    def without(self, *, learning_rate: bool, epochs: bool, init: bool) -> "Experiment":
-        """Return the experiment whose overrides leave these to the command line."""
+    def without(self, names: Collection[str]) -> "Experiment":
+        """Return the experiment whose overrides leave these settings to the command line."""
         overrides = (
-            replace(
-                override,
-                learning_rate=None if learning_rate else override.learning_rate,
-                epochs=None if epochs else override.epochs,
-                init=None if init else override.init,
-            )
+            replace(override, settings={name: value for name, value in override.settings.items() if name not in names})
             for override in self.overrides
         )
         return replace(self, overrides=tuple(overrides))
@@ -65,11 +50,10 @@ class Experiment:
     def as_dict(self) -> dict[str, Any]:
         """Return what `read` reads, for the manifest."""
         about = {"title": self.title, "source": self.source, "figure": self.figure}
-        overrides = [_override_dict(override) for override in self.overrides]
         return {
             **{name: value for name, value in about.items() if value},
             "run": dict(self.options),
-            "override": [values for values in overrides if values.keys() & {"lr", "epochs", "init"}],
+            "override": [_override_dict(override) for override in self.overrides if override.settings],
         }
 
 
@@ -148,32 +132,33 @@ def _parse(values: Any, name: str) -> Experiment:
 
 
 def _override(values: dict[str, Any], name: str) -> Override:
-    _reject_unknown(values, _OVERRIDE_KEYS, f"{name}, [[override]]")
-    for key, value in values.items():
-        if not _OVERRIDE_KEYS[key](value):
-            expected = _OVERRIDE_VALUES.get(key, "a list")
-            raise UsageError(f"{name}, [[override]]: {key} = {value!r} cannot be used; give {expected}.")
-    rate = values.get("lr")
+    table = f"{name}, [[override]]"
+    _reject_unknown(values, [*_WHICH, *_SETTINGS], table)
+    for key, kind in _WHICH.items():
+        if not _is_list(values.get(key, []), kind):
+            raise UsageError(f"{table}: {key} = {values[key]!r} cannot be used; give a list.")
     return Override(
         cells=tuple(values.get("cells", ())),
         layers=tuple(values.get("layers", ())),
         implementations=tuple(values.get("implementation", ())),
-        learning_rate=None if rate is None else float(rate),
-        epochs=values.get("epochs"),
-        init=values.get("init"),
+        settings={_SETTINGS[key]: _one_value(key, value, table) for key, value in values.items() if key not in _WHICH},
     )
 
 
+def _one_value(key: str, value: Any, table: str) -> Any:
+    """Read an override's value as the command line reads the option's."""
+    values: tuple[Any, ...] = (
+        () if isinstance(value, bool) else parsing.value(OVERRIDABLE[_SETTINGS[key]], str(value), f"{table}: {key}")
+    )
+    if len(values) != 1:
+        raise UsageError(f"{table}: {key} = {value!r} cannot be used; give one value.")
+    return values[0]
+
+
 def _override_dict(override: Override) -> dict[str, Any]:
-    values = {
-        "cells": list(override.cells),
-        "layers": list(override.layers),
-        "implementation": list(override.implementations),
-        "lr": override.learning_rate,
-        "epochs": override.epochs,
-        "init": override.init,
-    }
-    return {name: value for name, value in values.items() if value not in (None, [])}
+    which = {"cells": override.cells, "layers": override.layers, "implementation": override.implementations}
+    options = {OVERRIDABLE[name].option.removeprefix("--"): value for name, value in override.settings.items()}
+    return {key: list(names) for key, names in which.items() if names} | options
 
 
 def _reject_unknown(values: Mapping[str, Any], known: Iterable[str], name: str) -> None:
@@ -181,14 +166,6 @@ def _reject_unknown(values: Mapping[str, Any], known: Iterable[str], name: str) 
     for key in values:
         if key not in known:
             raise UsageError(f"{name} has a key {key!r} that means nothing.{did_you_mean(key, known)}")
-
-
-def _is_init(value: str) -> bool:
-    try:
-        parse_init(value)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_list(value: Any, kind: type) -> bool:

@@ -1,12 +1,14 @@
 """Reads what a user types for an axis of the grid: '1-4', '10k,100k,all', '0.1,1', '3'."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from harness.contracts.initialisation import parse_init
-from harness.errors import UsageError
+from harness.contracts.settings import Setting
+from harness.errors import UsageError, did_you_mean
 from harness.texts.split import Budget, LogRange
 
 Value = TypeVar("Value")
@@ -21,25 +23,25 @@ _SETTING = re.compile(r"[A-Za-z_]\w*=")
 _FACTORS = {"": 1, "k": 1_000, "M": 1_000_000}
 
 
-def counts(text: str, option: str) -> tuple[int, ...]:
-    """Read positive whole numbers and ranges: '1-4' or '1,3,5-7'. Raises: UsageError."""
+def counts(text: str, option: str, *, low: int = 1) -> tuple[int, ...]:
+    """Read whole numbers and ranges, ``low`` the smallest: '1-4' or '1,3,5-7'. Raises: UsageError."""
     values: list[int] = []
     for part in _parts(text, option):
         first, dash, last = part.partition("-")
         try:
-            low, high = int(first), int(last) if dash else int(first)
+            begin, end = int(first), int(last) if dash else int(first)
         except ValueError:
             raise UsageError(
                 f"{option} {text!r} cannot be read: give whole numbers or ranges, as in 2 or 1-4 or 1,2,4-6."
             ) from None
-        if high > LARGEST_COUNT:
+        if end > LARGEST_COUNT:
             raise UsageError(f"{option} {text!r} is out of reach: the largest value is {LARGEST_COUNT:,}.")
-        if low < 1:
-            raise UsageError(f"{option} {text!r} begins below 1: the smallest value is 1.")
-        if high < low:
-            raise UsageError(f"{option} {text!r} runs backwards: write {high}-{low}.")
-        _require_few(len(values) + high - low + 1, text, option)
-        values.extend(range(low, high + 1))
+        if begin < low:
+            raise UsageError(f"{option} {text!r} begins below {low}: the smallest value is {low}.")
+        if end < begin:
+            raise UsageError(f"{option} {text!r} runs backwards: write {end}-{begin}.")
+        _require_few(len(values) + end - begin + 1, text, option)
+        values.extend(range(begin, end + 1))
     return _unique(values)
 
 
@@ -93,10 +95,7 @@ def numbers(text: str, option: str, *, low: float, high: float = float("inf"), o
 
 def number(text: str, option: str, *, low: float, high: float = float("inf"), open_low: bool) -> float:
     """Read one decimal number within bounds. Raises: UsageError."""
-    values = numbers(text, option, low=low, high=high, open_low=open_low)
-    if len(values) > 1:
-        raise UsageError(f"{option} {text!r} is several numbers: give one.")
-    return values[0]
+    return _single(numbers(text, option, low=low, high=high, open_low=open_low), text, option)
 
 
 def percentage(text: str, option: str) -> float:
@@ -132,24 +131,53 @@ def names(text: str, option: str) -> tuple[str, ...]:
 
     What follows a name with a colon and is itself 'key=value' belongs to that name: 'markov:order=2,seed=1' is one.
     """
-    found: list[str] = []
+    listed: list[str] = []
     for part in _parts(text, option):
-        if found and ":" in found[-1] and _SETTING.match(part):
-            found[-1] += f",{part}"
+        if listed and ":" in listed[-1] and _SETTING.match(part):
+            listed[-1] += f",{part}"
         else:
-            found.append(part)
-    return _unique(found)
+            listed.append(part)
+    return _unique(listed)
 
 
-def init(text: str, option: str) -> str:
-    """Read how weights begin. Raises: UsageError."""
-    try:
-        parse_init(text)
-    except ValueError:
-        raise UsageError(
-            f"{option} {text!r} cannot be used: give uniform, uniform:0.08 (its bound) or normal:0.01 (its deviation)."
-        ) from None
-    return text
+def choices(text: str, option: str, *, known: Sequence[str]) -> tuple[str, ...]:
+    """Read names of which these are known, separated by commas. Raises: UsageError."""
+    chosen = _unique(_parts(text, option))
+    for name in chosen:
+        if name not in known:
+            raise UsageError(f"There is no {option.removeprefix('--')} {name!r}.{did_you_mean(name, known)}")
+    return chosen
+
+
+def choice(text: str, option: str, *, known: Sequence[str]) -> str:
+    """Read one name of which these are known. Raises: UsageError."""
+    return _single(choices(text, option, known=known), text, option)
+
+
+def inits(text: str, option: str) -> tuple[str, ...]:
+    """Read ways for weights to begin. Raises: UsageError."""
+
+    def read(part: str) -> str:
+        parse_init(part)
+        return part
+
+    return _each(text, option, read, "uniform, uniform:0.08 (its bound) or normal:0.01 (its deviation)")
+
+
+def word(text: str, option: str) -> str:
+    """Read what is not taken apart here. Raises: UsageError."""
+    return _single(_unique(_parts(text, option)), text, option)
+
+
+def value(row: Setting, text: str, option: str = "") -> Any:
+    """Read what is typed for a setting; ``option`` is what a message calls it. Raises: UsageError."""
+    return reader(row)(text, option or row.option)
+
+
+def reader(row: Setting) -> Callable[[str, str], Any]:
+    """Return the function of this module that a setting's row names, with its bounds."""
+    assert row.values is not None  # every row with an option says how it is read
+    return partial(globals()[row.values.reader], **row.values.bounds)
 
 
 def folder(text: str, option: str) -> Path:
@@ -186,6 +214,12 @@ def _each(text: str, option: str, read: Callable[[str], Value], expected: str) -
         return _unique([read(part) for part in _parts(text, option)])
     except ValueError:
         raise UsageError(f"{option} {text!r} cannot be used: give {expected}.") from None
+
+
+def _single(values: tuple[Value, ...], text: str, option: str) -> Value:
+    if len(values) > 1:
+        raise UsageError(f"{option} {text!r} is several values: give one.")
+    return values[0]
 
 
 def _unique(values: list[Value]) -> tuple[Value, ...]:

@@ -4,68 +4,21 @@ import hashlib
 import itertools
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.contracts.descriptors import SCRATCH, Backend, Baseline
-from harness.contracts.optimization import OPTIMIZERS, RMSPROP_ALPHA
-from harness.contracts.training import Partition
 from harness.environments import interpreter_for, why_not
 from harness.errors import EnvironmentMissing, PluginError, UsageError
+from harness.grid.selection import AXES, Selection
 from harness.machine.devices import find_gpus
 from harness.plugins.registry import Registry
-from harness.texts.tokenised import TokenisedCorpus
-from harness.worker.trial import BASELINE, NO_BACKEND, Trial
+from harness.texts.tokenised import TokenisedCorpus, check_long_enough, check_predictable
+from harness.worker.trial import BASELINE, NO_BACKEND, NO_OPTIMIZER, Trial
 
 MAX_TRIALS = 100_000
 """Of one run; a slip on two axes would fill the memory."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """What the user asked for, axis by axis; the grid is their product."""
-
-    plugins: tuple[str, ...] = ()
-    """Cells, backends and baselines alike; no cell means all, no backend means the best installed; a baseline
-    runs only where it is named, and alone where nothing else is."""
-    implementation: str = "auto"
-    """'auto' (the backend's own where it has one, else scratch), 'all', or a name."""
-    layers: tuple[int, ...] = (1,)
-    hiddens: tuple[int, ...] = (128,)
-    steps: tuple[int, ...] = (35,)
-    batch_sizes: tuple[int, ...] = (32,)
-    epochs: int = 2
-    optimizers: tuple[str, ...] = ("adam",)
-    learning_rates: tuple[float, ...] = ()
-    """Empty: each optimizer's default."""
-    grad_clips: tuple[float, ...] = (1.0,)
-    dropouts: tuple[float, ...] = (0.0,)
-    partition: Partition = "sequential"
-    seeds: tuple[int, ...] = (0,)
-    init: str = "uniform"
-    lr_decay: float = 1.0
-    lr_decay_after: int = 0
-    rmsprop_decay: float = RMSPROP_ALPHA
-    overrides: tuple["Override", ...] = ()
-    """What is different for some of the trials; of several, the last that applies."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Override:
-    """Another value for the trials of some cells, depths or implementations; empty is every one."""
-
-    cells: tuple[str, ...] = ()
-    layers: tuple[int, ...] = ()
-    implementations: tuple[str, ...] = ()
-    learning_rate: float | None = None
-    epochs: int | None = None
-    init: str | None = None
-
-    def applies(self, cell: str, num_layers: int, implementation: str) -> bool:
-        """Return whether a trial is among those meant."""
-        wanted = ((self.cells, cell), (self.layers, num_layers), (self.implementations, implementation))
-        return all(not names or name in names for names, name in wanted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,28 +99,33 @@ def plan(selection: Selection, registry: Registry, corpora: Sequence[TokenisedCo
     ]
     if cells and not pairs:
         raise UsageError(_no_such_implementation(registry, cells, backends, selection.implementation))
-    axes = (
-        selection.layers,
-        selection.hiddens,
-        selection.steps,
-        selection.batch_sizes,
-        _learning_rates(selection),
-        selection.grad_clips,
-        selection.dropouts,
-        selection.seeds,
-    )
+    axes = [selection.axis(name) for name in AXES]
     _require_feasible(len(corpora) * (len(pairs) * math.prod(map(len, axes)) + len(baselines)))
+    points = [dict(zip(AXES, point, strict=True)) for point in itertools.product(*axes)]
     trials = []
     for corpus in corpora:
         trials += [
-            PlannedTrial(trial=_trial(selection, corpus, pair, sizes), skip=skips[pair[1]])
+            PlannedTrial(trial=_trial(selection, corpus, pair, point), skip=skips[pair[1]])
             for pair in pairs
-            for sizes in itertools.product(*axes)
+            for point in points
         ]
-        trials += [PlannedTrial(trial=_baseline_trial(one, corpus), skip=why_not(one)) for one in baselines]
+        trials += [
+            PlannedTrial(trial=_baseline_trial(baseline, corpus), skip=why_not(baseline)) for baseline in baselines
+        ]
     # Two budgets larger than the corpus are both 'all' of it: one trial.
     unique = {planned.trial.trial_id: planned for planned in trials}
     return Plan(trials=tuple(unique.values()))
+
+
+def check_texts(plan: Plan, corpora: Sequence[TokenisedCorpus]) -> None:
+    """Check that each text holds what the trials that can run read at a time. Raises: CorpusError."""
+    for corpus in corpora:
+        check_predictable(corpus)
+    trained = [trial for trial in plan.runnable if not trial.is_baseline]
+    shapes = dict.fromkeys((trial.batch_size, trial.num_steps, trial.partition) for trial in trained)
+    for corpus in corpora:
+        for batch_size, num_steps, partition in shapes:
+            check_long_enough(corpus, batch_size, num_steps, partition)
 
 
 def _require_feasible(num_trials: int) -> None:
@@ -244,49 +202,12 @@ def _no_such_implementation(registry: Registry, cells: list[str], backends: list
     )
 
 
-def _learning_rates(selection: Selection) -> list[tuple[str, float]]:
-    return [
-        (optimizer, rate)
-        for optimizer in selection.optimizers
-        for rate in (selection.learning_rates or (OPTIMIZERS[optimizer].learning_rate,))
-    ]
-
-
 def _trial(
-    selection: Selection,
-    corpus: TokenisedCorpus,
-    pair: tuple[str, str, str],
-    sizes: tuple[int, int, int, int, tuple[str, float], float, float, int],
+    selection: Selection, corpus: TokenisedCorpus, pair: tuple[str, str, str], point: Mapping[str, Any]
 ) -> Trial:
     cell, backend, implementation = pair
-    num_layers, num_hiddens, num_steps, batch_size, (optimizer, rate), grad_clip, dropout, seed = sizes
-    epochs, init = selection.epochs, selection.init
-    for override in selection.overrides:
-        if override.applies(cell, num_layers, implementation):
-            rate = rate if override.learning_rate is None else override.learning_rate
-            epochs = epochs if override.epochs is None else override.epochs
-            init = init if override.init is None else override.init
-    return Trial(
-        cell=cell,
-        backend=backend,
-        implementation=implementation,
-        **_of_text(corpus),
-        num_layers=num_layers,
-        num_hiddens=num_hiddens,
-        num_steps=num_steps,
-        batch_size=batch_size,
-        partition=selection.partition,
-        optimizer=optimizer,
-        learning_rate=rate,
-        grad_clip=grad_clip,
-        dropout=dropout,
-        num_epochs=epochs,
-        seed=seed,
-        init=init,
-        lr_decay=selection.lr_decay,
-        lr_decay_after=selection.lr_decay_after,
-        rmsprop_decay=selection.rmsprop_decay,
-    )
+    settings = selection.resolved(point, cell, implementation)
+    return Trial(cell=cell, backend=backend, implementation=implementation, **_of_text(corpus), **settings)
 
 
 def _baseline_trial(baseline: Baseline, corpus: TokenisedCorpus) -> Trial:
@@ -300,8 +221,7 @@ def _baseline_trial(baseline: Baseline, corpus: TokenisedCorpus) -> Trial:
         num_hiddens=0,
         num_steps=0,
         batch_size=0,
-        partition="sequential",
-        optimizer="none",
+        optimizer=NO_OPTIMIZER,
         learning_rate=0.0,
         grad_clip=0.0,
         dropout=0.0,

@@ -10,10 +10,11 @@ import pandas as pd
 from harness.analysis import wording
 from harness.analysis.floor import SURE
 from harness.analysis.frames import records
-from harness.analysis.one_text import BASELINE_FACTORS, Comparison
+from harness.analysis.one_text import BASELINE_FACTORS, DIGEST, Comparison
 from harness.analysis.wording import FACTORS
 from harness.contracts.measures import Measure, shown_in
-from harness.worker.trial import NO_BACKEND
+from harness.contracts.settings import Setting
+from harness.worker.trial import KINDS, NO_BACKEND
 
 Record = Mapping[str, Any]
 
@@ -61,17 +62,6 @@ class Table:
     num_unranked: int
 
 
-_FACTOR_HEADINGS = {
-    "cell": "Cell", "num_layers": "Layers", "backend": "Backend", "implementation": "Implementation",
-    "num_hiddens": "Hiddens", "train_tokens": "Training tokens", "mix": "Mix", "num_steps": "Steps",
-    "batch_size": "Batch",
-    "partition": "Partition", "optimizer": "Optimizer", "learning_rate": "Learning rate", "grad_clip": "Clip",
-    "dropout": "Dropout", "init": "Initial weights", "lr_decay": "Learning rate decay", "num_epochs": "Epochs",
-    "seed": "Seed",
-}  # fmt: skip
-_WORDED_FACTORS = ("cell", "backend", "implementation", "mix", "partition", "optimizer", "init")
-
-
 def _worded(name: str, word: Callable[[float], str]) -> Callable[[Record], Cell]:
     return lambda row: Cell(text=word(row[name]), value=_sortable(row[name]))
 
@@ -87,9 +77,9 @@ def _factor(name: str) -> Column:
         return Cell(text=_word_setting(row[name]), value=_sortable(row[name]))
 
     return Column(
-        heading=_FACTOR_HEADINGS[name],
+        heading=FACTORS[name].heading,
         cell=cell,
-        kind="text" if name in _WORDED_FACTORS else "number",
+        kind="text" if KINDS[name] is str else "number",
         header=name == "cell",
     )
 
@@ -222,5 +212,10 @@ def shared_settings(comparison: Comparison) -> str:
     """Word the settings all trials share, so that the table needs no column for them."""
     trained = comparison.trained
     first = (trained if len(trained) else comparison.trials).iloc[0]
-    shared = [name for name in (FACTORS if len(trained) else BASELINE_FACTORS) if name not in comparison.factors]
-    return ", ".join(f"{_FACTOR_HEADINGS[name].lower()} {_word_setting(first[name])}" for name in shared)
+    factors = [name for name in (FACTORS if len(trained) else BASELINE_FACTORS) if name not in comparison.factors]
+    shared = [name for name in factors if name != DIGEST and _applies(FACTORS[name], first)]
+    return ", ".join(f"{FACTORS[name].heading.lower()} {_word_setting(first[name])}" for name in shared)
+
+
+def _applies(row: Setting, settings: Record) -> bool:
+    return row.applies is None or row.applies(settings)

@@ -14,11 +14,11 @@ from harness.environments import interpreter_for
 from harness.errors import EnvironmentMissing, HarnessError, PluginError, UsageError, did_you_mean, one_line
 from harness.grid.cost import Prediction
 from harness.grid.plan import Plan
+from harness.grid.selection import select
 from harness.plugins.registry import Registry
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
 from harness.running import run
-from harness.running.needs import selections
 from harness.running.probing import ProbingPhase, Say
 from harness.running.workplace import Limits
 from harness.worker.probes import PROBES
@@ -108,7 +108,7 @@ def _plan(
 ) -> list[_Part]:
     parts = []
     for need in _needs(exercise, budget, available, registry):
-        selection, texts = selections(need.options, f"The exercise {exercise.name}")
+        selection, texts = select(need.options, f"The exercise {exercise.name}")
         parts.append(_Part(need=need, prepared=run.prepare(registry, selection, texts, placement, console)))
     return parts
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ from harness.environments.locks import lock_of
 from harness.errors import EnvironmentMissing
 from harness.grid import plan as planning
 from harness.grid.cost import Prediction, predict
-from harness.grid.plan import Plan, Selection
+from harness.grid.plan import Plan
+from harness.grid.selection import Selection
 from harness.machine.devices import core_numbers, find_gpus
-from harness.machine.folders import default_cache_dir
 from harness.plugins.registry import Registry
 from harness.record import folder as run_folder
 from harness.record.folder import RunFolder
@@ -25,33 +25,11 @@ from harness.running.live import LiveView, duration
 from harness.running.scheduler import Runner
 from harness.running.timing import EFFORTS, TimingPhase
 from harness.running.workplace import LOCAL, Limits, Workplace, open_executor
-from harness.texts import sources
 from harness.texts.authors import ALL
-from harness.texts.duplicates import PASSAGE_TOKENS
-from harness.texts.entropy import known_entropy
-from harness.texts.split import HELD_OUT, Budget, LogRange, Mix, Split
-from harness.texts.tokenisation import tokenise
-from harness.texts.tokenised import TokenisedCorpus, check_long_enough, check_predictable
+from harness.texts.reading import read_corpora
+from harness.texts.selection import TextSelection
+from harness.texts.tokenised import TokenisedCorpus
 from harness.worker.trial import Trial
-
-DUPLICATES_TOLD = 0.01
-"""From this share of duplicated held-out passages on it is said; set phrases and headings stay below it."""
-_TOKEN_NOUNS = {"char": "characters", "word": "words"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextSelection:
-    """Which texts train, and how they become tokens."""
-
-    corpora: tuple[str, ...] = ("bronte",)
-    text: str = "d2l"
-    tokens: str = "char"
-    train_tokens: tuple[Budget, ...] = (None,)
-    authors: tuple[str, ...] = ("all",)
-    mix: Mix = "proportional"
-    split: str = HELD_OUT
-    vocabulary: str = "train"
-    corpora_dir: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,16 +101,11 @@ def prepare(
     planning.choose_plugins(selection.plugins, registry)  # a misspelt name is told before any text is read
     gpus = find_gpus()
     executor = open_executor(registry, placement.executor, placement.slot_request(gpus))
-    corpora = read_corpora(texts, registry, console)
+    corpora = read_corpora(texts, registry, lambda remark: _print(console, remark), show_progress=console.is_terminal)
     plan = planning.plan(selection, registry, corpora)
     if not plan.runnable:
         raise EnvironmentMissing(" ".join(plan.skips))
-    for corpus in corpora:
-        check_predictable(corpus)
-    for corpus in corpora if any(not trial.is_baseline for trial in plan.runnable) else ():
-        for batch_size in selection.batch_sizes:
-            for num_steps in selection.steps:
-                check_long_enough(corpus, batch_size, num_steps, selection.partition)
+    planning.check_texts(plan, corpora)
     return PreparedRun(
         registry=registry,
         corpora=corpora,
@@ -142,58 +115,6 @@ def prepare(
         executor=executor,
         folder=run_folder.choose(placement.out, plan),
     )
-
-
-def read_corpora(texts: TextSelection, registry: Registry, console: Console) -> list[TokenisedCorpus]:
-    """Return every selected corpus for every choice of authors and every budget. Raises: CorpusError."""
-    request = sources.request(texts.corpora_dir, show_progress=console.is_terminal)
-    cache = default_cache_dir()
-    corpora: list[TokenisedCorpus] = []
-    for selection in texts.corpora:
-        if selection not in registry.corpora and not Path(selection).exists():
-            registry.reject_broken(selection.partition(":")[0])
-        read = sources.read_texts(selection, registry.corpora, request)
-        tokenised = tokenise(
-            read.documents,
-            read.name,
-            texts.text,
-            texts.tokens,
-            texts.train_tokens,
-            cache / "tokens",
-            Split(texts.split),
-            vocabulary=texts.vocabulary,
-            authors=texts.authors,
-            mix=texts.mix,
-        )
-        for sentence in _remarks(tokenised, texts.train_tokens):
-            console.print(sentence, markup=False, highlight=False, soft_wrap=True)
-        entropy = known_entropy(read.documents, texts.text, texts.tokens)
-        corpora.extend(replace(corpus, entropy=entropy) for corpus in tokenised)
-    return list(dict.fromkeys(corpora))
-
-
-def _remarks(corpora: Sequence[TokenisedCorpus], budgets: Sequence[Budget]) -> list[str]:
-    """Return what a user should know of a corpus, of which these are the choices of authors and budgets."""
-    corpus = corpora[0]
-    available, compared = corpus.available_tokens, corpus.smallest
-    remarks = [
-        f"The authors of {corpus.name} are compared on equal budgets: at most {available:,} training tokens, what "
-        f"{compared} has."
-    ] * bool(compared)
-    for budget in budgets:
-        asked = budget.high if isinstance(budget, LogRange) else budget
-        if asked is not None and asked > available:
-            have = f"authors compared of {corpus.name} have" if compared else f"training part of {corpus.name} has"
-            remarks.append(
-                f"The {have} {available:,} tokens, fewer than the {asked:,} of --train-tokens: all of them are used."
-            )
-    if corpus.duplicate_share > DUPLICATES_TOLD:
-        remarks.append(
-            f"{corpus.duplicate_share:.1%} of the held-out passages of {corpus.name} "
-            f"({PASSAGE_TOKENS[corpus.tokens]} {_TOKEN_NOUNS[corpus.tokens]} each) also stand in its training part, "
-            "word for word: validation and test flatter every model. Look for the same text twice."
-        )
-    return remarks
 
 
 def describe_plan(run: PreparedRun) -> str:
@@ -278,9 +199,9 @@ def execute(
         done = {key for key, status in ledger.statuses().items() if status in FINISHED}
         if done & set(ids):
             told = f"{len(done & set(ids)):,} of {_counted(len(ids), 'trial')}: finished already, not trained again."
-            console.print(told, markup=False, highlight=False, soft_wrap=True)
+            _print(console, told)
         for line in _skips(run.plan):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            _print(console, line)
         costs = {key: seconds for key, seconds in run.costs.items() if key not in done}
         with LiveView(costs, console) as view:
             runner = Runner(
@@ -302,4 +223,8 @@ def _time(run: PreparedRun, workplace: Workplace, measures: Measures, ledger: Le
         return True
     phase = TimingPhase(workplace=workplace, ledger=ledger, effort=EFFORTS[measures.timing])
     trials = [trial for trial in run.plan.runnable if measures.timed is None or trial.trial_id in measures.timed]
-    return phase.run(trials, lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True))
+    return phase.run(trials, lambda text: _print(console, text))
+
+
+def _print(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -51,11 +51,11 @@ class ExerciseContract:
     @pytest.mark.parametrize("budget", BUDGETS.values(), ids=list(BUDGETS))
     def test_it_says_what_it_needs_in_options_of_a_run(self, budget: Budget) -> None:
         """Read each need's options as the command line would, with what is installed here to choose from."""
-        from harness.running.needs import selections
+        from harness.grid.selection import select
 
         needs = self._needs(budget)
         for need in needs:
-            selections(need.options, self.target)
+            select(need.options, self.target)
             assert set(need.probes) <= PROBES.keys()
         assert needs == self._needs(budget), "the same command must find its own trials again"
 

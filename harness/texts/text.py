@@ -7,9 +7,6 @@ from typing import TypeAlias
 
 import numpy as np
 
-TEXTS = ("d2l", "raw", "d2l-1.0")
-TOKEN_KINDS = ("char", "word")
-
 _BLOCK_CHARACTERS = 1 << 18
 _END = (re.compile(r"\n(?=[A-Za-z])"), re.compile(r"\n"))
 

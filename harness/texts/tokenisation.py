@@ -14,30 +14,20 @@ import numpy.typing as npt
 from harness.contracts.corpora import Document
 from harness.errors import CorpusError, did_you_mean
 from harness.texts import cache as token_cache
-from harness.texts.authors import ALL, authors_of, choose_authors, label
+from harness.texts.authors import authors_of, choose_authors, label
 from harness.texts.duplicates import PASSAGE_TOKENS, duplicate_share
 from harness.texts.pieces import Pieces, Recoded
-from harness.texts.split import MIXES, Budget, Mix, Split, available_tokens, resolve, share
-from harness.texts.text import TEXTS, TOKEN_KINDS, blocks, split_tokens
+from harness.texts.selection import ORDERS, TEXTS, TOKEN_KINDS, Preparation
+from harness.texts.split import MIXES, Split, available_tokens, resolve, share
+from harness.texts.text import blocks, split_tokens
 from harness.texts.tokenised import TokenisedCorpus
-from harness.texts.vocabulary import ORDERS, Coder
+from harness.texts.vocabulary import Coder
 from harness.worker.job import HeldOutPart
 
 FORMAT_VERSION = 2
 """Raise it whenever the same documents would come to other arrays or figures."""
 
 _HASHED_CHARACTERS = 1 << 20
-
-
-@dataclass(frozen=True)
-class _Recipe:
-    text: str
-    tokens: str
-    split: Split
-    vocabulary: str
-    mix: Mix
-    authors: tuple[str, ...]
-    budgets: tuple[Budget, ...]
 
 
 @dataclass
@@ -60,15 +50,9 @@ class _Read:
 def tokenise(
     documents: Sequence[Document],
     name: str,
-    text: str,
-    tokens: str,
-    train_tokens: Sequence[Budget],
+    preparation: Preparation,
     cache: Path,
     split: Split | None = None,
-    *,
-    vocabulary: str = "train",
-    authors: Sequence[str] = (ALL,),
-    mix: Mix = "proportional",
 ) -> list[TokenisedCorpus]:
     """Return a tokenised corpus for each choice of authors and training budget, from the cache where it is there.
 
@@ -78,46 +62,52 @@ def tokenise(
 
     One vocabulary serves all choices of authors and all budgets: that of the full training parts of all the
     authors here, so that perplexities compare, also those on one author's text of a model that read another.
-    A published protocol may ask for another ``split``, or for the ``vocabulary`` of the whole text.
+    A published protocol may ask for another split, or for the vocabulary of the whole text; ``split`` overrules the
+    preparation's words.
 
-    A budget takes the beginning of each author's training part; ``mix`` says how much of each. One larger
+    A budget takes the beginning of each author's training part; its mix says how much of each. One larger
     than what there is is cut to it. Where several choices of authors are compared, all have the same budgets,
     at most what the smallest of them can give: compare the result's ``available_tokens``.
 
     Raises: CorpusError on an unknown option, author or budget, or where a part would be empty.
     """
-    recipe = _Recipe(text, tokens, split or Split(), vocabulary, mix, tuple(authors), tuple(train_tokens))
-    _check(recipe)
+    split = split or Split(preparation.split)
+    _check(preparation, split)
     known = authors_of(documents)
-    chosen = choose_authors(known, authors, name)
+    chosen = choose_authors(known, preparation.authors, name)
     cache = cache.expanduser().absolute()
-    key = _fingerprint(documents, recipe, chosen)
+    key = _fingerprint(documents, preparation, split, chosen)
     corpora = token_cache.find(cache, key)
     if corpora is None:
-        entries = list(_Encoding(_read(documents, recipe), recipe, name).corpora(chosen))
+        entries = list(_Encoding(_read(documents, preparation, split), preparation, name).corpora(chosen))
         token_cache.keep(cache, key, entries)
         corpora = [figures for _, figures in entries]
-    return [_describe(figures, cache, name, recipe) for figures in corpora]
+    return [_describe(figures, cache, name, preparation) for figures in corpora]
 
 
-def _check(recipe: _Recipe) -> None:
-    if recipe.text not in TEXTS:
-        raise CorpusError(f"There is no preprocessing named {recipe.text!r}.{did_you_mean(recipe.text, TEXTS)}")
-    if recipe.tokens not in TOKEN_KINDS:
-        raise CorpusError(f"There are no tokens named {recipe.tokens!r}.{did_you_mean(recipe.tokens, TOKEN_KINDS)}")
-    if recipe.mix not in MIXES:
-        raise CorpusError(f"There is no mix named {recipe.mix!r}.{did_you_mean(recipe.mix, MIXES)}")
-    if recipe.vocabulary not in ORDERS:
-        raise CorpusError(f"There is no vocabulary {recipe.vocabulary!r}.{did_you_mean(recipe.vocabulary, ORDERS)}")
-    recipe.split.check()
-    for budget in recipe.budgets:
+def _check(preparation: Preparation, split: Split) -> None:
+    for what, name, known in (
+        ("preprocessing", preparation.text, TEXTS),
+        ("kind of token", preparation.tokens, TOKEN_KINDS),
+        ("mix", preparation.mix, MIXES),
+        ("vocabulary", preparation.vocabulary, ORDERS),
+    ):
+        if name not in known:
+            raise CorpusError(f"There is no {what} {name!r}.{did_you_mean(name, known)}")
+    split.check()
+    for budget in preparation.train_tokens:
         if isinstance(budget, int) and budget < 1:
             raise CorpusError(f"A training budget must be at least one token; it is {budget}.")
 
 
-def _fingerprint(documents: Sequence[Document], recipe: _Recipe, chosen: Sequence[Sequence[str]]) -> str:
+def _fingerprint(
+    documents: Sequence[Document], preparation: Preparation, split: Split, chosen: Sequence[Sequence[str]]
+) -> str:
     """Return the hash of all that decides the arrays and figures."""
-    options = [FORMAT_VERSION, asdict(recipe) | {"authors": chosen, "budgets": list(map(repr, recipe.budgets))}]
+    options = [
+        FORMAT_VERSION, preparation.text, preparation.tokens, asdict(split), preparation.vocabulary, preparation.mix,
+        chosen, list(map(repr, preparation.train_tokens)),
+    ]  # fmt: skip
     content = hashlib.sha256(json.dumps(options).encode())
     for document in documents:
         # The length keeps one text's end apart from the next one's beginning.
@@ -127,14 +117,17 @@ def _fingerprint(documents: Sequence[Document], recipe: _Recipe, chosen: Sequenc
     return content.hexdigest()
 
 
-def _read(documents: Sequence[Document], recipe: _Recipe) -> _Read:
+def _read(documents: Sequence[Document], preparation: Preparation, split: Split) -> _Read:
     authors = authors_of(documents)
     train, valid, test, whole = ({author: list[Pieces]() for author in authors} for _ in range(4))
     read = _Read(Coder(), train, valid, test, whole)
     for document in documents:
-        split = (split_tokens(block, recipe.text, recipe.tokens) for block in blocks(document.text, recipe.text))
-        ids = Pieces(tuple(array for block in split for array in read.coder.encode(block)))
-        division = recipe.split.parts(len(ids))
+        pieces = (
+            split_tokens(block, preparation.text, preparation.tokens)
+            for block in blocks(document.text, preparation.text)
+        )
+        ids = Pieces(tuple(array for block in pieces for array in read.coder.encode(block)))
+        division = split.parts(len(ids))
         read.whole[document.author].append(ids)
         read.train[document.author].append(ids[division.train])
         read.valid[document.author].append(ids[division.valid])
@@ -147,26 +140,26 @@ class _Encoding:
     """What all choices of authors and budgets of one corpus share."""
 
     read: _Read
-    recipe: _Recipe
+    preparation: Preparation
     name: str
 
     def __post_init__(self) -> None:
         self._check_parts()
-        counted = self._trains if self.recipe.vocabulary == "train" else self.read.all(self.read.whole)
+        counted = self._trains if self.preparation.vocabulary == "train" else self.read.all(self.read.whole)
         arrays = (array for part in counted for array in part.arrays)
-        self.vocabulary = self.read.coder.rank(arrays, alphabetical=self.recipe.vocabulary == "alphabetical")
+        self.vocabulary = self.read.coder.rank(arrays, alphabetical=self.preparation.vocabulary == "alphabetical")
         self.table = self.read.coder.recoding(self.vocabulary)
 
     def corpora(self, chosen: Sequence[tuple[str, ...]]) -> Iterator[tuple[token_cache.Arrays, token_cache.Figures]]:
         """Yield each choice's corpora, one a budget."""
         sizes = {author: sum(map(len, parts)) for author, parts in self.read.train.items()}
         available = {
-            authors: available_tokens([sizes[author] for author in authors], self.recipe.mix) for authors in chosen
+            authors: available_tokens([sizes[author] for author in authors], self.preparation.mix) for authors in chosen
         }
         smallest = min(available, key=lambda authors: available[authors])
         for authors in chosen:
-            for budget in resolve(self.recipe.budgets, available[smallest]):
-                shares = share(budget, [sizes[author] for author in authors], self.recipe.mix)
+            for budget in resolve(self.preparation.train_tokens, available[smallest]):
+                shares = share(budget, [sizes[author] for author in authors], self.preparation.mix)
                 parts = zip(authors, shares, strict=True)
                 train = Pieces.join(Pieces.join(self.read.train[author])[:tokens] for author, tokens in parts)
                 compared = label(smallest, list(sizes)) if len(chosen) > 1 else ""
@@ -188,7 +181,7 @@ class _Encoding:
             digest=arrays.digest,
             authors=label(authors, list(self.read.train)),
             # One author alone is not mixed with any: the same trial under either.
-            mix=self.recipe.mix if len(authors) > 1 else "proportional",
+            mix=self.preparation.mix if len(authors) > 1 else "proportional",
             vocab_size=len(self.vocabulary),
             train_tokens=len(train),
             valid_tokens=len(valid),
@@ -224,13 +217,13 @@ class _Encoding:
 
     @cached_property
     def _vocabulary_file(self) -> bytes:
-        symbols = {"symbols": self.vocabulary.symbols, "text": self.recipe.text, "tokens": self.recipe.tokens}
+        symbols = {"symbols": self.vocabulary.symbols, "text": self.preparation.text, "tokens": self.preparation.tokens}
         return json.dumps(symbols, ensure_ascii=False).encode("utf-8")
 
     @cached_property
     def _duplicate_share(self) -> float:
         held_out = self.read.all(self.read.valid, self.read.test)
-        return duplicate_share(self._trains, held_out, PASSAGE_TOKENS[self.recipe.tokens])
+        return duplicate_share(self._trains, held_out, PASSAGE_TOKENS[self.preparation.tokens])
 
     @cached_property
     def _symbol_lengths(self) -> npt.NDArray[np.int64]:
@@ -238,7 +231,7 @@ class _Encoding:
 
     def _chars_per_token(self, part: Pieces) -> float:
         """Return the characters a token stands for: a word's letters and the one space that parts it from the next."""
-        if self.recipe.tokens == "char":
+        if self.preparation.tokens == "char":
             return 1.0
         return 1.0 + float(part.counts(self.read.coder.size) @ self._symbol_lengths) / len(part)
 
@@ -256,7 +249,7 @@ class _Encoding:
         num_train, num_valid, num_test = (
             sum(map(len, self.read.all(part))) for part in (self.read.train, self.read.valid, self.read.test)
         )
-        if not num_train + num_valid + num_test and self.recipe.text != "raw":
+        if not num_train + num_valid + num_test and self.preparation.text != "raw":
             raise CorpusError(
                 f"Corpus {self.name!r} has no letter from A to Z, and d2l keeps no others; use --text raw."
             )
@@ -270,14 +263,14 @@ class _Encoding:
         )
 
 
-def _describe(figures: token_cache.Figures, cache: Path, name: str, recipe: _Recipe) -> TokenisedCorpus:
+def _describe(figures: token_cache.Figures, cache: Path, name: str, preparation: Preparation) -> TokenisedCorpus:
     digest = figures.digest
     held_out_path = str(token_cache.held_out_path(cache, digest))
     return TokenisedCorpus(
         name=name,
         authors=figures.authors,
-        text=recipe.text,
-        tokens=recipe.tokens,
+        text=preparation.text,
+        tokens=preparation.tokens,
         digest=digest,
         train_path=token_cache.train_path(cache, digest),
         valid_path=token_cache.valid_path(cache, digest),

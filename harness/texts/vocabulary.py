@@ -19,9 +19,6 @@ from harness.texts.text import Tokens
 UNKNOWN = "<unk>"
 """Whatever the texts the vocabulary was made of have never shown."""
 
-ORDERS = ("train", "frequency", "alphabetical")
-"""Of whose tokens and in which order: the training part's by falling frequency, or all the text's, either way."""
-
 Ids: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 
 _NUM_CODE_POINTS = 0x110000

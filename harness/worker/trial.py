@@ -103,11 +103,17 @@ class Trial(Training, Structure, TextOfTrial, Subject):
         return cls(**{name: value for name, value in values.items() if name in SETTINGS})
 
 
-SETTINGS: Mapping[str, Setting] = rows(Trial)
-"""Every field's row by its name, in the order they are declared."""
+_PUBLISHED = (
+    "cell", "backend", "implementation", "corpus", "authors", "text", "tokens", "train_tokens", "corpus_digest",
+    "vocab_size", "num_layers", "num_hiddens", "num_steps", "batch_size", "partition", "optimizer", "learning_rate",
+    "grad_clip", "dropout", "num_epochs", "seed", "init", "lr_decay", "lr_decay_after", "rmsprop_decay", "mix",
+)  # fmt: skip
+"""The order that tables and plans have had, and that other programs rely on; what came later follows as declared."""
+SETTINGS: Mapping[str, Setting] = {name: rows(Trial)[name] for name in dict.fromkeys((*_PUBLISHED, *rows(Trial)))}
+"""Every field's row by its name."""
 DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in fields(Trial) if field.default is not MISSING}
 """Of the fields that have one."""
 KINDS: Mapping[str, type] = {field.name: field.type if field.type in (int, float) else str for field in fields(Trial)}
-"""Whether a field's values are whole numbers, numbers or text."""
+"""Whether a field's values are whole numbers (int), numbers (float) or words (str)."""
 _LATER = {name: MISSING if row.early else DEFAULTS[name] for name, row in SETTINGS.items()}
 """By field, the value that is left out of a trial's name."""

@@ -90,7 +90,7 @@ def test_an_unfinished_trial_is_not_accused(build_run) -> None:
 @pytest.mark.slow
 def test_the_flag_fires_on_a_leaked_split_and_not_on_an_honest_one(train: Callable[..., Any]) -> None:
     trained = train(
-        "ngram-1,ngram-6,lzma,rnn,numpy", "split_sources", corpora=("honest", "leaked"), optimizers=("adam",)
+        "ngram-1,ngram-6,lzma,rnn,numpy", "split_sources", corpora=("honest", "leaked"), optimizer=("adam",)
     )
     assert set(trained.outcome.statuses.values()) == {"ok"}
     page = read_html(write_report(trained.folder).read_text(encoding="utf-8"))

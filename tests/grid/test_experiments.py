@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from harness.cli import main
 from harness.grid import experiments
-from harness.grid.plan import Override
+from harness.grid.selection import Override
 
 Harness = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -33,7 +33,7 @@ KARPATHY = {
     "rmsprop-decay": 0.95, "lr-decay": 0.95, "lr-decay-after": 10, "clip": 5, "dropout": 0, "epochs": 50,
     "init": "uniform:0.08",
 }  # fmt: skip
-FROM_SCRATCH = Override(implementations=("scratch",), init="normal:0.01")
+FROM_SCRATCH = Override(implementations=("scratch",), settings={"init": "normal:0.01"})
 
 
 @pytest.fixture
@@ -48,14 +48,19 @@ def in_mirror() -> dict[str, str]:
 @pytest.mark.parametrize(
     ("name", "figure", "options", "overrides"),
     [
-        ("d2l-0.17", "train_perplexity", D2L_0_17, (Override(layers=(2,), learning_rate=2.0), FROM_SCRATCH)),
+        (
+            "d2l-0.17",
+            "train_perplexity",
+            D2L_0_17,
+            (Override(layers=(2,), settings={"learning_rate": 2.0}), FROM_SCRATCH),
+        ),
         (
             "d2l-1.0",
             "valid_perplexity",
             D2L_1_0,
             (
-                Override(cells=("gru", "lstm"), learning_rate=4.0, epochs=50),
-                Override(layers=(2,), learning_rate=2.0, epochs=100),
+                Override(cells=("gru", "lstm"), settings={"learning_rate": 4.0, "num_epochs": 50}),
+                Override(layers=(2,), settings={"learning_rate": 2.0, "num_epochs": 100}),
                 FROM_SCRATCH,
             ),
         ),
@@ -200,9 +205,9 @@ def test_a_manifest_keeps_what_the_command_line_overruled(harness: Harness, here
         ("override = 5\n[run]", "write each override as a table"),
         ('[run]\n[[override]]\ncells = "gru"', "cells = 'gru' cannot be used; give a list"),
         ("[run]\n[[override]]\nlearning_rate = 4", "has a key 'learning_rate' that means nothing."),
-        ("[run]\n[[override]]\nlr = 0", "lr = 0 cannot be used"),
-        ("[run]\n[[override]]\nlr = inf", "lr = inf cannot be used; give one number above 0"),
-        ('[run]\n[[override]]\ninit = "xavier"', "init = 'xavier' cannot be used; give uniform, "),
+        ("[run]\n[[override]]\nlr = 0", "lr '0' cannot be used"),
+        ("[run]\n[[override]]\nlr = inf", "lr 'inf' cannot be used: give numbers above 0"),
+        ('[run]\n[[override]]\ninit = "xavier"', "init 'xavier' cannot be used: give uniform, "),
         ('[run]\n[[override]]\ncells = ["gruu"]', "there is no cell 'gruu'. Did you mean 'gru'"),
         ('[run]\n[[override]]\nimplementation = ["scrach"]', "no implementation 'scrach'. Did you mean 'scratch'"),
         ("[run", "cannot be read"),

@@ -97,7 +97,7 @@ def test_dropout_is_below_one(text: str) -> None:
 
 def test_a_single_number_is_not_a_list() -> None:
     assert selections.number("1.5", "--timeout", low=0.0, open_low=True) == 1.5
-    with pytest.raises(UsageError, match="--timeout '5,6' is several numbers: give one"):
+    with pytest.raises(UsageError, match="--timeout '5,6' is several values: give one"):
         selections.number("5,6", "--timeout", low=0.0, open_low=True)
 
 

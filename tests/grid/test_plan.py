@@ -6,21 +6,22 @@ from typing import Any
 
 import pytest
 from built_in import built_in
-from rich.console import Console
 
 from harness.contracts.executors import Gpu
 from harness.contracts.optimization import OPTIMIZERS
 from harness.errors import EnvironmentMissing, PluginError, UsageError
 from harness.grid import plan as planning
-from harness.grid.plan import Plan, Selection
+from harness.grid.plan import Plan
+from harness.grid.selection import select
 from harness.plugins import registry
 from harness.plugins.registry import Registry
-from harness.running import run
+from harness.texts.reading import read_corpora
+from harness.texts.selection import TextSelection
 from harness.texts.tokenised import TokenisedCorpus
 from harness_native.plugin import harness_implementations
 
 PluginFolder = Callable[..., Path]
-TINY = Selection(plugins=("rnn", "numpy"), hiddens=(8,), steps=(5,), batch_sizes=(4,))
+TINY = {"plugins": "rnn,numpy", "hiddens": 8, "steps": 5, "batch-size": 4}
 
 
 OWN_LAYERS = [one.name for one in reversed(harness_implementations()) if one.cell == "gru"] + ["fused"]
@@ -29,19 +30,19 @@ OWN_LAYERS = [one.name for one in reversed(harness_implementations()) if one.cel
 
 @pytest.fixture
 def corpora(here: Path) -> Sequence[TokenisedCorpus]:
-    return run.read_corpora(run.TextSelection(corpora=("text.txt",)), built_in(), Console(quiet=True))
+    return read_corpora(TextSelection(corpora=("text.txt",)), built_in(), print)
 
 
 @pytest.fixture
 def expand(corpora: Sequence[TokenisedCorpus]) -> Callable[..., Plan]:
     def expand(loaded: Registry | None = None, **changes: Any) -> Plan:
-        return planning.plan(replace(TINY, **changes), loaded or built_in(), corpora)
+        return planning.plan(select(TINY | changes)[0], loaded or built_in(), corpora)
 
     return expand
 
 
 def test_the_grid_is_the_product_of_the_axes_in_their_order(expand: Callable[..., Plan]) -> None:
-    plan = expand(plugins=("gru", "lstm", "numpy"), layers=(2, 1), seeds=(3, 7), dropouts=(0.0, 0.5))
+    plan = expand(plugins=("gru", "lstm", "numpy"), layers=(2, 1), seeds=(3, 7), dropout=(0.0, 0.5))
     found = [(t.trial.cell, t.trial.num_layers, t.trial.dropout, t.trial.seed) for t in plan.trials]
     assert found == [
         (cell, layers, dropout, seed)
@@ -54,8 +55,8 @@ def test_the_grid_is_the_product_of_the_axes_in_their_order(expand: Callable[...
     assert not plan.skips
 
 
-def test_no_cell_is_every_cell_and_no_backend_the_best_that_can_run(expand: Callable[..., Plan]) -> None:
-    plan = expand(plugins=())
+def test_no_cell_is_every_cell_and_no_backend_the_best_that_can_run(corpora: Sequence[TokenisedCorpus]) -> None:
+    plan = planning.plan(replace(select(TINY)[0], plugins=()), built_in(), corpora)
     assert {t.trial.cell for t in plan.trials} == set(built_in().cells)
     assert {t.trial.backend for t in plan.trials} == {planning.best_backend(built_in()).name}
 
@@ -119,16 +120,16 @@ def test_an_implementation_that_no_pair_has_is_told_with_those_there_are(expand:
 
 
 def test_each_optimizer_has_its_own_default_rate(expand: Callable[..., Plan]) -> None:
-    plan = expand(optimizers=("sgd", "adam"))
+    plan = expand(optimizer=("sgd", "adam"))
     rates = [(t.trial.optimizer, t.trial.learning_rate) for t in plan.trials]
     assert rates == [(name, OPTIMIZERS[name].learning_rate) for name in ("sgd", "adam")]
-    assert {t.trial.learning_rate for t in expand(optimizers=("sgd", "adam"), learning_rates=(0.5,)).trials} == {0.5}
+    assert {t.trial.learning_rate for t in expand(optimizer=("sgd", "adam"), lr=(0.5,)).trials} == {0.5}
 
 
 def test_two_budgets_beyond_the_text_are_one_trial(here: Path) -> None:
-    texts = run.TextSelection(corpora=("text.txt",), train_tokens=(None, 10_000_000, 9_000_000, 1000))
-    corpora = run.read_corpora(texts, built_in(), Console(quiet=True))
-    plan = planning.plan(TINY, built_in(), corpora)
+    texts = TextSelection(corpora=("text.txt",), train_tokens=(None, 10_000_000, 9_000_000, 1000))
+    corpora = read_corpora(texts, built_in(), print)
+    plan = planning.plan(select(TINY)[0], built_in(), corpora)
     assert len(plan.trials) == 2
 
 

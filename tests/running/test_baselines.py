@@ -20,7 +20,7 @@ Train = Callable[..., Any]
 
 
 def test_a_baseline_is_planned_once_a_text_whatever_the_grid(prepare: Prepare) -> None:
-    axes = {"layers": (1, 2), "seeds": (0, 1), "hiddens": (8, 16), "learning_rates": (0.1, 0.2)}
+    axes = {"layers": (1, 2), "seeds": (0, 1), "hiddens": (8, 16), "lr": (0.1, 0.2)}
     planned = prepare("rnn,ngram-2,numpy", **axes).plan
     assert [trial.cell for trial in planned.runnable] == ["rnn"] * 16 + ["ngram-2"]
     assert planned.slug == "rnn+ngram-2_1-2-layers_numpy_text.txt"
@@ -41,7 +41,7 @@ def test_no_baseline_runs_unasked(prepare: Prepare) -> None:
 
 def test_a_short_text_is_enough_for_a_baseline(prepare: Prepare, here: Path) -> None:
     (here / "short.txt").write_text("to be or not to be")
-    assert prepare("ngram-2", corpora=("short.txt",), batch_sizes=(1000,)).plan.runnable
+    assert prepare("ngram-2", corpora=("short.txt",), batch_size=(1000,)).plan.runnable
 
 
 def test_a_held_out_part_with_nothing_to_predict_from_is_refused(prepare: Prepare, here: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_baseline_lands_in_the_ledger_beside_the_cells_with_one_epoch(train: T
 @pytest.mark.slow
 def test_tokens_are_counted_as_a_network_counts_them(train: Train) -> None:
     """An n-gram predicts all but a part's first token, as a network does of whole windows; a compressor codes all."""
-    folder = train("rnn,ngram-3,bz2,numpy", batch_sizes=(1,)).folder
+    folder = train("rnn,ngram-3,bz2,numpy", batch_size=(1,)).folder
     with LedgerReader(folder / "run.sqlite") as ledger:
         parts = [(row["trial_id"].split("-")[0], row["part"], row["num_tokens"]) for row in ledger.evaluations()]
         trained = {row["trial_id"].split("-")[0]: row["train_tokens"] for row in ledger.epochs() if row["epoch"] == 1}

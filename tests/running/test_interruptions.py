@@ -140,7 +140,7 @@ def test_a_trial_resumed_from_its_checkpoint_ends_as_if_never_interrupted(
 ) -> None:
     if backend == "torch":
         pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'rnn-harness[torch]'")
-    options = {"epochs": EPOCHS, "optimizers": (optimizer,), "layers": (2,), "dropouts": (0.3,)}
+    options = {"epochs": EPOCHS, "optimizer": (optimizer,), "layers": (2,), "dropout": (0.3,)}
     whole = execute(prepare(f"lstm,{backend}", out="whole", **options))
     (trial_id,) = whole.outcome.statuses
     assert whole.outcome.exit_code == 0

@@ -38,7 +38,7 @@ def test_the_losses_fall(train: Train, losses: Losses) -> None:
 
 @pytest.mark.slow
 def test_the_same_command_and_seed_give_the_same_losses_bit_for_bit(train: Train, losses: Losses) -> None:
-    options = {"layers": (2,), "dropouts": (0.0, 0.5), "implementation": "all", "epochs": 1}
+    options = {"layers": (2,), "dropout": (0.0, 0.5), "implementation": "all", "epochs": 1}
     first = losses(train("lstm,numpy", out="first", **options).folder)
     again = losses(train("lstm,numpy", out="again", jobs=1, **options).folder)
     implementations = len(built_in().implementation_names("lstm", "numpy"))

@@ -164,15 +164,24 @@ def test_the_command_prints_the_text_and_nothing_else(
 def test_words_are_generated_with_spaces_between(train: Train, here: Path) -> None:
     from rich.console import Console
 
-    from harness.grid.plan import Selection
+    from harness.grid.selection import select
     from harness.plugins import registry
     from harness.running import run
     from harness.running.workplace import Limits
 
     prepared = run.prepare(
         registry.load(),
-        Selection(plugins=("rnn", "numpy"), hiddens=(8,), steps=(5,), batch_sizes=(4,), epochs=1),
-        run.TextSelection(corpora=("text.txt",), tokens="word"),
+        *select(
+            {
+                "plugins": "rnn,numpy",
+                "hiddens": 8,
+                "steps": 5,
+                "batch-size": 4,
+                "epochs": 1,
+                "corpus": "text.txt",
+                "tokens": "word",
+            }
+        ),
         run.Placement(out=Path("words"), devices="cpu"),
         Console(quiet=True),
     )

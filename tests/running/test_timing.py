@@ -38,7 +38,7 @@ def blocks_of(folder: Path, phase: str = "timing") -> dict[str, list[dict[str, A
 @pytest.mark.alone
 @pytest.mark.usefixtures("brief")
 def test_each_kind_is_timed_once_in_the_same_rounds_and_every_trial_of_it_has_the_rate(prepare, execute):
-    trained = execute(prepare("rnn,gru,numpy", seeds=(0, 1), learning_rates=(0.1, 0.2)), timing="quick")
+    trained = execute(prepare("rnn,gru,numpy", seeds=(0, 1), lr=(0.1, 0.2)), timing="quick")
     timed = blocks_of(trained.folder)
     assert sorted(name.split("-")[0] for name in timed) == ["gru", "rnn"]
     assert {tuple(row["round"] for row in rows) for rows in timed.values()} == {tuple(range(MIN_ROUNDS))}
@@ -56,7 +56,7 @@ def test_each_kind_is_timed_once_in_the_same_rounds_and_every_trial_of_it_has_th
 @pytest.mark.alone
 @pytest.mark.usefixtures("brief")
 def test_a_narrow_last_minibatch_counts_what_it_has(prepare, execute):
-    trained = execute(prepare("rnn,numpy", partition="windows", batch_sizes=(100,), epochs=1), timing="quick")
+    trained = execute(prepare("rnn,numpy", partition="windows", batch_size=(100,), epochs=1), timing="quick")
     (trial,) = read_run(trained.folder).trials.to_dict("records")
     assert (trial["train_tokens"] - 5) % 100  # windows that are left for a narrower minibatch
     (rows,) = blocks_of(trained.folder).values()
@@ -106,9 +106,7 @@ def test_a_worker_that_dies_in_timing_is_left_out_and_the_others_are_timed(prepa
 @pytest.mark.alone
 @pytest.mark.usefixtures("brief")
 def test_a_trial_that_did_not_finish_is_not_timed(prepare, execute):
-    trained = execute(
-        prepare("rnn,numpy", learning_rates=(1e30,), optimizers=("sgd",), grad_clips=(0.0,)), timing="quick"
-    )
+    trained = execute(prepare("rnn,numpy", lr=(1e30,), optimizer=("sgd",), clip=(0.0,)), timing="quick")
     assert trained.outcome.exit_code == 1
     assert blocks_of(trained.folder) == {}
 

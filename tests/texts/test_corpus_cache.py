@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import platformdirs
@@ -15,6 +16,7 @@ import pytest
 from harness.contracts.corpora import Document
 from harness.errors import CorpusError
 from harness.machine.folders import default_cache_dir
+from harness.texts.selection import Preparation
 from harness.texts.split import Split
 from harness.texts.tokenisation import tokenise
 from harness.texts.tokenised import TokenisedCorpus
@@ -24,7 +26,7 @@ BOOK = Document(author="Wells", title="The Time Machine", text=TEXT)
 
 
 def tokenise_book(cache: Path, book: Document = BOOK) -> TokenisedCorpus:
-    (corpus,) = tokenise([book], "book", "d2l", "char", [None], cache)
+    (corpus,) = tokenise([book], "book", Preparation(), cache)
     return corpus
 
 
@@ -66,7 +68,7 @@ def test_reading_the_cache_is_much_faster_than_tokenising(tmp_path: Path) -> Non
 
 def _time_words(book: Document, cache: Path) -> float:
     start = time.process_time()
-    tokenise([book], "book", "d2l", "word", [None], cache)
+    tokenise([book], "book", Preparation(tokens="word"), cache)
     return time.process_time() - start
 
 
@@ -75,25 +77,26 @@ def _time_words(book: Document, cache: Path) -> float:
     [
         {"text": "raw"},
         {"tokens": "word"},
-        {"train_tokens": [50]},
+        {"train_tokens": (50,)},
         {"split": Split(valid=0.2)},
         {"split": Split(test=0.2)},
         {"split": Split(gap=1)},
-        {"documents": [replace(BOOK, author="Wells"), replace(BOOK, author="Verne")], "authors": ["verne"]},
+        {"documents": [replace(BOOK, author="Wells"), replace(BOOK, author="Verne")], "authors": ("verne",)},
         {"documents": [replace(BOOK, text=TEXT + "x")]},
         {"documents": [replace(BOOK, text=TEXT[:-20])]},
         {"documents": [BOOK, BOOK]},
     ],
 )
-def test_another_text_or_option_gives_another_digest(tmp_path: Path, options: dict[str, object]) -> None:
-    usual = {"documents": [BOOK], "text": "d2l", "tokens": "char", "train_tokens": [None]}
-    (changed,) = tokenise(name="book", cache=tmp_path, **(usual | options))  # type: ignore[arg-type]
+def test_another_text_or_option_gives_another_digest(tmp_path: Path, options: dict[str, Any]) -> None:
+    asked = {name: value for name, value in options.items() if name not in ("documents", "split")}
+    documents, split = options.get("documents", [BOOK]), options.get("split")
+    (changed,) = tokenise(documents, "book", Preparation(**asked), tmp_path, split)
     assert changed.digest != tokenise_book(tmp_path).digest
 
 
 def test_where_one_document_ends_is_part_of_the_content(tmp_path: Path) -> None:
     one, two = (
-        tokenise([replace(BOOK, text=text) for text in texts], "book", "raw", "char", [None], tmp_path)
+        tokenise([replace(BOOK, text=text) for text in texts], "book", Preparation(text="raw"), tmp_path)
         for texts in (["ab" * 10, "cd" * 30], ["ab" * 10 + '["Wells"]' + "cd" * 30])
     )
     assert one[0].digest != two[0].digest

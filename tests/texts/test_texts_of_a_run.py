@@ -1,19 +1,18 @@
 """From the selection of texts to corpora: what a run says of them, and what its trials and manifest carry."""
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from built_in import built_in
-from rich.console import Console
 
 from harness.grid import plan as planning
-from harness.grid.plan import Selection
+from harness.grid.selection import select
 from harness.report import read_run
 from harness.report.matrix import matrices
-from harness.running import run
+from harness.texts.reading import read_corpora
+from harness.texts.selection import TextSelection
 from harness.texts.split import Budget
 from harness.texts.tokenised import TokenisedCorpus
 
@@ -30,9 +29,9 @@ def books(here: Path) -> Path:
 
 
 def read(*, budgets: tuple[Budget, ...] = (None,), **options: object) -> tuple[list[TokenisedCorpus], str]:
-    told = io.StringIO()
-    texts = run.TextSelection(text="raw", train_tokens=budgets, **options)  # type: ignore[arg-type]
-    return run.read_corpora(texts, built_in(), Console(file=told)), told.getvalue()
+    remarks: list[str] = []
+    texts = TextSelection(text="raw", train_tokens=budgets, **options)  # type: ignore[arg-type]
+    return read_corpora(texts, built_in(), remarks.append), "".join(f"{remark}\n" for remark in remarks)
 
 
 def test_nothing_is_said_of_one_choice_of_authors(books: Path) -> None:
@@ -83,7 +82,7 @@ def test_several_corpora_and_books_are_read_each_with_its_authors(books: Path) -
 
 def test_trials_say_who_trains_them_and_how_the_text_was_mixed(books: Path) -> None:
     corpora, _ = read(corpora=("shelf",), authors=("cid", "ann+ben"), mix="equal")
-    small = Selection(plugins=("rnn", "numpy"), hiddens=(8,), steps=(5,), batch_sizes=(4,))
+    small, _ = select({"plugins": "rnn,numpy", "hiddens": 8, "steps": 5, "batch-size": 4})
     trials = [planned.trial for planned in planning.plan(small, built_in(), corpora).trials]
     assert [(trial.authors, trial.mix) for trial in trials] == [("cid", "proportional"), ("ann+ben", "equal")]
 

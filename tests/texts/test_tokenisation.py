@@ -17,8 +17,9 @@ from harness.contracts.corpora import Document
 from harness.errors import CorpusError
 from harness.texts import text as text_room
 from harness.texts.local import read_path
+from harness.texts.selection import TEXTS, Preparation
 from harness.texts.split import LogRange, Split
-from harness.texts.text import TEXTS, split_tokens
+from harness.texts.text import split_tokens
 from harness.texts.tokenisation import tokenise
 from harness.texts.tokenised import TokenisedCorpus
 from harness.texts.vocabulary import Coder
@@ -48,7 +49,7 @@ def read_back(corpus: TokenisedCorpus, path: Path) -> str:
 
 def test_a_tenth_of_each_document_validates_and_its_last_tenth_tests(tmp_path: Path, document: MakeDocument) -> None:
     documents = [document("abcdefghij" * 2, "Ann"), document("0123456789" * 3, "Ben"), document("ABCDEFGHIJ", "Ann")]
-    (corpus,) = tokenise(documents, "tiny", "raw", "char", [None], tmp_path)
+    (corpus,) = tokenise(documents, "tiny", Preparation(text="raw"), tmp_path)
     # By author, and each author's documents in their order.
     assert read_back(corpus, corpus.train_path) == "abcdefghijabcdef" + "ABCDEFGH" + "0123456789" * 2 + "0123"
     assert read_back(corpus, corpus.valid_path) == "gh" + "<unk>" + "456"
@@ -63,7 +64,7 @@ def test_a_tenth_of_each_document_validates_and_its_last_tenth_tests(tmp_path: P
 
 def test_what_stands_in_a_gap_is_in_no_part(tmp_path: Path, document: MakeDocument) -> None:
     text = "".join(chr(0x4E00 + i) for i in range(1_000))
-    (corpus,) = tokenise([document(text + text[:200])], "tiny", "raw", "char", [None], tmp_path, Split(gap=7))
+    (corpus,) = tokenise([document(text + text[:200])], "tiny", Preparation(text="raw"), tmp_path, Split(gap=7))
     assert read_back(corpus, corpus.train_path) == text[:960]
     assert read_held_out(corpus) == {
         ("Ann", "valid"): "<unk>" * (40 - 7) + text[:80],
@@ -72,7 +73,7 @@ def test_what_stands_in_a_gap_is_in_no_part(tmp_path: Path, document: MakeDocume
 
 
 def test_the_vocabulary_comes_from_the_training_part_alone(tmp_path: Path, document: MakeDocument) -> None:
-    (corpus,) = tokenise([document("a" * 8 + "b" * 8 + "wxyz")], "tiny", "raw", "char", [None], tmp_path)
+    (corpus,) = tokenise([document("a" * 8 + "b" * 8 + "wxyz")], "tiny", Preparation(text="raw"), tmp_path)
     assert read_symbols(corpus) == ["<unk>", "a", "b"]
     assert np.load(corpus.valid_path).tolist() == [0, 0]
 
@@ -82,20 +83,18 @@ def test_a_vocabulary_of_the_whole_text_knows_what_only_the_held_out_parts_have(
 ) -> None:
     text = "ab" * 45 + "az" + "b" * 9
     vocabularies = {
-        vocabulary: read_symbols(
-            tokenise([document(text)], "tiny", "d2l", "char", [None], tmp_path, vocabulary=vocabulary)[0]
-        )
+        vocabulary: read_symbols(tokenise([document(text)], "tiny", Preparation(vocabulary=vocabulary), tmp_path)[0])
         for vocabulary in ("train", "frequency", "alphabetical")
     }
     assert vocabularies["train"] == ["<unk>", "a", "b"]
     assert vocabularies["frequency"] == ["<unk>", "b", "a", "z"]
     assert vocabularies["alphabetical"] == ["<unk>", "a", "b", "z"]
     with pytest.raises(CorpusError, match="Did you mean 'frequency'"):
-        tokenise([document(text)], "tiny", "d2l", "char", [None], tmp_path, vocabulary="frequencies")
+        tokenise([document(text)], "tiny", Preparation(vocabulary="frequencies"), tmp_path)
 
 
 def test_the_vocabulary_file_says_what_made_it(tmp_path: Path, document: MakeDocument) -> None:
-    (corpus,) = tokenise([document("To be, or not: to be " * 9)], "tiny", "d2l", "word", [None], tmp_path)
+    (corpus,) = tokenise([document("To be, or not: to be " * 9)], "tiny", Preparation(tokens="word"), tmp_path)
     assert json.loads(corpus.vocabulary_path.read_bytes()) == {
         "symbols": ["<unk>", "to", "be", "or", "not"],
         "text": "d2l",
@@ -105,18 +104,20 @@ def test_the_vocabulary_file_says_what_made_it(tmp_path: Path, document: MakeDoc
 
 def test_a_budget_takes_each_author_s_beginning_in_proportion(tmp_path: Path, document: MakeDocument) -> None:
     documents = [document("abcdefghij" * 6, "Ann"), document("0123456789" * 3, "Ben"), document("x" * 10, "Cid")]
-    (corpus,) = tokenise(documents, "tiny", "raw", "char", [10], tmp_path)
+    (corpus,) = tokenise(documents, "tiny", Preparation(text="raw", train_tokens=(10,)), tmp_path)
     assert read_back(corpus, corpus.train_path) == "abcdef" + "012" + "x"
 
 
 def test_an_author_s_budget_runs_on_through_their_documents(tmp_path: Path, document: MakeDocument) -> None:
     documents = [document("abcdefghij"), document("0123456789"), document("ABCDEFGHIJ")]
-    (corpus,) = tokenise(documents, "tiny", "raw", "char", [20], tmp_path)
+    (corpus,) = tokenise(documents, "tiny", Preparation(text="raw", train_tokens=(20,)), tmp_path)
     assert read_back(corpus, corpus.train_path) == "abcdefgh" + "01234567" + "ABCD"
 
 
 def test_every_budget_shares_vocabulary_and_validation(tmp_path: Path, document: MakeDocument) -> None:
-    small, whole = tokenise([document("a" * 50 + "bcd" * 50)], "tiny", "raw", "char", [7, None], tmp_path)
+    small, whole = tokenise(
+        [document("a" * 50 + "bcd" * 50)], "tiny", Preparation(text="raw", train_tokens=(7, None)), tmp_path
+    )
     assert (small.train_tokens, whole.train_tokens) == (7, 160)
     assert small.vocab_size == whole.vocab_size == 5
     assert small.vocabulary_path.read_bytes() == whole.vocabulary_path.read_bytes()
@@ -125,7 +126,9 @@ def test_every_budget_shares_vocabulary_and_validation(tmp_path: Path, document:
 
 
 def test_a_budget_beyond_the_training_part_is_cut_to_it(tmp_path: Path, document: MakeDocument) -> None:
-    whole, cut = tokenise([document("abcde" * 20)], "tiny", "raw", "char", [None, 1_000_000], tmp_path)
+    whole, cut = tokenise(
+        [document("abcde" * 20)], "tiny", Preparation(text="raw", train_tokens=(None, 1_000_000)), tmp_path
+    )
     assert cut.train_tokens == 80
     assert cut == whole
 
@@ -133,7 +136,7 @@ def test_a_budget_beyond_the_training_part_is_cut_to_it(tmp_path: Path, document
 def test_budgets_sum_exactly_over_many_authors(tmp_path: Path, document: MakeDocument) -> None:
     documents = [document("ab" * (3 * i + 1), f"author {i}") for i in range(1, 12)]
     budgets = [11, 97, 100, 255]
-    corpora = tokenise(documents, "tiny", "raw", "char", budgets, tmp_path)
+    corpora = tokenise(documents, "tiny", Preparation(text="raw", train_tokens=tuple(budgets)), tmp_path)
     assert [corpus.train_tokens for corpus in corpora] == budgets
     assert [np.load(corpus.train_path).size for corpus in corpora] == budgets
 
@@ -144,7 +147,9 @@ ANN, BEN, CID = "abcde" * 40, "01234" * 20, "xyzab" * 10
 def tokenise_authors(document: MakeDocument, cache: Path, *authors: str, **options: Any) -> list[TokenisedCorpus]:
     documents = [document(ANN, "Ann"), document(BEN, "Ben"), document(CID, "Cid")]
     budgets = options.pop("budgets", [None])
-    return tokenise(documents, "tiny", "raw", "char", budgets, cache, authors=authors, **options)
+    return tokenise(
+        documents, "tiny", Preparation(text="raw", train_tokens=tuple(budgets), authors=authors, **options), cache
+    )
 
 
 def test_authors_compared_share_one_budget_and_one_vocabulary(tmp_path: Path, document: MakeDocument) -> None:
@@ -196,7 +201,7 @@ def test_every_choice_carries_every_author_s_held_out_parts(tmp_path: Path, docu
 def test_another_author_s_held_out_text_is_part_of_a_trial_s_identity(tmp_path: Path, document: MakeDocument) -> None:
     before, after = (
         tokenise(
-            [document(ANN, "Ann"), document(ben, "Ben")], "tiny", "raw", "char", [None], tmp_path, authors=["ann"]
+            [document(ANN, "Ann"), document(ben, "Ben")], "tiny", Preparation(text="raw", authors=("ann",)), tmp_path
         )[0]
         for ben in (BEN, BEN[:-1] + "0")
     )
@@ -208,7 +213,7 @@ def test_a_passage_that_is_held_out_and_trains_is_counted(tmp_path: Path, docume
     text = "".join(dice.choices("abcdefgh", k=20_000))
     leaked = text[:17_000] + text[1_000:2_000] + text[18_000:]
     shares = [
-        tokenise([document(each)], "tiny", "raw", "char", [None], tmp_path)[0].duplicate_share
+        tokenise([document(each)], "tiny", Preparation(text="raw"), tmp_path)[0].duplicate_share
         for each in (text, leaked)
     ]
     assert shares == [0.0, pytest.approx(1_000 / 3_600, abs=0.02)]
@@ -217,7 +222,7 @@ def test_a_passage_that_is_held_out_and_trains_is_counted(tmp_path: Path, docume
 def test_the_unigram_perplexity_is_that_of_smoothed_frequencies(tmp_path: Path, document: MakeDocument) -> None:
     text = "the cat sat on the mat and the dog sat on the log " * 8 + "a new word"
     for tokens in ("char", "word"):
-        (corpus,) = tokenise([document(text)], "tiny", "d2l", tokens, [60], tmp_path)
+        (corpus,) = tokenise([document(text)], "tiny", Preparation(tokens=tokens, train_tokens=(60,)), tmp_path)
         train, valid = np.load(corpus.train_path).tolist(), np.load(corpus.valid_path).tolist()
         counts = Counter(train)
         logs = [math.log((counts[i] + 1) / (60 + corpus.vocab_size)) for i in valid]
@@ -226,20 +231,20 @@ def test_the_unigram_perplexity_is_that_of_smoothed_frequencies(tmp_path: Path, 
 
 def test_a_word_stands_for_its_letters_and_one_space(tmp_path: Path, document: MakeDocument) -> None:
     text = "a " * 32 + "abc de f g " + "a " * 4
-    (words,) = tokenise([document(text)], "tiny", "d2l", "word", [None], tmp_path)
+    (words,) = tokenise([document(text)], "tiny", Preparation(tokens="word"), tmp_path)
     assert words.valid_tokens == 4
     assert words.valid_chars_per_token == (3 + 2 + 1 + 1 + 4) / 4
-    (characters,) = tokenise([document(text)], "tiny", "d2l", "char", [None], tmp_path)
+    (characters,) = tokenise([document(text)], "tiny", Preparation(), tmp_path)
     assert characters.valid_chars_per_token == 1.0
 
 
 def test_names_and_options_are_carried(tmp_path: Path, document: MakeDocument) -> None:
-    (corpus,) = tokenise([document("ab" * 50)], "tiny", "raw", "char", [None], tmp_path)
+    (corpus,) = tokenise([document("ab" * 50)], "tiny", Preparation(text="raw"), tmp_path)
     assert (corpus.name, corpus.authors, corpus.text, corpus.tokens) == ("tiny", "all", "raw", "char")
 
 
 def test_workers_can_map_the_ids_into_memory(tmp_path: Path, document: MakeDocument) -> None:
-    (corpus,) = tokenise([document("abc" * 50)], "tiny", "raw", "char", [None], tmp_path)
+    (corpus,) = tokenise([document("abc" * 50)], "tiny", Preparation(text="raw"), tmp_path)
     for path in (corpus.train_path, corpus.valid_path):
         ids = np.load(path, mmap_mode="r")
         assert isinstance(ids, np.memmap)
@@ -251,7 +256,7 @@ def test_paths_hold_in_a_worker_s_own_folder(
     tmp_path: Path, document: MakeDocument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (corpus,) = tokenise([document("abc" * 50)], "tiny", "raw", "char", [None], Path("cache"))
+    (corpus,) = tokenise([document("abc" * 50)], "tiny", Preparation(text="raw"), Path("cache"))
     assert corpus.train_path.is_relative_to(tmp_path / "cache")
 
 
@@ -264,7 +269,7 @@ def test_paths_hold_in_a_worker_s_own_folder(
 )
 def test_a_text_too_short_to_divide_is_refused(tmp_path: Path, document: MakeDocument, text: str, message: str) -> None:
     with pytest.raises(CorpusError, match=message):
-        tokenise([document(text)], "tiny", "d2l", "char", [None], tmp_path)
+        tokenise([document(text)], "tiny", Preparation(), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -283,7 +288,13 @@ def test_a_wrong_option_is_refused(
     tmp_path: Path, document: MakeDocument, text: str, tokens: str, budget: int | None, fraction: float, message: str
 ) -> None:
     with pytest.raises(CorpusError, match=message):
-        tokenise([document("some text " * 9)], "tiny", text, tokens, [budget], tmp_path, Split(valid=fraction))
+        tokenise(
+            [document("some text " * 9)],
+            "tiny",
+            Preparation(text=text, tokens=tokens, train_tokens=(budget,)),
+            tmp_path,
+            Split(valid=fraction),
+        )
 
 
 def test_the_time_machine_has_the_book_s_figures(time_machine: Path) -> None:
@@ -302,7 +313,9 @@ def test_the_first_ten_thousand_tokens_of_the_time_machine_are_the_book_s(
     with time_machine.open() as file:  # D2L 0.17, written again from the book
         lines = [re.sub("[^A-Za-z]+", " ", line).strip().lower() for line in file.readlines()]
     expected = [token for line in lines for token in (line.split() if tokens == "word" else line)]
-    (corpus,) = tokenise(read_path(time_machine), "time-machine", "d2l", tokens, [10_000], tmp_path)
+    (corpus,) = tokenise(
+        read_path(time_machine), "time-machine", Preparation(tokens=tokens, train_tokens=(10_000,)), tmp_path
+    )
     symbols = read_symbols(corpus)
     assert [symbols[i] for i in np.load(corpus.train_path)] == expected[:10_000]
     assert corpus.vocab_size == (
@@ -316,9 +329,12 @@ def test_d2l_1_0_s_text_and_vocabulary_are_the_book_s(tmp_path: Path, time_machi
     assert len(expected) == 173_428
     assert split_tokens(raw, "d2l-1.0", "char") == expected
     (corpus,) = tokenise(
-        read_path(time_machine), "time-machine", "d2l-1.0", "char", [None], tmp_path,
-        Split("windows:10000+5000x32"), vocabulary="alphabetical",
-    )  # fmt: skip
+        read_path(time_machine),
+        "time-machine",
+        Preparation(text="d2l-1.0", vocabulary="alphabetical"),
+        tmp_path,
+        Split("windows:10000+5000x32"),
+    )
     symbols = sorted({"<unk>", *expected})
     assert read_symbols(corpus) == symbols
     assert corpus.vocab_size == 28
@@ -351,9 +367,7 @@ def test_reading_a_file_takes_twice_its_size_whatever_its_line_ends(
 
 
 @pytest.mark.slow
-def test_a_process_that_tokenises_a_hundred_megabytes_holds_less_than_three_times_as_much(
-    tmp_path: Path,
-) -> None:
+def test_a_process_that_tokenises_a_hundred_megabytes_holds_less_than_three_times_as_much(tmp_path: Path) -> None:
     file = _write_book(tmp_path / "long.txt", 100_000_000, "\r\n", marked=True)
     program = (
         "import re, sys\nfrom pathlib import Path\n"
@@ -395,7 +409,7 @@ def _lines(num_characters: int) -> str:
 def _peak_bytes(book: Document, text: str, tokens: str, cache: Path) -> int:
     tracemalloc.start()
     try:
-        tokenise([book], "long", text, tokens, [None], cache)
+        tokenise([book], "long", Preparation(text=text, tokens=tokens), cache)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -406,9 +420,9 @@ def test_tokens_of_a_text_of_many_blocks_are_those_of_the_whole(
 ) -> None:
     dice = random.Random(4)
     book = "".join(dice.choices("ab c\n\n .é—\t'1", k=4_000))
-    kinds = [(text, tokens) for text in TEXTS for tokens in ("char", "word")]
-    whole = [tokenise([document(book)], "b", *kind, [None], tmp_path / "whole")[0].digest for kind in kinds]
+    kinds = [Preparation(text=text, tokens=tokens) for text in TEXTS for tokens in ("char", "word")]
+    whole = [tokenise([document(book)], "b", kind, tmp_path / "whole")[0].digest for kind in kinds]
     monkeypatch.setattr(text_room, "_BLOCK_CHARACTERS", 50)
     assert len(list(text_room.blocks(book, "d2l"))) > 10
-    blocks = [tokenise([document(book)], "b", *kind, [None], tmp_path / "blocks")[0].digest for kind in kinds]
+    blocks = [tokenise([document(book)], "b", kind, tmp_path / "blocks")[0].digest for kind in kinds]
     assert blocks == whole

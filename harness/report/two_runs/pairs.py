@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from harness.analysis.frames import SETTINGS, Run, varying
-from harness.analysis.one_text import BASELINE_FACTORS, TEXT, is_baseline
-from harness.analysis.wording import FACTORS, label
+from harness.analysis.one_text import BASELINE_FACTORS, DIGEST, TEXT, is_baseline
+from harness.analysis.wording import FACTORS, SEPARATOR, label
 
 _OF_THE_TEXT = ("corpus_digest", "vocab_size", "train_tokens")
 """Settings that follow from the text's bytes: where they alone differ, the text was another one."""
@@ -83,11 +83,9 @@ def _name(group: pd.DataFrame) -> str:
 def _names(trials: pd.DataFrame) -> pd.Series:
     """Name each trial by what tells it from the others, its seed left out."""
     trained = trials[~is_baseline(trials)]
-    differing = {*varying(trained, FACTORS), *varying(trials, BASELINE_FACTORS), *_ALWAYS_NAMED} - {"seed"}
+    differing = {*varying(trained, FACTORS), *varying(trials, BASELINE_FACTORS), *_ALWAYS_NAMED} - {"seed", DIGEST}
     own = label(trials, [name for name in differing if name in BASELINE_FACTORS])
     names = label(trials, [name for name in FACTORS if name in differing]).where(~is_baseline(trials), own)
-    others = [name for name in SETTINGS if name not in (*FACTORS, *TEXT, "corpus_digest", "vocab_size")]
-    for name in (*varying(trials, TEXT), *varying(trained, others)):
-        prefix = "" if name in TEXT else f"{name} "
-        names = names + "\u00a0· " + prefix + trials[name].astype(str)
+    for name in varying(trials, TEXT):
+        names = names + SEPARATOR + trials[name].astype(str)
     return names

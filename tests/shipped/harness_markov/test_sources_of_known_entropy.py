@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from built_in import built_in
-from rich.console import Console
 
 from harness.contracts.corpora import CorpusRequest, Document, Entropy
 from harness.errors import CorpusError
-from harness.running import run
 from harness.texts.entropy import known_entropy
+from harness.texts.reading import read_corpora
+from harness.texts.selection import TextSelection
 from harness.texts.sources import read_documents
 from harness.texts.text import split_tokens
 from harness_markov import brackets, hidden, markov, reber
@@ -236,8 +236,8 @@ def test_numbers_may_be_written_as_token_budgets_are(request_here: CorpusRequest
 
 
 def test_the_floor_goes_with_every_budget_into_the_manifest(here: Path) -> None:
-    texts = run.TextSelection(corpora=("markov:order=1,alphabet=5,chars=9000", "text.txt"), train_tokens=(1000, None))
-    corpora = run.read_corpora(texts, built_in(), Console(quiet=True))
+    texts = TextSelection(corpora=("markov:order=1,alphabet=5,chars=9000", "text.txt"), train_tokens=(1000, None))
+    corpora = read_corpora(texts, built_in(), print)
     rates = [corpus.entropy.low if corpus.entropy else None for corpus in corpora]
     assert rates == [pytest.approx(markov.source(1, 5, 0.1, 0).entropy_rate)] * 2 + [None, None]
     from harness.record.folder import _corpus

@@ -1,0 +1,62 @@
+"""From a selection of texts to tokenised corpora, and what a user should know of them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.machine.folders import default_cache_dir
+from harness.plugins.registry import Registry
+from harness.texts import sources
+from harness.texts.duplicates import PASSAGE_TOKENS
+from harness.texts.entropy import known_entropy
+from harness.texts.selection import TextSelection
+from harness.texts.split import Budget, LogRange
+from harness.texts.tokenisation import tokenise
+from harness.texts.tokenised import TokenisedCorpus
+
+REPORTED_DUPLICATES = 0.01
+"""From this share of duplicated held-out passages on it is said; set phrases and headings stay below it."""
+_TOKEN_NOUNS = {"char": "characters", "word": "words"}
+
+
+def read_corpora(
+    selection: TextSelection, registry: Registry, report: Callable[[str], None], *, show_progress: bool = False
+) -> list[TokenisedCorpus]:
+    """Return every selected corpus for every choice of authors and every budget; ``report`` takes remarks on them.
+
+    Raises: CorpusError.
+    """
+    request = sources.request(selection.corpora_dir, show_progress=show_progress)
+    corpora: list[TokenisedCorpus] = []
+    for name in selection.corpora:
+        if name not in registry.corpora and not Path(name).exists():
+            registry.reject_broken(name.partition(":")[0])
+        texts = sources.read_texts(name, registry.corpora, request)
+        tokenised = tokenise(texts.documents, texts.name, selection, default_cache_dir() / "tokens")
+        for remark in _remarks(tokenised, selection.train_tokens):
+            report(remark)
+        entropy = known_entropy(texts.documents, selection.text, selection.tokens)
+        corpora.extend(replace(corpus, entropy=entropy) for corpus in tokenised)
+    return list(dict.fromkeys(corpora))
+
+
+def _remarks(corpora: Sequence[TokenisedCorpus], budgets: Sequence[Budget]) -> Iterator[str]:
+    """Yield what a user should know of a corpus, of which these are the choices of authors and budgets."""
+    corpus = corpora[0]
+    available, smallest = corpus.available_tokens, corpus.smallest
+    if smallest:
+        yield (
+            f"The authors of {corpus.name} are compared on equal budgets: at most {available:,} training tokens, what "
+            f"{smallest} has."
+        )
+    for budget in budgets:
+        asked = budget.high if isinstance(budget, LogRange) else budget
+        if asked is not None and asked > available:
+            have = f"authors compared of {corpus.name} have" if smallest else f"training part of {corpus.name} has"
+            yield f"The {have} {available:,} tokens, fewer than the {asked:,} of --train-tokens: all of them are used."
+    if corpus.duplicate_share > REPORTED_DUPLICATES:
+        yield (
+            f"{corpus.duplicate_share:.1%} of the held-out passages of {corpus.name} "
+            f"({PASSAGE_TOKENS[corpus.tokens]} {_TOKEN_NOUNS[corpus.tokens]} each) also stand in its training part, "
+            "word for word: validation and test flatter every model. Look for the same text twice."
+        )
