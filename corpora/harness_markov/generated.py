@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from harness.contracts.corpora import CorpusRequest, Document, Entropy
+from harness.contracts.files import replacing
 from harness.errors import CorpusError
 from harness_markov.parameters import Parameter, Values, read
 
@@ -38,11 +38,10 @@ def _kept(path: Path) -> tuple[str, Entropy] | None:
 
 
 def _keep(path: Path, text: str, entropy: Entropy) -> tuple[str, Entropy]:
-    staging = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        staging.write_text(json.dumps({"text": text, "entropy": asdict(entropy)}), encoding="utf-8")
-        staging.replace(path)
+        with replacing(path) as staging:
+            staging.write_text(json.dumps({"text": text, "entropy": asdict(entropy)}), encoding="utf-8")
     except OSError as error:
         raise CorpusError(f"Cannot write {path} ({error.strerror}): free some space there.") from error
     return text, entropy

@@ -7,10 +7,10 @@ packages, its NumPy least of all, can be seen through it.
 
 import hashlib
 import importlib.util
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from harness.contracts.files import replacing
 from harness.environments.store import environments_dir
 
 
@@ -42,10 +42,8 @@ def _link(folder: Path, source: Path) -> None:
     link = folder / source.name
     if link.is_symlink() and link.readlink() == source:
         return
-    staging = folder / f".{source.name}.{os.getpid()}"
-    staging.unlink(missing_ok=True)
-    staging.symlink_to(source)
-    staging.replace(link)
+    with replacing(link) as staging:
+        staging.symlink_to(source)
 
 
 def _top_level(target: str) -> str:

@@ -1,7 +1,6 @@
 """Writes the report's files: whole or not at all, and with no cell that a spreadsheet would run."""
 
 import contextlib
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, TextIO
 
 import pandas as pd
 
+from harness.contracts.files import replacing
 from harness.errors import RunFolderError
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -35,15 +35,14 @@ def write_text(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def _staged(path: Path) -> Iterator[TextIO]:
-    staging = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         # A lone surrogate from a worker's output has no UTF-8; it stays readable as \udc80.
-        with staging.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        with (
+            replacing(path) as staging,
+            staging.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+        ):
             yield file
-        staging.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            staging.unlink()
         raise RunFolderError(
             f"The report cannot be written to {path} ({error.strerror}): make the folder writable and free some space."
         ) from None

@@ -7,7 +7,6 @@ name in the cache is made of all these.
 import asyncio
 import hashlib
 import json
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from harness.contracts.descriptors import REFERENCE_BACKEND
 from harness.contracts.executors import Slot, SlotLostError
+from harness.contracts.files import replacing
 from harness.errors import EnvironmentMissing, WorkerError
 from harness.machine.folders import default_cache_dir
 from harness.running.jobs import files_of, place_in, scratch_network
@@ -135,6 +135,5 @@ def read_reference(path: Path) -> FirstSteps | None:
 def write_reference(path: Path, reference: FirstSteps) -> None:
     """Keep a reference, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_name(f"{path.name}.{os.getpid()}.part")
-    staging.write_text(json.dumps(asdict(reference)), encoding="utf-8")
-    staging.replace(path)
+    with replacing(path) as staging:
+        staging.write_text(json.dumps(asdict(reference)), encoding="utf-8")

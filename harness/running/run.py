@@ -19,6 +19,7 @@ from harness.grid.selection import Selection
 from harness.machine.devices import core_numbers, find_gpus
 from harness.plugins.registry import Registry
 from harness.record import folder as run_folder
+from harness.record import provenance
 from harness.record.folder import RunFolder
 from harness.record.ledger import FINISHED, Ledger
 from harness.running.live import LiveView, duration
@@ -189,11 +190,11 @@ def execute(
     """
     locks = {name: lock_of(interpreter_for(run.registry.backend(name))) for name in run.plan.backends}
     earlier = run.folder.read_manifest()
-    manifest = run_folder.describe(command, run.plan, run.corpora, run.registry, run.gpus, locks)
+    manifest = provenance.describe(command, run.plan, run.corpora, run.registry, run.gpus, locks)
     manifest["experiment"] = dict(experiment or {})
     workplace = run.workplace(limits)
     with Ledger(run.folder.ledger) as ledger:
-        run.folder.furnish(run_folder.joined(manifest, earlier))
+        run.folder.furnish(provenance.joined(manifest, earlier))
         ledger.note("command", json.dumps(list(command)))
         ids = [planned.trial.trial_id for planned in run.plan.trials]
         done = {key for key, status in ledger.statuses().items() if status in FINISHED}

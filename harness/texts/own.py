@@ -14,6 +14,7 @@ from typing import Any
 
 from harness.contracts.corpora import CorpusRequest, Document
 from harness.contracts.descriptors import Corpus
+from harness.contracts.files import replacing
 from harness.errors import CorpusError, did_you_mean
 from harness.machine.folders import config_dir
 from harness.texts.authors import authors_of
@@ -142,11 +143,10 @@ def _read() -> dict[str, Entry]:
 
 def _write(entries: dict[str, Entry]) -> None:
     path = catalogue_path()
-    staging = path.with_suffix(".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         values = {name: asdict(entry) for name, entry in entries.items()}
-        staging.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        staging.replace(path)
+        with replacing(path) as staging:
+            staging.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise CorpusError(f"Your catalogue of corpora {path} cannot be written: {error.strerror or error}.") from error

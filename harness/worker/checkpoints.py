@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.contracts.files import replacing
 from harness.contracts.weights import Weights
 
 
@@ -35,14 +36,10 @@ class Checkpoint:
         }
         # Contiguous copies: safetensors writes a view's buffer, not its strides.
         tensors = {name: np.ascontiguousarray(array) for name, array in (self.weights | self.optimizer_state).items()}
-        staging = path.with_name(f"{path.name}.{os.getpid()}.part")
-        try:
+        with replacing(path) as staging:
             # Straight to the file: the bytes of it all would take seven times the weights' memory.
             save_file(tensors, staging, metadata)
             staging.chmod(0o666 & ~_umask())  # the library lets nobody but the owner read it
-            staging.replace(path)
-        finally:
-            staging.unlink(missing_ok=True)
 
     @classmethod
     def read(cls, path: Path) -> "Checkpoint":

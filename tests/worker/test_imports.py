@@ -34,3 +34,10 @@ def test_starting_a_worker_loads_neither_pluggy_nor_pandas():
     code = "import sys, harness.worker.__main__; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"pluggy", "pandas", "click", "rich", "torch", "autograd"} & set(loaded) == set()
+
+
+def test_a_worker_loads_what_its_kind_of_job_needs_and_no_other_kind_s():
+    code = "import sys, harness.worker.__main__; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    kinds = {f"harness.worker.{name}" for name in ("trainer", "fitting", "probing", "probes", "timing", "sampling")}
+    assert kinds & set(loaded) == set()

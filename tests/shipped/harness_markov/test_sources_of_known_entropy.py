@@ -240,7 +240,7 @@ def test_the_floor_goes_with_every_budget_into_the_manifest(here: Path) -> None:
     corpora = read_corpora(texts, built_in(), print)
     rates = [corpus.entropy.low if corpus.entropy else None for corpus in corpora]
     assert rates == [pytest.approx(markov.source(1, 5, 0.1, 0).entropy_rate)] * 2 + [None, None]
-    from harness.record.folder import _corpus
+    from harness.record.provenance import _corpus
 
     described = _corpus(corpora[0], built_in())
     assert described["title"].startswith("Markov source")
