@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness import __version__, cli
-from harness.errors import HarnessError, did_you_mean, one_line
+from harness.errors import HarnessError, WorkerError, did_you_mean, one_line
 
 Harness = Callable[..., subprocess.CompletedProcess[str]]
 HEAVY = {"numpy", "rich", "pandas", "scipy", "altair", "jinja2", "torch", "autograd", "asyncio", "sqlite3", "pluggy"}
