@@ -21,13 +21,13 @@ def by_seed(run: Run, quantities: Sequence[str]) -> pd.DataFrame:
     Columns: kind (the first trial_id of those that differ in their seed alone), trial_id, seed, model, cell,
     num_layers, grad_clip, corpus, text, is_baseline, quantity, at, value, deviation, n (observations).
     """
-    found = run.probes[run.probes["quantity"].isin(list(quantities))]
-    found = found[np.isfinite(found["value"].astype(float)) & (found["n"] > 0)]
+    rows = run.probes[run.probes["quantity"].isin(list(quantities))]
+    rows = rows[np.isfinite(rows["value"].astype(float)) & (rows["n"] > 0)]
     trials = run.trials[run.trials["status"] == "ok"]
-    trials = trials[trials["trial_id"].isin(set(found["trial_id"]))]
+    trials = trials[trials["trial_id"].isin(set(rows["trial_id"]))]
     kinds = trials.groupby(list(SETTINGS), sort=False, dropna=False)["trial_id"].transform("first")
     named = trials.assign(kind=kinds, model=names(trials), is_baseline=is_baseline(trials))
-    return found.merge(named[["trial_id", "kind", "seed", *_OF_KIND]], on="trial_id", how="inner")
+    return rows.merge(named[["trial_id", "kind", "seed", *_OF_KIND]], on="trial_id", how="inner")
 
 
 def curves(run: Run, quantities: Sequence[str], *, geometric: bool = False) -> pd.DataFrame:
@@ -41,14 +41,14 @@ def curves(run: Run, quantities: Sequence[str], *, geometric: bool = False) -> p
     Columns: kind, model, cell, num_layers, grad_clip, corpus, text, is_baseline, quantity, at, value, low, high, n
     (observations of the seed with the fewest), seeds.
     """
-    found = by_seed(run, quantities)
-    found["margin"] = mean_margin(found["deviation"].where(np.isfinite(found["deviation"].astype(float))), found["n"])
+    seeds = by_seed(run, quantities)
+    seeds["margin"] = mean_margin(seeds["deviation"].where(np.isfinite(seeds["deviation"].astype(float))), seeds["n"])
     rows = [
         {**dict(zip(("kind", "quantity", "at"), key, strict=True)), **_over_seeds(part, geometric)}
-        for key, part in found.groupby(["kind", "quantity", "at"], sort=False)
+        for key, part in seeds.groupby(["kind", "quantity", "at"], sort=False)
     ]
     columns = ["kind", "quantity", "at", "value", "low", "high", "n", "seeds"]
-    kinds = found.drop_duplicates("kind")[["kind", *_OF_KIND]]
+    kinds = seeds.drop_duplicates("kind")[["kind", *_OF_KIND]]
     return pd.DataFrame(rows, columns=columns).merge(kinds, on="kind", how="inner")
 
 
@@ -89,8 +89,8 @@ def names(trials: pd.DataFrame) -> pd.Series:
 
 def at(curve: pd.DataFrame, place: float) -> Interval:
     """Return a curve's value at one place; NaN where it was not measured there."""
-    found = curve[curve["at"] == place]
-    return bounded(found.iloc[0]) if len(found) else UNKNOWN
+    rows = curve[curve["at"] == place]
+    return bounded(rows.iloc[0]) if len(rows) else UNKNOWN
 
 
 def bounded(row: pd.Series) -> Interval:

@@ -102,34 +102,34 @@ def frame_answers(answered: Sequence[Answered]) -> pd.DataFrame:
     """Return one row a question: the columns of exercises.csv."""
     table = [
         (
-            one.exercise.name,
-            one.exercise.question,
-            one.answer.answer,
-            one.answer.verdict,
-            json.dumps(rows(one.answer.evidence), ensure_ascii=False) if len(one.answer.evidence) else "",
-            " ".join(one.answer.missing),
+            each.exercise.name,
+            each.exercise.question,
+            each.answer.answer,
+            each.answer.verdict,
+            json.dumps(rows(each.answer.evidence), ensure_ascii=False) if len(each.answer.evidence) else "",
+            " ".join(each.answer.missing),
         )
-        for one in answered
+        for each in answered
     ]
     return pd.DataFrame(table, columns=ANSWERS.names)
 
 
 def sections(answered: Sequence[Answered]) -> list[dict[str, Any]]:
     """Return what the page shows of each question that has an answer."""
-    return [_section(one) for one in answered if one.answer.answered]
+    return [_section(each) for each in answered if each.answer.answered]
 
 
 def open_questions(answered: Sequence[Answered]) -> list[Answered]:
     """Return the questions the run has nothing on."""
-    return [one for one in answered if not one.answer.answered]
+    return [each for each in answered if not each.answer.answered]
 
 
-def _section(one: Answered) -> dict[str, Any]:
-    answer = one.answer
+def _section(answered: Answered) -> dict[str, Any]:
+    answer = answered.answer
     evidence = answer.evidence
     return {
-        "anchor": f"exercise-{one.exercise.name}",
-        "exercise": one.exercise,
+        "anchor": f"exercise-{answered.exercise.name}",
+        "exercise": answered.exercise,
         "answer": answer,
         "headings": [
             {"text": str(name).replace("_", " "), "kind": "number" if _is_number(evidence[name]) else "text"}

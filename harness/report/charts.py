@@ -72,12 +72,12 @@ def draw(
 
 def _candidates(points: pd.DataFrame, series: Sequence[str], x: Axis, y: Axis) -> pd.DataFrame:
     """Return the points of these series as a reader sees their names; a bound without a place is none."""
-    found = points[points["series"].isin(series)].copy()
+    candidates = points[points["series"].isin(series)].copy()
     for column in ("series", *(column for axis, column in ((x, "x"), (y, "y")) if axis.nominal)):
-        found[column] = found[column].map(wording.visible)
+        candidates[column] = candidates[column].map(wording.visible)
     if y.log:
-        found.loc[~(found["low"].astype(float) > 0), "low"] = np.nan
-    return found
+        candidates.loc[~(candidates["low"].astype(float) > 0), "low"] = np.nan
+    return candidates
 
 
 def _has_place(points: pd.DataFrame, x: Axis, y: Axis) -> pd.Series:

@@ -45,9 +45,9 @@ def answer(run: Run) -> Answer:
     """Hold each other implementation's loss curve and speed against scratch's."""
     trials = evidence.cells(evidence.finished(run))
     others = [name for name in trials["implementation"].unique() if name != SCRATCH]
-    found = [evidence.pairs(trials, "implementation", SCRATCH, name).assign(other=name) for name in others]
-    found += _beside_the_reference(trials)
-    matched = pd.concat(found) if found else pd.DataFrame()
+    parts = [evidence.pairs(trials, "implementation", SCRATCH, name).assign(other=name) for name in others]
+    parts += _beside_the_reference(trials)
+    matched = pd.concat(parts) if parts else pd.DataFrame()
     if matched.empty:
         return unanswered(
             "missing: finished trials from scratch and with a framework's own layer, the same otherwise "
@@ -142,9 +142,9 @@ def _paragraph(table: pd.DataFrame) -> str:
     worst = table.loc[table["largest_loss_difference"].fillna(-1).idxmax()]
     largest = worst["largest_loss_difference"]
     if not math.isfinite(largest):
-        said = ["Whether both learn the same is not known: no epoch of two trials can be compared."]
+        sentences = ["Whether both learn the same is not known: no epoch of two trials can be compared."]
     else:
-        said = [
+        sentences = [
             (
                 "From scratch and the framework's layer learn the same"
                 if largest <= SAME
@@ -164,12 +164,12 @@ def _paragraph(table: pd.DataFrame) -> str:
         # The largest differences first: of many kinds only some are told.
         rows.sort(key=lambda row: -abs(math.log(row["speed_ratio"])))
         if rows:
-            told = enumerate_names([_word_speed(row) for row in rows], MAX_TOLD)
-            said.append(f"{word.capitalize()}, tokens a second over scratch's: {told}.")
+            ratios = enumerate_names([_word_speed(row) for row in rows], MAX_TOLD)
+            sentences.append(f"{word.capitalize()}, tokens a second over scratch's: {ratios}.")
     if len(kinds):
         unsure = "" if np.isfinite(kinds["speed_ratio_low"].astype(float)).all() else "; too few rounds for some"
-        said.append(f"In brackets is each ratio's own 95 % interval, over rounds that timed both{unsure}.")
-    return " ".join(said)
+        sentences.append(f"In brackets is each ratio's own 95 % interval, over rounds that timed both{unsure}.")
+    return " ".join(sentences)
 
 
 def _seeds(table: pd.DataFrame) -> str:

@@ -151,15 +151,15 @@ def _time_ratios(run: Run, matched: pd.DataFrame) -> dict[tuple[str, str], float
         for trial_id, rows in epochs.groupby("trial_id", sort=False).indices.items()
     }
     rates = run.trials.set_index("trial_id")["tokens_per_s"].to_dict()
-    found = {}
+    ratios = {}
     for pair in zip(matched["trial_id_first"], matched["trial_id_second"], strict=True):
         if any(name not in curves for name in pair):
             continue
         goal = max(min(curves[name][1]) for name in pair)
         seconds = [_seconds_to(*curves[name], goal, rates.get(name, math.nan)) for name in pair]
         if all(math.isfinite(value) and value > 0 for value in seconds):
-            found[pair] = math.log(seconds[0] / seconds[1])
-    return found
+            ratios[pair] = math.log(seconds[0] / seconds[1])
+    return ratios
 
 
 def _seconds_to(tokens: Sequence[float], losses: Sequence[float], goal: float, rate: float) -> float:
@@ -190,24 +190,24 @@ def _sentences(matched: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     depths = matched["num_layers"].nunique()
     each = f", each the mean over {depths} depths" if depths > 1 else " at one depth"
     corrected = "; the verdict after Holm's correction over this table" if math.isfinite(whole["p_holm"]) else ""
-    said = [
+    sentences = [
         f"At equal hidden units: {_verdict(whole)}. GRU's validation perplexity minus LSTM's is "
         f"{evidence.word_interval(read_interval(whole, 'perplexity_difference'))}, its accuracy's difference "
         f"{evidence.word_bounds(read_interval(whole, 'accuracy_difference'), 4)} (n = "
         f"{wording.plural(int(whole['n']), 'seed')}{each}; {_trained(matched)}{corrected})."
     ]
     if whole["n"] < 2:
-        said.append(f"That is {evidence.count_seeds(matched)}.")
-    said.append(f"{_costs(whole)}.")
+        sentences.append(f"That is {evidence.count_seeds(matched)}.")
+    sentences.append(f"{_costs(whole)}.")
     equal = records(table[table["at"] == "equal parameters"])
     for row in equal:
         outcome = {-1: "GRU is ahead", 1: "LSTM is ahead", 0: "neither is ahead beyond chance"}[_sign(row)]
-        said.append(
+        sentences.append(
             f"At equal parameters {outcome}: {evidence.word_bounds(read_interval(row, 'perplexity_difference'))} in "
             f"perplexity, {evidence.word_bounds(read_interval(row, 'accuracy_difference'), 4)} in accuracy. "
             f"{_costs(row)}."
         )
-    return said
+    return sentences
 
 
 def _trained(matched: pd.DataFrame) -> str:
@@ -222,8 +222,8 @@ def _costs(row: Mapping[str, Any]) -> str:
     parts = [f"GRU has {float(row['params_ratio']):.0%} of LSTM's parameters"]
     speed, time = read_interval(row, "speed_ratio"), read_interval(row, "time_ratio")
     if math.isfinite(speed.estimate):
-        told = {1: "faster", -1: "slower", 0: "not to be told apart"}[sign_beyond(speed, 1.0)]
-        parts.append(f"trains {evidence.word_bounds(speed, 2)} times as many tokens a second ({told})")
+        faster = {1: "faster", -1: "slower", 0: "not to be told apart"}[sign_beyond(speed, 1.0)]
+        parts.append(f"trains {evidence.word_bounds(speed, 2)} times as many tokens a second ({faster})")
     if math.isfinite(time.estimate):
         alone = "" if math.isfinite(speed.estimate) else ", by speeds measured while training"
         parts.append(f"takes {evidence.word_bounds(time, 2)} times as long to the perplexity both reach{alone}")

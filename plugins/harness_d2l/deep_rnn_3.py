@@ -8,13 +8,22 @@ import pandas as pd
 
 from harness.analysis import evidence
 from harness.analysis.frames import Run, records
-from harness.analysis.learning_curves import MIN_SIZES, FittedCurve, fit, held_out_error
+from harness.analysis.learning_curves import MIN_SIZES, FittedCurve, fit
 from harness.analysis.statistics import UNKNOWN, Interval, mean_interval, sign_beyond
 from harness.analysis.wording import count, label
 from harness.contracts.exercises import Available, Budget, Need
 from harness.report import UNDECIDED, Answer, charts, unanswered
 from harness_d2l import whole_books
 from harness_d2l.shared import WHOLE, options, sizes
+from harness_d2l.trust import (
+    floor_is_known,
+    is_trusted,
+    losses_by_size,
+    still_learning,
+    trained_less,
+    word_help,
+    word_trust,
+)
 from harness_d2l.whole_books import BOOKS, change_with_size
 
 CURVE_SEEDS = 3
@@ -23,10 +32,6 @@ BASELINES = ("ngram-3", "ngram-5", "bz2", "lzma")
 _TEXT = ["corpus", "authors", "text", "tokens"]
 MAX_EPOCHS = 40
 """A small text is known by heart long before; only the best epoch counts."""
-TRUSTED = 0.1
-"""Of the gain from the smallest text to the largest, how wrong the fit may be about a size it has not seen."""
-SAME_TRAINING = 0.8
-"""Tokens read in all, as a share of another model's, below which a model counts as trained less."""
 _PROMISE = 10
 """How many times the largest text the curve is asked about."""
 _SIDES = {-1: "below", 1: "above", 0: "not to be told from"}
@@ -70,7 +75,7 @@ def answer(run: Run) -> Answer:
         return unanswered("missing: one model trained on several sizes of one text (--train-tokens 10k,30k,100k,all).")
     text = (trials[_TEXT] == curve.iloc[0][_TEXT]).all(axis=1)
     baselines = evidence.baselines(trials[text])
-    losses = _losses(curve)
+    losses = losses_by_size(curve)
     fitted = fit(losses)
     books = whole_books.chain_of(run, trials)
     table = pd.concat([_table(_name(curve), curve), *(_table(name, part) for name, part in baselines.groupby("cell"))])
@@ -114,10 +119,10 @@ def _name(curve: pd.DataFrame) -> str:
 
 
 def _table(name: str, trials: pd.DataFrame) -> pd.DataFrame:
-    found = []
+    rows = []
     for size, part in trials.groupby("train_tokens"):
         interval = mean_interval(part["bits"])
-        found.append(
+        rows.append(
             {
                 "model": name,
                 "train_tokens": float(size),
@@ -126,7 +131,7 @@ def _table(name: str, trials: pd.DataFrame) -> pd.DataFrame:
                 "n": len(part),
             }
         )
-    return pd.DataFrame(found)
+    return pd.DataFrame(rows)
 
 
 def _fit_rows(fitted: FittedCurve | None, largest: float) -> pd.DataFrame:
@@ -157,65 +162,18 @@ def _against(curve: pd.DataFrame, baselines: pd.DataFrame) -> tuple[pd.Series | 
 def _verdict(curve: pd.DataFrame, baselines: pd.DataFrame, fitted: FittedCurve | None, books: pd.DataFrame) -> str:
     perplexity = curve.loc[curve["train_tokens"] == curve["train_tokens"].max(), "best_valid_perplexity"].mean()
     change = sign_beyond(change_with_size(curve), 0.0)
-    more = {-1: _helps(curve), 1: "more text harms", 0: f"whether more text helps is {UNDECIDED}"}[change]
+    more = {-1: word_help(curve), 1: "more text harms", 0: f"whether more text helps is {UNDECIDED}"}[change]
     parts = [f"{more}: {perplexity:.2f} on the largest text"]
     best, difference = _against(curve, baselines)
     if best is not None:
         parts.append(f"{_SIDES[sign_beyond(difference, 0.0)]} the best baseline")
     if not books.empty:
         parts.append(whole_books.verdict(books))
-    if fitted is None or not _floor_is_known(fitted) or _still_learning(curve) or not _is_trusted(curve):
+    if fitted is None or not floor_is_known(fitted) or still_learning(curve) or not is_trusted(curve):
         parts.append(f"floor {UNDECIDED}")
     else:
         parts.append(f"floor about {fitted.floor.estimate:.2f} bits per character")
     return "; ".join(parts)
-
-
-def _floor_is_known(fitted: FittedCurve) -> bool:
-    """Return whether the curve falls, and the floor's interval is narrow beside it and does not begin at nothing."""
-    floor = fitted.floor
-    width = floor.high - floor.low
-    falls = fitted.law.factor > 0
-    return bool(falls and math.isfinite(width) and floor.low > 0.01 and width < 0.25 * floor.estimate)
-
-
-def _still_learning(curve: pd.DataFrame) -> bool:
-    """Return whether the models of the largest text were best in their last epoch: more training would help them."""
-    last = curve[curve["train_tokens"] == curve["train_tokens"].max()]
-    return bool((last["best_epoch"] >= last["num_epochs_done"]).mean() > 0.5)
-
-
-def _trained_less(curve: pd.DataFrame) -> bool:
-    """Return whether the smallest text's models were still learning when they stopped, after fewer tokens in all.
-
-    Then training is part of what the largest text's are better by.
-    """
-    ends = [curve[curve["train_tokens"] == size] for size in (curve["train_tokens"].min(), curve["train_tokens"].max())]
-    first, last = (float((part["train_tokens"] * part["num_epochs_done"]).mean()) for part in ends)
-    return _still_learning(ends[0]) and first < SAME_TRAINING * last
-
-
-def _helps(curve: pd.DataFrame) -> str:
-    return "more text with more training helps" if _trained_less(curve) else "more text helps"
-
-
-def _is_trusted(curve: pd.DataFrame) -> bool:
-    """Return whether the fit foretells the largest text from the others, to a share of the whole gain."""
-    share = _held_out_share(_losses(curve))
-    return bool(share is not None and share < TRUSTED)
-
-
-def _held_out_share(losses: dict[float, list[float]]) -> float | None:
-    """Return the error at the largest size, predicted from the others, as a share of the whole gain."""
-    checked = held_out_error(losses)
-    if checked is None:
-        return None
-    gain = float(np.mean(losses[min(losses)]) - np.mean(losses[max(losses)]))
-    return abs(checked[0] / gain) if gain else math.inf
-
-
-def _losses(curve: pd.DataFrame) -> dict[float, list[float]]:
-    return {float(size): found["bits"].tolist() for size, found in curve.groupby("train_tokens")}
 
 
 def _sentences(
@@ -225,22 +183,22 @@ def _sentences(
     ends = [mean_interval(losses[size]) for size in (sizes[0], sizes[-1])]
     change = change_with_size(curve)
     largest = curve.loc[curve["train_tokens"] == curve["train_tokens"].max(), "best_valid_perplexity"].mean()
-    said = [
+    sentences = [
         f"{_name(curve)} on {curve.iloc[0]['corpus']} ({evidence.count_seeds(curve)}, best epoch of each): from "
         f"{count(sizes[0])} to {count(sizes[-1])} training tokens the bits per character go from "
         f"{evidence.word_interval(ends[0])} to {evidence.word_bounds(ends[1])}, a "
         f"perplexity of {largest:.2f} a token.",
         f"The difference is {evidence.word_bounds(change)}: "
-        + {-1: f"{_helps(curve)}.", 1: "more text harms.", 0: "too uncertain to say that it helps."}[
+        + {-1: f"{word_help(curve)}.", 1: "more text harms.", 0: "too uncertain to say that it helps."}[
             sign_beyond(change, 0.0)
         ],
     ]
-    if sign_beyond(change, 0.0) < 0 and _trained_less(curve):
-        said.append(
+    if sign_beyond(change, 0.0) < 0 and trained_less(curve):
+        sentences.append(
             "But the models of the smallest text read fewer tokens in all and were still learning when they stopped: "
             "how much of the difference is text and how much training is not known."
         )
-    return [*said, *_say_baseline(curve, baselines), *_say_fit(curve, baselines, losses, fitted)]
+    return [*sentences, *_say_baseline(curve, baselines), *_say_fit(curve, baselines, losses, fitted)]
 
 
 def _say_baseline(curve: pd.DataFrame, baselines: pd.DataFrame) -> list[str]:
@@ -263,40 +221,24 @@ def _say_fit(
     drawn = (
         " (parametric bootstrap: each size's mean drawn from its t distribution over seeds)" if fitted.resampled else ""
     )
-    said = [
+    sentences = [
         f"Fitted, L(D) = {law.floor:.3f} + {law.factor:.3f} (D / {count(round(law.unit))})^−{law.exponent:.3f}: the "
         f"floor is {evidence.word_bounds(fitted.floor)} bits per character, the exponent "
         f"{evidence.word_bounds(fitted.exponent)}{drawn}."
     ]
-    if not _floor_is_known(fitted):
-        said.append("That leaves the floor open: these sizes alone do not decide how low it can go.")
+    if not floor_is_known(fitted):
+        sentences.append("That leaves the floor open: these sizes alone do not decide how low it can go.")
     beyond = fitted.predict(_PROMISE * max(losses))
-    said.append(f"{_PROMISE} times the text would give {evidence.word_bounds(beyond)}, if the form holds.")
-    if _still_learning(curve):
-        said.append(
+    sentences.append(f"{_PROMISE} times the text would give {evidence.word_bounds(beyond)}, if the form holds.")
+    if still_learning(curve):
+        sentences.append(
             "But on the largest text most models were best in their last epoch: they were still learning, so this "
             "floor is the training's and not the text's."
         )
     best, _ = _against(curve, baselines)
     if best is not None and float(best["bits"]) < law.floor:
-        said.append(f"That {best['cell']} is below it shows that it is no floor of the text, but of this model.")
-    return [*said, *_trust(losses)]
-
-
-def _trust(losses: dict[float, list[float]]) -> list[str]:
-    """Say what the fit was worth where it can be checked: at the largest size, predicted from the others."""
-    checked = held_out_error(losses)
-    if checked is None:
-        return []
-    error, factor = checked
-    share = _held_out_share(losses) or 0.0
-    trust = (
-        "about that far it may be trusted" if share < TRUSTED else "beyond what was measured it is not to be trusted"
-    )
-    return [
-        f"Fitted without the largest text and asked for it, {factor:.1f} times away, it is {abs(error):.3f} bits "
-        f"too {'low' if error > 0 else 'high'}, {share:.0%} of the whole gain: {trust}."
-    ]
+        sentences.append(f"That {best['cell']} is below it shows that it is no floor of the text, but of this model.")
+    return [*sentences, *word_trust(losses)]
 
 
 def _missing(

@@ -110,20 +110,20 @@ def _gain(key: tuple[str, str], part: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _distance(run: Run, one: str, other: str) -> float:
+def _distance(run: Run, author: str, other: str) -> float:
     """Return the distance between two authors' trigrams, where it was measured."""
-    mine = set(run.trials.loc[run.trials["authors"] == one, "trial_id"])
-    rows = run.probes[(run.probes["probe"] == authors.PROBE) & (run.probes["quantity"] == other)]
-    found = rows[rows["trial_id"].isin(mine)]
-    return float(found["value"].mean()) if len(found) else math.nan
+    mine = set(run.trials.loc[run.trials["authors"] == author, "trial_id"])
+    distances = run.probes[(run.probes["probe"] == authors.PROBE) & (run.probes["quantity"] == other)]
+    own = distances[distances["trial_id"].isin(mine)]
+    return float(own["value"].mean()) if len(own) else math.nan
 
 
 def _by_sign(combined: pd.DataFrame) -> dict[int, list[str]]:
     """Return the authors by whether combining helps them, 1, harms them, −1, or is not decided."""
-    found: dict[int, list[str]] = {1: [], -1: [], 0: []}
+    names: dict[int, list[str]] = {1: [], -1: [], 0: []}
     for row in records(combined):
-        found[evidence.sign_corrected(evidence.read_interval(row, "gain"), row["p_holm"])].append(row["evaluated_on"])
-    return found
+        names[evidence.sign_corrected(evidence.read_interval(row, "gain"), row["p_holm"])].append(row["evaluated_on"])
+    return names
 
 
 def _verdict(combined: pd.DataFrame) -> str:
@@ -138,7 +138,7 @@ def _verdict(combined: pd.DataFrame) -> str:
         return "combining harms every author"
     words = {1: "helps", -1: "harms", 0: "is not decided for"}
     return (
-        f"combining {enumerate_names([f'{words[s]} {enumerate_names(found)}' for s, found in signs.items() if found])}"
+        f"combining {enumerate_names([f'{words[s]} {enumerate_names(names)}' for s, names in signs.items() if names])}"
     )
 
 
@@ -146,7 +146,7 @@ def _sentences(transfer: pd.DataFrame, table: pd.DataFrame, combined: pd.DataFra
     verdict = _verdict(combined)
     seeds = evidence.count_seeds(transfer)
     if combined.empty:
-        said = [f"Whether to combine authors is {UNDECIDED}: no model of several has as many tokens ({seeds})."]
+        sentences = [f"Whether to combine authors is {UNDECIDED}: no model of several has as many tokens ({seeds})."]
     else:
         ns = sorted(set(combined["n"]))
         seeds = (
@@ -155,32 +155,32 @@ def _sentences(transfer: pd.DataFrame, table: pd.DataFrame, combined: pd.DataFra
             else f"n = {enumerate_numbers(ns)} seeds and one held-out text an author; 95 % intervals, paired over "
             "seeds, the verdict after Holm's correction over authors"
         )
-        told = [
+        gains = [
             f"{evidence.word_bounds(evidence.read_interval(row, 'gain'))} for {row['evaluated_on']}"
             for row in records(combined)
         ]
         decided = "whether to combine is not decided" if verdict == UNDECIDED else verdict
         share = (combined["gain"].abs() / combined["bits_per_char"]).max()
         worded = f"at most {share:.1%}" if share >= 0.001 else "less than 0.1%"
-        said = [
+        sentences = [
             f"With equally many training tokens, {decided}.",
             "The own model's bits per character minus the combined one's, on the author's held-out text, are "
-            f"{enumerate_names(told, MAX_TOLD)}: {worded} of what a character needs ({seeds}).",
+            f"{enumerate_names(gains, MAX_TOLD)}: {worded} of what a character needs ({seeds}).",
         ]
     foreign = table[table["kind"] == "foreign"]
     if len(foreign):
         cost = -foreign["gain"]
-        said.append(
+        sentences.append(
             f"Another author's model in place of the own one costs {cost.min():.3f} to {cost.max():.3f} bits per "
             "character."
         )
-    said += _distances(foreign, table)
+    sentences += _distances(foreign, table)
     if _by_sign(combined)[-1]:
-        said.append(
+        sentences.append(
             "What goes wrong: with the budget fixed, a combined model reads less of the author it is asked for. Adding "
             "others to all of one's own text is another question, which deep-rnn-3 comes nearer to."
         )
-    return said
+    return sentences
 
 
 def _distances(foreign: pd.DataFrame, table: pd.DataFrame) -> list[str]:
@@ -189,16 +189,18 @@ def _distances(foreign: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     if known.empty:
         return []
     same = table[(table["kind"] == "own")]["distance_bits"].dropna()
-    said = f"The authors' trigrams are {known['distance_bits'].min():.3f} to {known['distance_bits'].max():.3f} bits "
-    said += "apart (Jensen-Shannon"
-    said += f"; {same.mean():.3f} between halves of one author's text)" if len(same) else ")"
+    sentence = (
+        f"The authors' trigrams are {known['distance_bits'].min():.3f} to {known['distance_bits'].max():.3f} bits "
+    )
+    sentence += "apart (Jensen-Shannon"
+    sentence += f"; {same.mean():.3f} between halves of one author's text)" if len(same) else ")"
     names = sorted({*known["trained_on"], *known["evaluated_on"]})
     if len(names) < MIN_AUTHORS or known["distance_bits"].nunique() < 3:
-        return [f"{said}, too few authors to test whether distance goes with the cost."]
+        return [f"{sentence}, too few authors to test whether distance goes with the cost."]
     rank, p_value = mantel(known.assign(cost=-known["gain"]), "distance_bits", "cost")
     word = "goes with" if p_value < 1 - CONFIDENCE else "is not shown to go with"
     direction = "higher" if rank > 0 else "lower"
-    return [f"{said}; a larger distance {word} a {direction} cost (Spearman's ρ = {rank:.2f}, Mantel's permutation "
+    return [f"{sentence}; a larger distance {word} a {direction} cost (Spearman's ρ = {rank:.2f}, Mantel's permutation "
             f"test p = {p_value:.2g}, n = {len(names)} authors)."]  # fmt: skip
 
 

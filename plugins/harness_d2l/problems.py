@@ -74,7 +74,7 @@ def learning_by_heart(run: Run) -> Problem | None:
     beyond = f"in {signs.count(1)} of {plural(len(gaps), 'kind')} of model beyond chance, after Holm's correction"
     # Of one seed there is no test, and nothing to correct.
     after = ", after Holm's correction over kinds" if np.isfinite(adjusted).any() else ""
-    told = {
+    clause = {
         1: f"in the last epoch held-out text costs more than training text {beyond}, most",
         -1: "in the last epoch held-out text costs no more than training text in any kind of model, nearest to it",
         0: f"whether held-out text costs more than training text is not decided in any kind of model{after}; most",
@@ -82,7 +82,7 @@ def learning_by_heart(run: Run) -> Problem | None:
     return Problem(
         name="learning by heart", shown=shown, figure="largest held-out minus training loss, bits a token",
         value=interval, n=n,
-        words=f"learning by heart: {told} in {_name(trials, int(gaps.index[worst]))}, by "
+        words=f"learning by heart: {clause} in {_name(trials, int(gaps.index[worst]))}, by "
         f"{evidence.word_interval(interval)} bits a token (n = {plural(n, 'seed')})",
     )  # fmt: skip
 
@@ -121,35 +121,35 @@ def _by_temperature(run: Run, quantity: str) -> str:
 
 def repetition(run: Run) -> Problem | None:
     """Look for text that repeats itself more than people's does, at the most probable token each time."""
-    found = _against_held_out(run, "repetition", 0.0)
-    if found is None:
+    shares = _against_held_out(run, "repetition", 0.0)
+    if shares is None:
         return None
-    _, real, difference, row = found
+    _, real, difference, row = shares
     sign = sign_beyond(difference, 0.0)
     by = "one model" if row["seeds"] == 1 else f"each of {plural(int(row['seeds']), 'seed')}"
-    told = {1: "cold it goes round in circles", -1: "cold it repeats itself less", 0: "which does not decide"}[sign]
+    clause = {1: "cold it goes round in circles", -1: "cold it repeats itself less", 0: "which does not decide"}[sign]
     return Problem(
         name="repetition when cold", shown=sign, figure="repeated passages at temperature 0, generated minus held-out",
         value=difference, n=int(row["n"] * row["seeds"]),
         words=f"repetition: from {_by_temperature(run, 'repetition')} of its passages repeat earlier ones, of held-out "
-        f"text {real.estimate:.0%} (n = {int(row['n'])} texts by {by}): {told}",
+        f"text {real.estimate:.0%} (n = {int(row['n'])} texts by {by}): {clause}",
     )  # fmt: skip
 
 
 def invention(run: Run) -> Problem | None:
     """Look for text at temperature 1 that holds more passages unknown to the training text than people's does."""
-    found = _against_held_out(run, "novelty", 1.0)
-    if found is None:
+    shares = _against_held_out(run, "novelty", 1.0)
+    if shares is None:
         return None
-    warm, real, difference, row = found
+    warm, real, difference, row = shares
     sign = sign_beyond(difference, 0.0)
-    told = {1: "it invents what nobody writes", -1: "it keeps closer to its training text than people do",
+    clause = {1: "it invents what nobody writes", -1: "it keeps closer to its training text than people do",
             0: "which does not decide"}[sign]  # fmt: skip
     return Problem(
         name="invention when warm", shown=sign, figure="passages not in the training text at temperature 1, "
         "generated minus held-out", value=difference, n=int(row["n"] * row["seeds"]),
         words=f"invention: from {_by_temperature(run, 'novelty')} are not in the training text; at 1 it is "
-        f"{warm.estimate:.0%}, of held-out text {real.estimate:.0%}: {told}",
+        f"{warm.estimate:.0%}, of held-out text {real.estimate:.0%}: {clause}",
     )  # fmt: skip
 
 
@@ -168,7 +168,7 @@ def unseen_characters(run: Run) -> Problem | None:
         cost = f", which cost {losses['unseen_loss']:.1f} nats each, the others {losses['seen_loss']:.1f}"
     there = share.estimate > 0
     of = PREPROCESSING.get(str(row["text"]), str(row["text"]))
-    told = (
+    clause = (
         f"{share.estimate:.2g} of held-out tokens"
         if share.estimate < 1e-4
         else f"{share.estimate:.2%} of held-out tokens"
@@ -176,7 +176,7 @@ def unseen_characters(run: Run) -> Problem | None:
     return Problem(
         name="unseen characters", shown=1 if there else -1, figure=f"share of held-out tokens ({row['model']}, {of})",
         value=share, n=int(row["n"]),
-        words=f"characters that training never saw: {told if there else 'none in the held-out text looked at'} "
+        words=f"characters that training never saw: {clause if there else 'none in the held-out text looked at'} "
         f"({row['model']}, {of}){cost}",
     )  # fmt: skip
 
@@ -195,19 +195,19 @@ def open_brackets(run: Run) -> Problem | None:
     near, far = (probed.bounded(best.iloc[place]) for place in (0, -1))
     drop = _difference(near, far)
     sign = sign_beyond(drop, 0.0)
-    told = {1: "it forgets what is open", -1: "it gets surer", 0: "which does not decide"}[sign]
+    clause = {1: "it forgets what is open", -1: "it gets surer", 0: "which does not decide"}[sign]
     return Problem(
         name="open brackets", shown=sign, figure=f"probability of {what}, near minus far", value=drop,
         n=int(best["n"].sum()),
         words=f"brackets: the best of {plural(len(groups), 'model')} on {best.iloc[0]['corpus']} "
         f"({best.iloc[0]['cell']}) gives {what} {near.estimate:.2f} where it opened {best['at'].iloc[0]:g} back and "
-        f"{far.estimate:.2f} at {best['at'].iloc[-1]:g} or more: {told}{_quotes(run, str(most))}",
+        f"{far.estimate:.2f} at {best['at'].iloc[-1]:g} or more: {clause}{_quotes(run, str(most))}",
     )  # fmt: skip
 
 
-def _quotes(run: Run, told: str) -> str:
+def _quotes(run: Run, clause: str) -> str:
     """Word how probable a due closing quote or bracket is in running text, where such a text was probed too."""
-    groups = [part for part in _bracket_curves(run, "closing") if part.iloc[0]["corpus"] != told]
+    groups = [part for part in _bracket_curves(run, "closing") if part.iloc[0]["corpus"] != clause]
     if not groups:
         return ""
     best = max(groups, key=lambda part: part["value"].mean()).sort_values("at")
@@ -243,14 +243,14 @@ def time_by_length(run: Run) -> Problem | None:
     exponent = Interval(float(line.slope), float(line.slope - margin), float(line.slope + margin))
     sign = sign_beyond(exponent, 0.0)
     first, last = curve.iloc[0], curve.iloc[-1]
-    told = {1: "more than in proportion", -1: "less than in proportion", 0: "in proportion"}[
+    clause = {1: "more than in proportion", -1: "less than in proportion", 0: "in proportion"}[
         sign_beyond(exponent, LINEAR)
     ]
-    told = told if sign > 0 else "longer is faster" if sign < 0 else "which does not decide"
+    clause = clause if sign > 0 else "longer is faster" if sign < 0 else "which does not decide"
     return Problem(
         name="time by length", shown=sign, figure="exponent of time by length", value=exponent, n=int(curve["n"].sum()),
         words=f"time: a pass forward and back takes {last['value'] / first['value']:.1f} times as long over "
-        f"{last['at']:g} tokens as over {first['at']:g}, {told} (exponent {evidence.word_interval(exponent, 2)}, "
+        f"{last['at']:g} tokens as over {first['at']:g}, {clause} (exponent {evidence.word_interval(exponent, 2)}, "
         "numpy)",
     )  # fmt: skip
 

@@ -45,14 +45,14 @@ def _groups(trials: pd.DataFrame, keys: list[str]) -> list[tuple[tuple[object, .
 
 
 def _check(run: Run, text: dict[str, object], trials: pd.DataFrame) -> dict[str, object]:
-    found = [shape for shape in (_output_shape(run, name) for name in trials["trial_id"]) if shape is not None]
+    dimensions = [shape for shape in (_output_shape(run, name) for name in trials["trial_id"]) if shape is not None]
     vocab_size = int(text["vocab_size"])  # type: ignore[call-overload]
     return {
         **text,
         "vocab_size": vocab_size,
-        "output_dimensions": enumerate_names(sorted({str(rows) for rows in found})),
-        "models_checked": len(found),
-        "models_that_agree": sum(rows == vocab_size for rows in found),
+        "output_dimensions": enumerate_names(sorted({str(rows) for rows in dimensions})),
+        "models_checked": len(dimensions),
+        "models_that_agree": sum(rows == vocab_size for rows in dimensions),
         "models": len(trials),
     }
 
@@ -77,13 +77,13 @@ def _paragraph(table: pd.DataFrame, checked: pd.DataFrame, wrong: pd.DataFrame) 
         f"{UNITS.get(tokens, tokens)} ({PREPROCESSING.get(text, text)})"
         for (vocab_size, tokens, text), corpora in shared
     ]
-    said = [
+    sentences = [
         "As many numbers as the vocabulary has tokens, '<unk>' included: one score for each token that may come next. "
         f"That is {enumerate_names(sizes, 8)}."
     ]
     if len(wrong):
         off = [f"{row['output_dimensions']} where the vocabulary has {row['vocab_size']}" for row in records(wrong)]
-        said.append(f"But trained models have output layers of {enumerate_names(off, 4)}.")
+        sentences.append(f"But trained models have output layers of {enumerate_names(off, 4)}.")
     elif len(checked):
         number = int(checked["models_checked"].sum())
         whose = (
@@ -91,8 +91,8 @@ def _paragraph(table: pd.DataFrame, checked: pd.DataFrame, wrong: pd.DataFrame) 
             if number == 1
             else f"The output layers of all {wording.count(number)} trained models whose checkpoints are here have"
         )
-        said.append(f"{whose} that many rows.")
-    return " ".join(said)
+        sentences.append(f"{whose} that many rows.")
+    return " ".join(sentences)
 
 
 def _missing(table: pd.DataFrame, checked: pd.DataFrame) -> list[str]:

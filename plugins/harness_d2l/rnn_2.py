@@ -93,7 +93,7 @@ def _verdict(table: pd.DataFrame) -> str:
 
 def _paragraph(table: pd.DataFrame, curves: pd.DataFrame) -> str:
     recurrent, windowed = (table[table["seen_by"] == kind] for kind in ("state", "window"))
-    said = [
+    sentences = [
         "Because the state is computed from the state before it, and so from every token before: nothing limits how "
         "far back the prediction may look. How far it does was measured by changing one token k steps back (n = "
         f"{int(curves['n'].min())} contexts of held-out text, {probed.count_seeds(curves)}) and taking the "
@@ -102,43 +102,45 @@ def _paragraph(table: pd.DataFrame, curves: pd.DataFrame) -> str:
     if len(recurrent):
         near = recurrent["furthest_above_1_percent"]
         span = f"{near.min():g}" if near.min() == near.max() else f"{near.min():g} to {near.max():g}"
-        told = [
+        effects = [
             f"{word_bounds(read_interval(row, 'newest_token_kl', 'newest_token'), 2)} in {row['model']}"
             for row in records(recurrent)
         ]
-        said.append(
-            f"The newest token changes it by {enumerate_names(told)} (nats, 95 % intervals); more than 1 % of that is "
-            f"left up to {span} steps back."
+        sentences.append(
+            f"The newest token changes it by {enumerate_names(effects)} (nats, 95 % intervals); more than 1 % of that "
+            f"is left up to {span} steps back."
         )
-        said += _reaches(recurrent)
+        sentences += _reaches(recurrent)
     ends = [f"{row['model']} from {row['exactly_zero_from']:g}" for row in records(windowed)]
     ending = windowed["exactly_zero_from"].notna()
     if len(windowed) and ending.all():
-        said.append(f"Models with a fixed window are exactly zero beyond it: {enumerate_names(ends, 8)} steps back on.")
+        sentences.append(
+            f"Models with a fixed window are exactly zero beyond it: {enumerate_names(ends, 8)} steps back on."
+        )
     elif len(windowed):
         odd = enumerate_names(windowed.loc[~ending, "model"])
-        said.append(f"But {odd}, which should see a fixed window, still depends on the furthest token probed.")
-    return " ".join(said)
+        sentences.append(f"But {odd}, which should see a fixed window, still depends on the furthest token probed.")
+    return " ".join(sentences)
 
 
 def _reaches(recurrent: pd.DataFrame) -> list[str]:
     """Say which states still change the prediction at the furthest token, and where the others end."""
     reaching = recurrent["resolved_up_to"] >= recurrent["furthest_probed"]
-    said = []
+    sentences = []
     if reaching.any():
-        told = [f"{row['kl_furthest']:.0e} in {row['model']}" for row in records(recurrent[reaching])]
+        effects = [f"{row['kl_furthest']:.0e} in {row['model']}" for row in records(recurrent[reaching])]
         faint = (recurrent["kl_furthest"] < FAINT * recurrent["newest_token_kl"])[reaching].all()
-        said.append(
-            f"At {recurrent['furthest_probed'].max():g} steps it is still {enumerate_names(told)} (nats), where "
+        sentences.append(
+            f"At {recurrent['furthest_probed'].max():g} steps it is still {enumerate_names(effects)} (nats), where "
             f"rounding ends near {RESOLVED:.0e}"
             + ("; a state can carry a token that far, and makes little of it." if faint else ".")
         )
     for row in records(recurrent[~reaching]):
         if pd.isna(row["exactly_zero_from"]):
-            said.append(f"{row['model']} is not to be told from rounding beyond {row['resolved_up_to']:g} steps.")
+            sentences.append(f"{row['model']} is not to be told from rounding beyond {row['resolved_up_to']:g} steps.")
         else:
-            said.append(f"{row['model']} is exactly zero from {row['exactly_zero_from']:g} steps on.")
-    return said
+            sentences.append(f"{row['model']} is exactly zero from {row['exactly_zero_from']:g} steps on.")
+    return sentences
 
 
 def _missing(table: pd.DataFrame) -> list[str]:

@@ -2,39 +2,21 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy
 
 from harness.analysis import evidence, probed, wording
 from harness.analysis.frames import Run, records
-from harness.analysis.statistics import (
-    CONFIDENCE,
-    UNKNOWN,
-    Interval,
-    holm,
-    paired_difference,
-    t_margin,
-    t_p_value,
-    welch_p_value,
-)
+from harness.analysis.statistics import Interval
 from harness.analysis.wording import count, enumerate_names, plural
 from harness.contracts.exercises import Available, Budget, Need
 from harness.report import UNDECIDED, Answer, charts, unanswered
+from harness_d2l.gradient_rates import STAGES, fit, with_shapes
 from harness_d2l.shared import options
 
-_STAGES = {"log_norm_init": "before training", "log_norm_trained": "after training"}
 _CLIPPED = {"clipped_init": "log_norm_init", "clipped_trained": "log_norm_trained"}
-MIN_POINTS = 4
-"""Distances a rate is fitted to at least."""
-BEND = 0.01
-"""Share by which the near and the far half's factors a step must differ for a curve to count as bent."""
-ALPHA = 1 - CONFIDENCE
-_ROUNDING = 1e-9
-"""Of a slope, or a difference of slopes."""
 
 
 def needs(budget: Budget, available: Available) -> Sequence[Need]:  # noqa: ARG001 (the contract's signature)
@@ -48,12 +30,12 @@ def needs(budget: Budget, available: Available) -> Sequence[Need]:  # noqa: ARG0
 
 def answer(run: Run) -> Answer:
     """Fit the rate at which each model's gradient grows or falls a step."""
-    curves = probed.curves(run, list(_STAGES))
+    curves = probed.curves(run, list(STAGES))
     if curves.empty:
         return unanswered("missing: models whose gradients were probed ('harness exercises rnn-3').")
-    groups = probed.by_seed(run, list(_STAGES)).groupby(["kind", "quantity"], sort=False)
+    groups = probed.by_seed(run, list(STAGES)).groupby(["kind", "quantity"], sort=False)
     clipped = _clipped(run)
-    table = _with_shapes(pd.DataFrame([_fit(part, clipped) for _, part in groups]))
+    table = with_shapes(pd.DataFrame([fit(part, clipped) for _, part in groups]))
     drawn = _draw(curves)
     return Answer(
         answer=_paragraph(run, table),
@@ -63,122 +45,6 @@ def answer(run: Run) -> Answer:
         datasets=drawn.datasets,
         missing=tuple(_missing(run, table)),
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Line:
-    """A line through the logarithm of the norm by distance: one model's, or the mean of several seeds'."""
-
-    slopes: tuple[float, ...]
-    """One a seed."""
-    error: float
-    """Standard error of the mean slope: over seeds, or of one seed's from the residuals."""
-    freedom: int
-
-    @property
-    def slope(self) -> float:
-        return float(np.mean(self.slopes))
-
-    def p_value(self) -> float:
-        """Return the p value of Student's t test that the gradient neither grows nor falls."""
-        return t_p_value(self.slope, self.error, self.freedom) if self.error else _certain(self.slope)
-
-    def rate(self) -> Interval:
-        """Return the factor a step with its t interval."""
-        margin = t_margin(self.error, self.freedom)
-        return Interval(*(float(np.exp(self.slope + shift)) for shift in (0.0, -margin, margin)))
-
-
-def _line(parts: Sequence[pd.DataFrame]) -> _Line | None:
-    """Fit each seed's distances, those of them that have enough; several seeds are their own measure of error."""
-    fits = [
-        scipy.stats.linregress(part["at"].astype(float), part["value"].astype(float))
-        for part in parts
-        if len(part) >= MIN_POINTS
-    ]
-    if not fits:
-        return None
-    slopes = tuple(float(fit.slope) for fit in fits)
-    if len(slopes) > 1:
-        return _Line(slopes=slopes, error=float(scipy.stats.sem(slopes)), freedom=len(slopes) - 1)
-    longest = max(len(part) for part in parts)
-    return _Line(slopes=slopes, error=float(fits[0].stderr), freedom=longest - 2)
-
-
-def _fit(curve: pd.DataFrame, clipped: pd.Series) -> dict[str, object]:
-    """Fit a line through the mean logarithm of the norm by distance, and one through each half of the distances."""
-    first = curve.iloc[0]
-    seeds = [part.sort_values("at") for _, part in curve.groupby("trial_id", sort=False)]
-    # What underflows has lost its slope.
-    kept = [part[part["value"] > math.log(np.finfo(np.float64).tiny) + 1] for part in seeds]
-    whole = _line(kept)
-    near = _line([part.iloc[: len(part) // 2] for part in kept])
-    far = _line([part.iloc[len(part) // 2 :] for part in kept])
-    stage = _STAGES[first["quantity"]]
-    mean = curve.groupby("at")["value"].mean()
-    return {
-        "model": first["model"],
-        "layers": int(first["num_layers"]),
-        "clip": float(first["grad_clip"]),
-        "when": stage,
-        **_rate_columns("factor", whole),
-        **_rate_columns("near_factor", near),
-        **_rate_columns("far_factor", far),
-        "far_from": max(_far_from(part) for part in kept) if near and far else math.nan,
-        "bend_p": _bend(near, far),
-        "furthest_over_nearest": float(np.exp(mean.iloc[-1] - mean.iloc[0])),
-        "steps": float(mean.index[-1]),
-        "clipped_share": clipped.get((first["kind"], first["quantity"]), math.nan),
-        "n": int(curve["n"].min()),
-        "seeds": len(seeds),
-    }
-
-
-def _far_from(part: pd.DataFrame) -> float:
-    return float(part["at"].iloc[len(part) // 2]) if len(part) else math.nan
-
-
-def _rate_columns(name: str, line: _Line | None) -> dict[str, float]:
-    rate = line.rate() if line else UNKNOWN
-    p_value = line.p_value() if line else math.nan
-    return {**evidence.interval_columns(f"{name}_a_step", rate, name), f"{name}_p": p_value}
-
-
-def _bend(near: _Line | None, far: _Line | None) -> float:
-    """Return the p value of a t test that both halves have one slope; NaN where there are no halves.
-
-    Paired over seeds where there are several that have both halves; else Welch's, by the errors of the two fits.
-    """
-    if near is None or far is None:
-        return math.nan
-    if len(near.slopes) == len(far.slopes) > 1:
-        found = paired_difference(far.slopes, near.slopes)
-        return found.p_value if math.isfinite(found.p_value) else _certain(found.interval.estimate)
-    if not near.error**2 + far.error**2:
-        return 1.0 if near.slope == far.slope else 0.0
-    return welch_p_value(far.slope - near.slope, (near.error, far.error), (near.freedom, far.freedom))
-
-
-def _certain(slope: float) -> float:
-    """Return the p value of a slope, or difference of slopes, without any scatter: no test, and nothing to doubt."""
-    return 1.0 if abs(slope) < _ROUNDING else 0.0
-
-
-def _with_shapes(table: pd.DataFrame) -> pd.DataFrame:
-    """Say which curves are bent, all tests corrected together, and at which rate each goes on over a long sequence."""
-    adjusted = holm(table["bend_p"])
-    apart = (table["far_factor_a_step"] / table["near_factor_a_step"] - 1).abs()
-    bent = (adjusted < ALPHA) & (apart > BEND)
-    shapes = np.where(bent, "bent", np.where(np.isfinite(adjusted), "no bend shown", "not known"))
-    found = table.assign(bend_p_holm=adjusted, shape=shapes).drop(columns="bend_p")
-    for end in ("a_step", "low", "high", "p"):
-        found[f"long_{end}"] = found[f"far_factor_{end}"].where(bent, found[f"factor_{end}"])
-    found["long_p_holm"] = holm(found["long_p"])
-    found = found.drop(columns=["factor_p", "near_factor_p", "far_factor_p", "long_p"])
-    rate = found["long_a_step"]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        halving = math.log(0.5) / np.log(rate.to_numpy(dtype=np.float64))
-    return found.assign(halves_in_steps=np.where((rate > 0) & (rate < 1), halving, np.nan))
 
 
 def _clipped(run: Run) -> pd.Series:
@@ -209,27 +75,27 @@ def _verdict(table: pd.DataFrame) -> str:
         "explodes": signs.count(1),
         "does neither beyond chance": signs.count(0),
     }
-    told = [f"{word} in {number}" for word, number in parts.items() if number]
-    return f"it {enumerate_names(told)} of {len(signs)} measurements"
+    phrases = [f"{word} in {number}" for word, number in parts.items() if number]
+    return f"it {enumerate_names(phrases)} of {len(signs)} measurements"
 
 
 def _paragraph(run: Run, table: pd.DataFrame) -> str:
     known = table[np.isfinite(table["long_a_step"])]
     verdict = _verdict(table) if len(known) else "how it changes is not known"
-    said = [
+    sentences = [
         f"{verdict[:1].upper()}{verdict[1:]}, going by the norm of one loss's gradient by the state k steps before it "
         f"(held-out text, n = {int(table['n'].min())} contexts a point, {plural(int(table['seeds'].max()), 'seed')}; t "
         "tests after Holm's correction)."
     ]
     if len(known) < len(table):
-        said.append(
+        sentences.append(
             f"For {count(len(table) - len(known))} of {count(len(table))} curves the rate is not known: too few "
             "distances."
         )
     trained = known[known["when"] == "after training"]
     stage = trained if len(trained) else known
     return " ".join(
-        [*said, *_rates(stage), *_shapes(known, stage), *_clipped_minibatches(table), *_without_clipping(run)]
+        [*sentences, *_rates(stage), *_shapes(known, stage), *_clipped_minibatches(table), *_without_clipping(run)]
     )
 
 
@@ -238,11 +104,11 @@ def _rates(stage: pd.DataFrame) -> list[str]:
     if stage.empty:
         return []
     ordered = records(stage.sort_values("long_a_step", ascending=False))
-    told = [_word_rate(row) for row in (ordered if len(ordered) < 3 else (ordered[0], ordered[-1]))]
+    phrases = [_word_rate(row) for row in (ordered if len(ordered) < 3 else (ordered[0], ordered[-1]))]
     between = "" if len(ordered) < 3 else ", the others between"
     over = "over seeds" if stage["seeds"].min() > 1 else "of the fit, not over seeds"
     return [
-        f"{str(ordered[0]['when']).capitalize()} each further step back multiplies it by {enumerate_names(told)}"
+        f"{str(ordered[0]['when']).capitalize()} each further step back multiplies it by {enumerate_names(phrases)}"
         f"{between} (95 % intervals {over})."
     ]
 
@@ -293,18 +159,18 @@ def _without_clipping(run: Run) -> list[str]:
     if both.empty:
         return []
     ruined = {end: _ruined(both, end) for end in ("free", "cut")}
-    said = (
+    sentences = (
         f"Of {count(len(both))} {'pair' if len(both) == 1 else 'pairs'} of trials that differ in clipping alone, "
         f"{count(ruined['free'].sum())} without it and {count(ruined['cut'].sum())} with it ended worse than guessing "
         "blindly"
     )
     for row in records(both[ruined["free"] & ~ruined["cut"]].head(1)):
-        said += (
+        sentences += (
             f" ({wording.plural(row['num_layers'], 'layer')} of {row['cell']}, {row['optimizer']} at "
             f"{row['learning_rate']:g}: perplexity {row['valid_perplexity_cut']:.3g} with clipping and "
             f"{row['valid_perplexity_free']:.3g} without)"
         )
-    return [f"{said}."]
+    return [f"{sentences}."]
 
 
 def _ruined(both: pd.DataFrame, end: str) -> pd.Series:
@@ -326,7 +192,7 @@ def _draw(curves: pd.DataFrame) -> charts.Drawn:
     clipped = curves[(curves["grad_clip"] > 0) & (curves["quantity"] == "log_norm_trained")]
     chosen = clipped if len(clipped) else curves
     points = chosen.assign(
-        series=chosen["model"] if len(clipped) else chosen["model"] + ", " + chosen["quantity"].map(_STAGES),
+        series=chosen["model"] if len(clipped) else chosen["model"] + ", " + chosen["quantity"].map(STAGES),
         x=chosen["at"],
         **{name: np.exp(chosen[column]) for name, column in (("y", "value"), ("low", "low"), ("high", "high"))},
     )

@@ -53,58 +53,58 @@ def needs(budget: Budget, available: Available) -> Sequence[Need]:
 
 def answer(run: Run) -> Answer:
     """Look for each problem, and say which of them the figures show."""
-    found = [[(look(run), missing) for look, missing in looks] for looks in _LOOKS]
-    told = [[problem for problem, _ in each if problem is not None] for each in found]
-    known = [problem for each in told for problem in each]
-    missing = [f"missing: {sentence}" for each in found for problem, sentence in each if problem is None]
-    if not known:
+    sentences = [[(look(run), missing) for look, missing in looks] for looks in _LOOKS]
+    known = [[problem for problem, _ in looks if problem is not None] for looks in sentences]
+    together = [problem for each in known for problem in each]
+    missing = [f"missing: {sentence}" for looks in sentences for problem, sentence in looks if problem is None]
+    if not together:
         return unanswered(*missing)
     drawn = _draw(run)
     return Answer(
-        answer=" ".join([_summary(known), *(_sentence(each) for each in told if each)]),
-        verdict=_verdict(known),
-        evidence=_table(known),
+        answer=" ".join([_summary(together), *(_sentence(each) for each in known if each)]),
+        verdict=_verdict(together),
+        evidence=_table(together),
         figure=drawn.figure,
         datasets=drawn.datasets,
         missing=tuple(missing),
     )
 
 
-def _summary(found: Sequence[Problem]) -> str:
-    return f"Of {plural(len(found), 'problem')} looked for, {_verdict(found)}."
+def _summary(looked_for: Sequence[Problem]) -> str:
+    return f"Of {plural(len(looked_for), 'problem')} looked for, {_verdict(looked_for)}."
 
 
-def _sentence(found: Sequence[Problem]) -> str:
-    words = "; ".join(problem.words for problem in found)
+def _sentence(looked_for: Sequence[Problem]) -> str:
+    words = "; ".join(problem.words for problem in looked_for)
     return f"{words[0].upper()}{words[1:]}."
 
 
-def _table(found: Sequence[Problem]) -> pd.DataFrame:
+def _table(looked_for: Sequence[Problem]) -> pd.DataFrame:
     words = {1: "yes", -1: "no", 0: UNDECIDED}
     return pd.DataFrame(
         [
             {
-                "problem": one.name,
-                "shown": words[one.shown],
-                "measured": one.figure,
-                "value": one.value.estimate,
-                "low": one.value.low,
-                "high": one.value.high,
-                "n": one.n,
+                "problem": problem.name,
+                "shown": words[problem.shown],
+                "measured": problem.figure,
+                "value": problem.value.estimate,
+                "low": problem.value.low,
+                "high": problem.value.high,
+                "n": problem.n,
             }
-            for one in found
+            for problem in looked_for
         ]
     )
 
 
-def _verdict(found: Sequence[Problem]) -> str:
-    shown = [problem.name for problem in found if problem.shown > 0]
-    absent = [problem.name for problem in found if problem.shown < 0]
+def _verdict(looked_for: Sequence[Problem]) -> str:
+    shown = [problem.name for problem in looked_for if problem.shown > 0]
+    absent = [problem.name for problem in looked_for if problem.shown < 0]
     if not shown and not absent:
         return UNDECIDED
     parts = [f"shown: {enumerate_names(shown, 8)}"] if shown else ["no problem is shown"]
     parts += [f"not there: {enumerate_names(absent, 8)}"] if absent else []
-    open_ones = len(found) - len(shown) - len(absent)
+    open_ones = len(looked_for) - len(shown) - len(absent)
     parts += [f"{open_ones} {UNDECIDED}"] if open_ones else []
     return "; ".join(parts)
 

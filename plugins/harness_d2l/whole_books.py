@@ -49,11 +49,11 @@ def _chain(trials: pd.DataFrame) -> pd.DataFrame:
     """
     largest = trials.groupby("corpus")["train_tokens"].max()
     trials = trials[trials["train_tokens"] == trials["corpus"].map(largest)]
-    kept: list[str] = []
+    chain: list[str] = []
     for corpus in trials.sort_values("num_books", kind="stable")["corpus"].unique():
-        if not kept or (_book_names(kept[-1]) < _book_names(corpus) and largest[kept[-1]] < largest[corpus]):
-            kept.append(corpus)
-    return trials[trials["corpus"].isin(kept)].sort_values(["num_books", "seed"], kind="stable")
+        if not chain or (_book_names(chain[-1]) < _book_names(corpus) and largest[chain[-1]] < largest[corpus]):
+            chain.append(corpus)
+    return trials[trials["corpus"].isin(chain)].sort_values(["num_books", "seed"], kind="stable")
 
 
 def _book_names(corpus: str) -> set[str]:
