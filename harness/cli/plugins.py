@@ -1,4 +1,4 @@
-"""The command that lists the plugins."""
+"""The commands that list the plugins, and check one."""
 
 import sys
 from pathlib import Path
@@ -8,10 +8,14 @@ import click
 from harness.cli.options import plugins_dir
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @plugins_dir
-def plugins(plugins_dir: Path | None) -> None:
-    """List cells, backends, implementations, baselines and corpora, and whether they can run here."""
+@click.pass_context
+def plugins(ctx: click.Context, plugins_dir: Path | None) -> None:
+    """List cells, backends, baselines, corpora, exercises and executors, and whether they can run here."""
+    if ctx.invoked_subcommand is not None:
+        ctx.obj = plugins_dir
+        return
     from rich.console import Console
 
     from harness.environments import listing
@@ -20,3 +24,21 @@ def plugins(plugins_dir: Path | None) -> None:
     # Without a terminal one row is one line, for grep.
     console = Console(width=None if sys.stdout.isatty() else 10_000)
     console.print(listing.table(registry.load(plugins_dir), width=console.width))
+
+
+@plugins.command()
+@click.argument("names", metavar="CELL...", nargs=-1, required=True)
+@plugins_dir
+@click.pass_context
+def check(ctx: click.Context, names: tuple[str, ...], plugins_dir: Path | None) -> None:
+    """Check that CELLs are causal, pure, as they declare and differentiable; exit 1 where one is not.
+
+    A run checks its cells by itself, once a revision, before anything trains.
+    """
+    from harness.plugins import registry
+    from harness.running.cell_checks import check_cells
+
+    problems = check_cells(registry.load(plugins_dir or ctx.obj), names)
+    for name, problem in problems.items():
+        click.echo(f"{name}: {problem or 'sound'}")
+    raise SystemExit(1 if any(problems.values()) else 0)

@@ -10,6 +10,7 @@ from harness.errors import one_line
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
 from harness.record.parity import compare
+from harness.running.cell_checks import CellChecks
 from harness.running.jobs import files_of, network_of, place_in
 from harness.running.observer import Observer
 from harness.running.references import References
@@ -55,6 +56,7 @@ class Attempts:
     ledger: Ledger
     observer: Observer
     references: References
+    checks: CellChecks
     parity_steps: int
 
     async def attempt(self, trial: Trial, slot: Slot) -> Verdict:
@@ -64,6 +66,8 @@ class Attempts:
         """
         conversation = _Conversation(trial, self.ledger, self.observer)
         if self.parity_steps and not trial.is_baseline:
+            if problem := await self.checks.problem_of(trial.cell, slot):
+                return Verdict(status="failed", reason=one_line(f"{trial.cell} is no sound cell: {problem}"))
             conversation.reference = await self.references.reference_for(trial, slot, self.parity_steps)
         ending = await self.workplace.run(
             self._job(trial, slot),

@@ -8,10 +8,7 @@ import asyncio
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.machinery import PathFinder
-from importlib.util import find_spec
 from pathlib import Path
 
 from harness.contracts.descriptors import REFERENCE_BACKEND
@@ -19,6 +16,7 @@ from harness.contracts.executors import Slot, SlotLostError
 from harness.contracts.files import replacing
 from harness.errors import EnvironmentMissing, WorkerError
 from harness.machine.folders import default_cache_dir
+from harness.plugins.source import digest_source
 from harness.running.jobs import files_of, place_in, scratch_network
 from harness.running.workplace import Workplace
 from harness.worker.events import Event, FirstSteps
@@ -98,29 +96,6 @@ def reference_key(trial: Trial, parity_steps: int, equations: str) -> str:
     fields = {name: value for name, value in asdict(trial).items() if name not in _NOT_IN_REFERENCE}
     canonical = json.dumps([_FORMAT_VERSION, parity_steps, fields, equations], sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:24]
-
-
-def digest_source(module: str, folders: Sequence[str] = ()) -> str:
-    """Return a digest of a module's file, and of those beside it in its package; empty where there is no file.
-
-    A plugin that is being written changes under one name: references of its last revision are not this one's. The
-    module is found, in ``folders`` first, and not imported; what it imports from elsewhere is not looked at.
-    """
-    try:
-        spec = PathFinder.find_spec(module, list(folders)) or find_spec(module)
-    except (ImportError, ValueError):
-        return ""
-    if spec is None or not spec.origin:
-        return ""
-    origin = Path(spec.origin)
-    in_package = (origin.parent / "__init__.py").is_file()
-    digest = hashlib.sha256()
-    for path in sorted(origin.parent.glob("*.py")) if in_package else [origin]:
-        try:
-            digest.update(path.read_bytes())
-        except OSError:
-            return ""
-    return digest.hexdigest()
 
 
 def read_reference(path: Path) -> FirstSteps | None:

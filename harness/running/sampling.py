@@ -1,19 +1,16 @@
 """`harness sample`: text from a trial's checkpoint, made by a worker in the backend's interpreter."""
 
 import asyncio
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.contracts.executors import SlotRequest
 from harness.errors import RunFolderError, UsageError, WorkerError, did_you_mean, one_line
-from harness.machine.devices import core_numbers
 from harness.plugins.registry import Registry
 from harness.record.folder import RunFolder
 from harness.record.ledger import LedgerReader
 from harness.running.jobs import network_of, place_in
 from harness.running.workers import Ending
-from harness.running.workplace import LOCAL, Limits, Workplace, open_executor
+from harness.running.workplace import Workplace, lone_workplace
 from harness.texts.text import split_tokens
 from harness.worker.events import Event, Failed, Sampled
 from harness.worker.job import SampleJob, SampleRequest
@@ -51,20 +48,15 @@ def generate(registry: Registry, folder: RunFolder, trial: Trial, request: Sampl
     Raises: UsageError for an empty prefix; EnvironmentMissing, PluginError, WorkerError.
     """
     request = _as_tokens(trial, request)
-    places = SlotRequest(devices="cpu", jobs=1, num_threads=1, per_device=1, gpus=(), cores=core_numbers())
-    executor = open_executor(registry, LOCAL, places)
-    job = SampleJob(
-        place=place_in(executor.slots[0]),
-        module_paths=registry.module_paths,
-        trial=trial,
-        network=network_of(registry, trial),
-        checkpoint_path=str(folder.checkpoint(trial.trial_id).absolute()),
-        sample=request,
-    )
-    with tempfile.TemporaryDirectory() as scratch:
-        files = RunFolder(Path(scratch))
-        files.make_rooms()
-        workplace = Workplace(registry=registry, folder=files, corpora=(), executor=executor, limits=Limits())
+    with lone_workplace(registry) as workplace:
+        job = SampleJob(
+            place=place_in(workplace.slots[0]),
+            module_paths=registry.module_paths,
+            trial=trial,
+            network=network_of(registry, trial),
+            checkpoint_path=str(folder.checkpoint(trial.trial_id).absolute()),
+            sample=request,
+        )
         return _sampled(workplace, job)
 
 

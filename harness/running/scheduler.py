@@ -13,6 +13,7 @@ from harness.errors import EnvironmentMissing, RunFolderError, WorkerError, one_
 from harness.grid.plan import Plan
 from harness.record.ledger import FINISHED, Ledger
 from harness.running.attempts import Attempts, Verdict, log_tail
+from harness.running.cell_checks import CellChecks
 from harness.running.observer import Observer
 from harness.running.references import References
 from harness.running.workplace import Workplace
@@ -37,7 +38,9 @@ class Runner:
 
     def __post_init__(self) -> None:
         self._references = References(self.workplace)
-        self._attempts = Attempts(self.workplace, self.ledger, self.observer, self._references, self.parity_steps)
+        self._attempts = Attempts(
+            self.workplace, self.ledger, self.observer, self._references, CellChecks(self.workplace), self.parity_steps
+        )
         self._losses: Counter[str] = Counter()
         """By trial, of slots."""
         self._concurrency = 1

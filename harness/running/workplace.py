@@ -3,7 +3,8 @@
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from harness.environments import Interpreter, interpreter_for, why_not
 from harness.environments.links import linked_packages
 from harness.environments.variables import worker_environment
 from harness.errors import EnvironmentMissing, PluginError, one_line
+from harness.machine.devices import core_numbers
 from harness.machine.folders import default_cache_dir
 from harness.plugins.registry import Registry
 from harness.record.folder import RunFolder
@@ -124,3 +126,14 @@ class Workplace:
             writes=tuple(map(Path, job.writes)),
             is_asked=is_asked,
         )
+
+
+@contextlib.contextmanager
+def lone_workplace(registry: Registry) -> Iterator[Workplace]:
+    """Give a workplace of one slot on this machine's CPU, in a folder that is gone afterwards, for a single worker."""
+    request = SlotRequest(devices="cpu", jobs=1, num_threads=1, per_device=1, gpus=(), cores=core_numbers())
+    executor = open_executor(registry, LOCAL, request)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = RunFolder(Path(scratch))
+        folder.make_rooms()
+        yield Workplace(registry=registry, folder=folder, corpora=(), executor=executor, limits=Limits())

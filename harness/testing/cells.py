@@ -1,5 +1,6 @@
 """The contract suite of a cell: its equations on the reference backend."""
 
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from harness.contracts.network import Architecture
 from harness.contracts.training import Training
 from harness.testing.implementations import BehaviourContract, assert_finite_differences
 from harness.testing.models import SMALL, loaded, minibatches, reference_model
+from harness.worker.cell_checks import check_cell, small_model
 from harness.worker.targets import resolve
 
 
@@ -28,6 +30,12 @@ class CellContract(BehaviourContract):
     def build(self, equations: Equations, architecture: Architecture, training: Training) -> Model:
         """Build the scratch model on NumPy."""
         return reference_model(equations, architecture, training)
+
+    def test_the_equations_are_causal_pure_and_as_they_declare(self, equations: Equations) -> None:
+        """Check what a run checks before anything trains."""
+        from harness_numpy.backend import NumpyBackend
+
+        check_cell(equations, partial(small_model, NumpyBackend("cpu", 1)))
 
     def test_gradients_are_the_finite_differences(self, equations: Equations) -> None:
         """Check some weights of every parameter, among them the largest gradient's."""

@@ -15,6 +15,7 @@ _WORK = {
     "train": "harness.worker.trainer:train_trial",
     "baseline": "harness.worker.fitting:fit_and_evaluate",
     "reference": "harness.worker.first_steps:make_reference",
+    "check": "harness.worker.cell_checks:check_equations",
     "time": "harness.worker.timing:time_trial",
     "watch": "harness.worker.timing:watch_device",
     "probe": "harness.worker.probing:probe_network",

@@ -6,15 +6,23 @@ token it is to predict. Every check runs on a tiny float64 model and takes milli
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contracts.backends import Ids, Model
+from harness.contracts.backends import Backend, Ids, Model
 from harness.contracts.cells import Equations, State
+from harness.contracts.network import Architecture, canonical_shapes
 from harness.contracts.ops import Array, Ops
-from harness.contracts.weights import Weights
+from harness.contracts.training import Training
+from harness.contracts.weights import Weights, initial_weights
+from harness.worker.connection import Connection
+from harness.worker.events import Checked
+from harness.worker.job import CheckJob
+from harness.worker.models import open_backend
+from harness.worker.targets import resolve
 from harness.worker.watched_cell import CellError, Watched, cause
 
 VOCAB_SIZE = 7
@@ -31,6 +39,25 @@ _SLOPE_TOLERANCE = 1e-5
 Floats = NDArray[np.float64]
 BuildModel = Callable[[Equations, int], Model]
 """From equations and a number of layers to a float64 model of `VOCAB_SIZE` and `NUM_HIDDENS`, its weights loaded."""
+
+
+def check_equations(job: CheckJob, connection: Connection) -> None:
+    """Check the cell a job names on its backend, and say what is wrong with it."""
+    backend = open_backend(job.network.backend_target, job.place)
+    problem = ""
+    try:
+        check_cell(resolve(job.network.equations), partial(small_model, backend))
+    except CellError as error:
+        problem = str(error)
+    connection.send(Checked(problem=problem))
+
+
+def small_model(backend: Backend, equations: Equations, num_layers: int) -> Model:
+    """Build the model that is checked, from scratch, and load its weights."""
+    architecture = Architecture(vocab_size=VOCAB_SIZE, num_layers=num_layers, num_hiddens=NUM_HIDDENS, dtype="float64")
+    model = backend.scratch(equations, architecture, Training(optimizer="sgd", learning_rate=1.0))
+    model.load(initial_weights(canonical_shapes(equations, architecture), NUM_HIDDENS, seed=0))
+    return model
 
 
 def check_cell(equations: Equations, build: BuildModel) -> None:

@@ -120,6 +120,15 @@ class Sampled:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A cell's equations were checked."""
+
+    name: ClassVar[str] = "checked"
+    problem: str
+    """What is wrong with them; empty where nothing is."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ready:
     """A timing worker is warm and waits to be asked for blocks."""
 
@@ -160,6 +169,7 @@ Event = (
     | Diverged
     | Failed
     | Sampled
+    | Checked
     | Ready
     | Block
     | Probed

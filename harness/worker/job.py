@@ -167,6 +167,14 @@ class ReferenceJob(_Job):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckJob(_Job):
+    """Check a cell's equations, before anything trains by them."""
+
+    kind: ClassVar[str] = "check"
+    network: Network
+
+
+@dataclass(frozen=True, kw_only=True)
 class TimeJob(_Job):
     """Train blocks of a trial's steps whenever asked, and say how long each took."""
 
@@ -241,7 +249,7 @@ class SampleJob(_Job):
         return (*self.module_paths, self.checkpoint_path)
 
 
-Job = TrainJob | BaselineJob | ReferenceJob | TimeJob | WatchJob | ProbeJob | ProbeBaselineJob | SampleJob
+Job = TrainJob | BaselineJob | ReferenceJob | CheckJob | TimeJob | WatchJob | ProbeJob | ProbeBaselineJob | SampleJob
 _KINDS: dict[str, type] = {kind.kind: kind for kind in get_args(Job)}
 
 

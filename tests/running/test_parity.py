@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from harness.plugins.source import digest_source
 from harness.record import parity
 from harness.running import references
 from harness.testing.models import SMALL, TRAINING, loaded, minibatches, reference_model, train, weights_for
@@ -182,6 +183,6 @@ def test_a_plugin_s_next_revision_is_not_held_against_the_reference_of_the_last(
 
 
 def test_equations_in_a_package_are_found_and_others_have_no_digest():
-    assert references.digest_source("harness_lstm.cell")
-    assert references.digest_source("harness_lstm.cell") != references.digest_source("harness_gru.cell")
-    assert references.digest_source("no_such_module.cell") == ""
+    assert digest_source("harness_lstm.cell")
+    assert digest_source("harness_lstm.cell") != digest_source("harness_gru.cell")
+    assert digest_source("no_such_module.cell") == ""

@@ -1,6 +1,6 @@
 """Cells that cheat or are not what they declare: each is caught by the check meant for it, with its sentence."""
 
-from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,17 +9,14 @@ import pytest
 
 import harness_rnn.cell
 from harness.contracts.cells import gated_shapes
-from harness.contracts.network import Architecture
-from harness.testing.models import loaded, reference_model
-from harness.worker.cell_checks import NUM_HIDDENS, VOCAB_SIZE, check_cell
+from harness.worker.cell_checks import check_cell, small_model
 from harness.worker.targets import resolve
 from harness.worker.watched_cell import CellError
-
-SMALL = Architecture(vocab_size=VOCAB_SIZE, num_layers=1, num_hiddens=NUM_HIDDENS, dtype="float64")
+from harness_numpy.backend import NumpyBackend
 
 
 def check(equations: Any) -> None:
-    check_cell(equations, lambda cell, depth: loaded(reference_model, cell, replace(SMALL, num_layers=depth)))
+    check_cell(equations, partial(small_model, NumpyBackend("cpu", 1)))
 
 
 def cell(**changes: Any) -> SimpleNamespace:

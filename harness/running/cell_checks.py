@@ -1,0 +1,116 @@
+"""Has a cell's equations checked once a revision, before anything trains by them; what came of it lies in the cache."""
+
+import asyncio
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.contracts.descriptors import REFERENCE_BACKEND
+from harness.contracts.executors import Slot, SlotLostError
+from harness.contracts.files import replacing
+from harness.errors import EnvironmentMissing, WorkerError, one_line
+from harness.machine.folders import default_cache_dir
+from harness.plugins.registry import Registry
+from harness.plugins.source import digest_source
+from harness.running.jobs import place_in, scratch_network
+from harness.running.workplace import Workplace, lone_workplace
+from harness.worker.events import Checked, Event
+from harness.worker.job import CheckJob
+
+_FORMAT_VERSION = 1
+"""Rises with the checks: what an older version passed is checked again."""
+
+
+@dataclass
+class CellChecks:
+    """The checks of one run's cells."""
+
+    workplace: Workplace
+    _locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+
+    async def problem_of(self, cell: str, slot: Slot) -> str:
+        """Return what is wrong with a cell, in one sentence; empty where nothing is, or where it can't be checked.
+
+        What can't be checked has no reference either, and so no certificate. Raises: SlotLostError.
+        """
+        registry = self.workplace.registry
+        source = digest_source(registry.cell(cell).equations, registry.module_paths)
+        path = _result_path(cell, source)
+        async with self._locks[cell]:
+            problem = _read(path)
+            if problem is None:
+                problem = await self.check(cell, slot.without_gpu())
+                if problem is not None and source:
+                    _write(path, problem)
+        return problem or ""
+
+    async def check(self, cell: str, slot: Slot) -> str | None:
+        """Check a cell now; None where that can't be done."""
+        registry = self.workplace.registry
+        if REFERENCE_BACKEND not in registry.backends:
+            return None
+        answer = _Answer()
+        job = CheckJob(
+            place=place_in(slot),
+            module_paths=registry.module_paths,
+            network=scratch_network(registry, cell, REFERENCE_BACKEND),
+        )
+        try:
+            await self.workplace.run(job, REFERENCE_BACKEND, slot, f"check-{cell}", answer.hear)
+        except SlotLostError:
+            raise
+        except (EnvironmentMissing, WorkerError):
+            return None
+        return answer.problem
+
+
+def check_cells(registry: Registry, cells: Sequence[str]) -> dict[str, str]:
+    """Check cells here and now, whatever the cache holds; return what is wrong with each, or nothing.
+
+    Raises: PluginError for an unknown name; WorkerError where a cell can't be checked.
+    """
+    for cell in cells:
+        registry.cell(cell)
+    with lone_workplace(registry) as workplace:
+        return {cell: _checked(workplace, cell) for cell in dict.fromkeys(cells)}
+
+
+def _checked(workplace: Workplace, cell: str) -> str:
+    problem = asyncio.run(CellChecks(workplace).check(cell, workplace.slots[0]))
+    if problem is None:
+        log = workplace.folder.log(f"check-{cell}").read_text(encoding="utf-8", errors="replace").splitlines()
+        raise WorkerError(
+            f"The cell {cell!r} could not be checked: {one_line(log[-1]) if log else 'see its equations'}."
+        )
+    return problem
+
+
+class _Answer:
+    problem: str | None = None
+
+    def hear(self, event: Event) -> None:
+        if isinstance(event, Checked):
+            self.problem = event.problem
+
+
+def _result_path(cell: str, source: str) -> Path:
+    key = hashlib.sha256(f"{_FORMAT_VERSION} {cell} {source}".encode()).hexdigest()[:24]
+    return default_cache_dir() / "checks" / f"{key}.json"
+
+
+def _read(path: Path) -> str | None:
+    """Return what was found before; None where nothing whole is there."""
+    try:
+        problem = json.loads(path.read_text(encoding="utf-8"))["problem"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return problem if isinstance(problem, str) else None
+
+
+def _write(path: Path, problem: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as staging:
+        staging.write_text(json.dumps({"problem": problem}), encoding="utf-8")
