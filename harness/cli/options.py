@@ -25,6 +25,10 @@ class Text(click.ParamType[Any]):
         assert row.values is not None  # every row with an option says how it is read
         return cls(row.values.metavar, parsing.reader(row))
 
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str | None:  # noqa: ARG002
+        """Return what stands behind the option in the help: words to choose from as they are typed."""
+        return f"[{self.name}]" if "|" in self.name else None
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
         """Return what the function makes of the option's text."""
         if not isinstance(value, str):

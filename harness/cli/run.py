@@ -76,7 +76,7 @@ def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     type=click.IntRange(min=0),
     default=5,
     show_default=True,
-    help="First minibatches held against the float64 reference; 0 certifies nothing.",
+    help="First minibatches held against the float64 reference; 0 checks no cell and certifies nothing.",
 )
 @click.option(
     "--timing",
