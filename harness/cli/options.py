@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.contracts.descriptors import Exercise
 from harness.contracts.settings import Setting
 from harness.grid import parsing
+
+if TYPE_CHECKING:
+    from harness.contracts.descriptors import Exercise
 
 
 class Text(click.ParamType[Any]):
@@ -54,7 +56,7 @@ corpora_dir = click.option(
 devices = click.option("--devices", default="auto", show_default=True, help="auto, cpu, or GPU numbers as in 0,1.")
 
 
-def write_report(folder: Path, console: Any, exercises: Iterable[Exercise]) -> None:
+def write_report(folder: Path, console: Any, exercises: Iterable["Exercise"]) -> None:
     """Write the report of the run in a folder with the exercises' answers, and say where it is."""
     from harness.report import write_report
 

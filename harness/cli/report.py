@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.options import FOLDER, plugins_dir, write_report
-from harness.contracts.descriptors import Exercise
+
+if TYPE_CHECKING:
+    from harness.contracts.descriptors import Exercise
 from harness.errors import PluginError
 
 
@@ -22,7 +24,7 @@ def report(folder: Path, plugins_dir: Path | None) -> None:
     write_report(folder, console, _exercises(plugins_dir, console))
 
 
-def _exercises(plugins_dir: Path | None, console: Any) -> Iterable[Exercise]:
+def _exercises(plugins_dir: Path | None, console: Any) -> Iterable["Exercise"]:
     """Return the exercises that are here; a report needs no plugin, so plugins at odds cost it the answers alone."""
     from harness.plugins import registry
 

@@ -1,7 +1,5 @@
 """A trial: one model trained once on one text, named by the hash of all that decides its figures."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
@@ -91,6 +89,9 @@ class Trial(Training, Structure, TextOfTrial, Subject):
     @property
     def trial_id(self) -> str:
         """Return a readable name that ends in the hash of every field but the later ones that are their defaults."""
+        import hashlib  # which the command's help can do without
+        import json
+
         named = {name: value for name, later in _LATER.items() if (value := getattr(self, name)) != later}
         canonical = json.dumps(named, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(canonical.encode()).hexdigest()[:10]
