@@ -53,12 +53,12 @@ def defaults(known: Mapping[str, Parameter]) -> tuple[str, ...]:
     return tuple(f"{name}={parameter.default:g}" for name, parameter in known.items())
 
 
-def read(name: str, given: Mapping[str, str], known: Mapping[str, Parameter]) -> Values:
+def read(name: str, texts: Mapping[str, str], known: Mapping[str, Parameter]) -> Values:
     """Return every parameter's value, the default where none is given.
 
     Raises: CorpusError for a value that is no number or out of bounds.
     """
-    return {key: _value(name, key, given.get(key), parameter) for key, parameter in known.items()}
+    return {key: _value(name, key, texts.get(key), parameter) for key, parameter in known.items()}
 
 
 def _value(name: str, key: str, text: str | None, parameter: Parameter) -> float:

@@ -26,12 +26,12 @@ class Floor:
 
 def floors(manifest: Manifest) -> dict[str, Floor]:
     """Return the floor of each corpus whose source is known, by digest; what cannot be read is left out."""
-    found = {}
+    known = {}
     for corpus in manifest.corpora:
         digest, floor = corpus.get("digest"), _floor(corpus)
         if isinstance(digest, str) and floor is not None:
-            found[digest] = floor
-    return found
+            known[digest] = floor
+    return known
 
 
 def _floor(corpus: dict[str, Any]) -> Floor | None:

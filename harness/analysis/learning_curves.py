@@ -60,20 +60,20 @@ def fit(losses: Mapping[float, Sequence[float]]) -> FittedCurve | None:
     over seeds. Drawn anew among a few seeds the means would lie too close: of three seeds at less than half that width.
     It shows how chance moves the fit; it can't show that the form is wrong, which `held_out_error` may.
     """
-    known = {size: [value for value in found if np.isfinite(value)] for size, found in losses.items()}
-    known = {size: found for size, found in sorted(known.items()) if found}
+    finite = {size: [value for value in seeds if np.isfinite(value)] for size, seeds in losses.items()}
+    known = {size: seeds for size, seeds in sorted(finite.items()) if seeds}
     if len(known) < MIN_SIZES:
         return None
     sizes = np.array(list(known), np.float64)
-    law = _least_squares(sizes, np.array([np.mean(found) for found in known.values()]))
+    law = _least_squares(sizes, np.array([np.mean(seeds) for seeds in known.values()]))
     if law is None:
         return None
     resampled: list[PowerLaw] = []
-    if min(len(found) for found in known.values()) > 1:
+    if min(len(seeds) for seeds in known.values()) > 1:
         generator = np.random.default_rng(0)  # the same losses always have the same intervals
-        means = np.array([np.mean(found) for found in known.values()])
-        errors = np.array([scipy.stats.sem(found) for found in known.values()])
-        freedom = np.array([len(found) - 1 for found in known.values()])
+        means = np.array([np.mean(seeds) for seeds in known.values()])
+        errors = np.array([scipy.stats.sem(seeds) for seeds in known.values()])
+        freedom = np.array([len(seeds) - 1 for seeds in known.values()])
         for _ in range(_RESAMPLES):
             again = _least_squares(sizes, means + errors * generator.standard_t(freedom), near=law)
             resampled += [again] if again is not None else []
@@ -90,7 +90,7 @@ def held_out_error(losses: Mapping[float, Sequence[float]]) -> tuple[float, floa
 
     The second is the factor from the largest size fitted to the one predicted. None where too few sizes are left.
     """
-    means = {size: float(np.mean(found)) for size, found in sorted(losses.items()) if len(found)}
+    means = {size: float(np.mean(seeds)) for size, seeds in sorted(losses.items()) if len(seeds)}
     *smaller, largest = means
     if len(smaller) < MIN_SIZES - 1:
         return None
@@ -117,14 +117,14 @@ def _least_squares(sizes: Floats, losses: Floats, near: PowerLaw | None = None) 
     best, cost = None, np.inf
     for start in starts:
         inside = np.clip(start, [0.0, -10 * span, 1e-3], [losses.max(), 100 * span, 5.0])
-        found = scipy.optimize.least_squares(
+        solution = scipy.optimize.least_squares(
             residuals,
             inside,
             bounds=([-1e-9, -10 * span - 1e-9, 1e-4], [losses.max() + 1e-9, 100 * span + 1e-9, 5.1]),
             max_nfev=_MAX_STEPS,
         )
-        if np.all(np.isfinite(found.x)) and found.cost < cost:
-            best, cost = found.x, float(found.cost)
+        if np.all(np.isfinite(solution.x)) and solution.cost < cost:
+            best, cost = solution.x, float(solution.cost)
     return None if best is None else PowerLaw(max(0.0, float(best[0])), float(best[1]), float(best[2]), unit)
 
 

@@ -82,13 +82,6 @@ def env_remove(backends: tuple[str, ...], plugins_dir: Path | None) -> None:
 
 
 def _without_interpreter(registered: Any) -> list[str]:
-    from harness.environments import interpreter_for
-    from harness.errors import EnvironmentMissing
+    from harness.environments import why_not
 
-    missing = []
-    for name, backend in registered.backends.items():
-        try:
-            interpreter_for(backend)
-        except EnvironmentMissing:
-            missing.append(name)
-    return missing
+    return [name for name, backend in registered.backends.items() if why_not(backend)]

@@ -85,21 +85,21 @@ def current(ctx: click.Context, plugins: Sequence[str] = ()) -> Any:
     """
     from harness.grid.experiments import Experiment
 
-    given = {name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    typed = {name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     options = {}
     for name, parameter in _options(ctx.command).items():
         value = _plain(ctx.params.get(str(parameter.name)), is_list=name == "seeds")
         if value is not None:
             options[name] = value
     for name, other in (("single_seed", "seed"), ("seed", "single_seed")):
-        if name in given and other not in given:
+        if name in typed and other not in typed:
             options.pop({"seed": "seeds", "single_seed": "seed"}[other], None)
     if "seeds" not in options:
         options.setdefault("seed", 0)
     if plugins:
         options["plugins"] = list(plugins)
     read = ctx.meta.get(_META, Experiment(options={}))
-    return replace(read.without(given), options=options)
+    return replace(read.without(typed), options=options)
 
 
 def with_seeds(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class Backend:
 class Implementation:
     """A backend's own way to run one cell, beside the cell's equations (``scratch``).
 
-    ``target`` names a callable ``build(backend, equations, architecture) -> Model``
+    ``target`` names a callable ``build(backend, equations, architecture, training) -> Model``
     (see `harness.contracts.backends`).
     """
 
@@ -83,7 +83,7 @@ class Corpus:
     """A named text, or several by several authors.
 
     ``loader`` names a callable ``load(request: CorpusRequest) -> Sequence[Document]``
-    (see `harness.texts.sources`), called in the parent process when the corpus is selected.
+    (see `harness.contracts.corpora`), called in the parent process when the corpus is selected.
     """
 
     name: str

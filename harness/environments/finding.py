@@ -41,8 +41,17 @@ def interpreter_for(backend: Backend) -> Interpreter:
     return Interpreter(python=str(place.python), state=state)
 
 
-def why_not(plugin: Baseline | Executor) -> str:
-    """Return what a plugin lacks in the current interpreter, which runs it, and how to mend that; or nothing."""
+def why_not(plugin: Backend | Baseline | Executor) -> str:
+    """Return why a plugin can't run here, and how to mend that; or nothing.
+
+    A backend runs in the interpreter found for it, all else in the current one.
+    """
+    if isinstance(plugin, Backend):
+        try:
+            interpreter_for(plugin)
+        except EnvironmentMissing as missing_environment:
+            return str(missing_environment)
+        return ""
     missing = unmet(plugin.requirements)
     if not missing:
         return ""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from rich.markup import escape
 from rich.table import Table
 
-from harness.contracts.descriptors import Baseline, Corpus, Executor, Exercise
+from harness.contracts.descriptors import Backend, Baseline, Corpus, Executor, Exercise
 from harness.environments import interpreter_for, why_not
 from harness.errors import EnvironmentMissing
 from harness.plugins.discovery import Origin
@@ -87,15 +87,7 @@ def _cells(registry: Registry) -> list[tuple[str, str, str, str]]:
 
 
 def _backends(registry: Registry) -> list[tuple[str, str, str, str]]:
-    states = []
-    for backend in registry.backends.values():
-        try:
-            interpreter_for(backend)
-            state = "yes"
-        except EnvironmentMissing as missing:
-            state = f"no: {missing}"
-        states.append(("backend", backend.name, backend.title, state))
-    return states
+    return [("backend", name, backend.title, _state(backend)) for name, backend in registry.backends.items()]
 
 
 def _implementations(registry: Registry) -> list[tuple[str, str, str, str]]:
@@ -108,10 +100,12 @@ def _implementations(registry: Registry) -> list[tuple[str, str, str, str]]:
 
 def _run_here(kind: str, plugins: Mapping[str, Baseline | Executor]) -> list[tuple[str, str, str, str]]:
     """Return the rows of plugins that run in the harness's own interpreter."""
-    return [
-        (kind, name, plugin.title, f"no: {missing}" if (missing := why_not(plugin)) else "yes")
-        for name, plugin in plugins.items()
-    ]
+    return [(kind, name, plugin.title, _state(plugin)) for name, plugin in plugins.items()]
+
+
+def _state(plugin: Backend | Baseline | Executor) -> str:
+    missing = why_not(plugin)
+    return f"no: {missing}" if missing else "yes"
 
 
 def _corpora(registry: Registry) -> list[tuple[str, str, str, str]]:
@@ -126,10 +120,10 @@ def _asked(exercise: Exercise) -> str:
     """Say whether an exercise's module is there, without importing it."""
     module = exercise.target.partition(":")[0]
     try:
-        there = module in sys.modules or importlib.util.find_spec(module) is not None
+        is_found = module in sys.modules or importlib.util.find_spec(module) is not None
     except Exception:  # the package around it is imported for that, and may do anything
-        there = False
-    return f"yes: harness exercises {exercise.name}" if there else f"no: there is no module {module!r}"
+        is_found = False
+    return f"yes: harness exercises {exercise.name}" if is_found else f"no: there is no module {module!r}"
 
 
 def _corpus_title(corpus: Corpus) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.contracts.descriptors import SCRATCH, Backend, Baseline
-from harness.environments import interpreter_for, why_not
+from harness.environments import why_not
 from harness.errors import EnvironmentMissing, PluginError, UsageError
 from harness.grid.selection import AXES, Selection
 from harness.machine.devices import find_gpus
@@ -90,7 +90,7 @@ def plan(selection: Selection, registry: Registry, corpora: Sequence[TokenisedCo
     """
     cells, backends = choose_plugins(selection.plugins, registry)
     baselines = choose_baselines(selection.plugins, registry)
-    skips = {backend.name: _why_not(backend) for backend in backends}
+    skips = {backend.name: why_not(backend) for backend in backends}
     pairs = [
         (cell, backend.name, implementation)
         for backend in backends
@@ -170,19 +170,11 @@ def best_backend(registry: Registry) -> Backend:
     """
     has_gpu = bool(find_gpus())
     by_preference = sorted(registry.backends.values(), key=lambda b: (not (has_gpu and b.uses_gpus), -b.preference))
-    reasons = [_why_not(backend) for backend in by_preference]
+    reasons = [why_not(backend) for backend in by_preference]
     for backend, reason in zip(by_preference, reasons, strict=True):
         if not reason:
             return backend
     raise EnvironmentMissing(f"No backend can run here. {' '.join(reasons)}")
-
-
-def _why_not(backend: Backend) -> str:
-    try:
-        interpreter_for(backend)
-    except EnvironmentMissing as missing:
-        return str(missing)
-    return ""
 
 
 def _implementations(registry: Registry, cell: str, backend: str, wanted: str) -> list[str]:
@@ -195,10 +187,10 @@ def _implementations(registry: Registry, cell: str, backend: str, wanted: str) -
 
 
 def _no_such_implementation(registry: Registry, cells: list[str], backends: list[Backend], wanted: str) -> str:
-    there = sorted({n for cell in cells for b in backends for n in registry.implementation_names(cell, b.name)})
+    names = sorted({n for cell in cells for b in backends for n in registry.implementation_names(cell, b.name)})
     return (
         f"No selected cell has an implementation {wanted!r} on {', '.join(b.name for b in backends)}: "
-        f"--implementation takes auto, all, or one of {', '.join(there or [SCRATCH])}."
+        f"--implementation takes auto, all, or one of {', '.join(names or [SCRATCH])}."
     )
 
 

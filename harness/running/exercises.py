@@ -10,8 +10,8 @@ from rich.console import Console
 
 from harness.contracts.descriptors import Exercise
 from harness.contracts.exercises import Available, Budget, ExerciseModule, Need, ReadText, TextProbe
-from harness.environments import interpreter_for
-from harness.errors import EnvironmentMissing, HarnessError, PluginError, UsageError, did_you_mean, one_line
+from harness.environments import why_not
+from harness.errors import HarnessError, PluginError, UsageError, did_you_mean, one_line
 from harness.grid.cost import Prediction
 from harness.grid.plan import Plan
 from harness.grid.selection import select
@@ -79,7 +79,7 @@ def available_in(registry: Registry) -> Available:
     """Return what exercises may choose from here."""
     return Available(
         cells=tuple(registry.cells),
-        backends=tuple(name for name in registry.backends if _can_run(registry, name)),
+        backends=tuple(name for name, backend in registry.backends.items() if not why_not(backend)),
         baselines=tuple(registry.baselines),
         corpora=tuple(registry.corpora),
         implementations={
@@ -88,14 +88,6 @@ def available_in(registry: Registry) -> Available:
             for backend in registry.backends
         },
     )
-
-
-def _can_run(registry: Registry, name: str) -> bool:
-    try:
-        interpreter_for(registry.backend(name))
-    except EnvironmentMissing:
-        return False
-    return True
 
 
 def _plan(

@@ -107,8 +107,8 @@ class _Tally:
         worked = self.worked_cost + sum(cost * entry.worked for cost, entry in entries)
         left = self.left_cost - sum(cost * entry.fraction for cost, entry in entries)
         elapsed = now - self.since
-        told = self.worked_cost > 0 or any(entry.has_pace(now) for _, entry in entries)
-        if not told or elapsed < _ETA_SECONDS:
+        is_known = self.worked_cost > 0 or any(entry.has_pace(now) for _, entry in entries)
+        if not is_known or elapsed < _ETA_SECONDS:
             return None
         return max(elapsed * max(left, 0.0) / worked, *(entry.seconds_left(now) for _, entry in entries), 0.0)
 
@@ -185,8 +185,8 @@ class LiveView:
             self._tally.ended(entry, status)
             self._bar.update(self._task, completed=self._tally.statuses.total())
         style = _STYLES.get(status, "red")
-        told = f"valid perplexity {_perplexity(entry.valid_loss)}" if status == "ok" else escape(reason)
-        self._say(f"[{style}]{status:>8}[/] {escape(trial.trial_id)}  {told}")
+        outcome = f"valid perplexity {_perplexity(entry.valid_loss)}" if status == "ok" else escape(reason)
+        self._say(f"[{style}]{status:>8}[/] {escape(trial.trial_id)}  {outcome}")
 
     def abandoned(self) -> None:
         """Show the cursor again, which the live view hides."""
@@ -197,12 +197,12 @@ class LiveView:
         if self._live is not None or now - self._last_line < _PLAIN_SECONDS:
             return
         self._last_line = now
-        told = (
+        line = (
             f"   epoch {entry.epoch}/{entry.trial.num_epochs} of {escape(entry.trial.trial_id)}  "
             f"loss {_number(entry.loss)}  valid perplexity {_perplexity(entry.valid_loss)}  "
             f"{_rate(entry.tokens_per_s)} tokens/s  {self._eta()}"
         )
-        self._say(told.rstrip())
+        self._say(line.rstrip())
 
     def _say(self, line: str) -> None:
         self._console.print(line, soft_wrap=True, highlight=False)

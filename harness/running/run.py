@@ -199,8 +199,8 @@ def execute(
         ids = [planned.trial.trial_id for planned in run.plan.trials]
         done = {key for key, status in ledger.statuses().items() if status in FINISHED}
         if done & set(ids):
-            told = f"{len(done & set(ids)):,} of {_counted(len(ids), 'trial')}: finished already, not trained again."
-            _print(console, told)
+            remark = f"{len(done & set(ids)):,} of {_counted(len(ids), 'trial')}: finished already, not trained again."
+            _print(console, remark)
         for line in _skips(run.plan):
             _print(console, line)
         costs = {key: seconds for key, seconds in run.costs.items() if key not in done}

@@ -98,12 +98,12 @@ class BackendContract(ModelContract):
         model.begin_epoch(1)
         handles = [model.train_step(X, X, model.initial_state(100))[0] for _ in range(4)]
         figures = model.read(handles)
-        kept = figures[:, COLUMNS.index("accuracy")]
-        assert abs(kept.mean() - (1 - rate)) < 0.01
-        assert len(set(kept)) > 1
+        shares = figures[:, COLUMNS.index("accuracy")]
+        assert abs(shares.mean() - (1 - rate)) < 0.01
+        assert len(set(shares)) > 1
         others = SMALL.vocab_size - 1
         loss_of_kept = np.log(1 + others * np.exp(-1 / (1 - rate)))
-        expected = kept * loss_of_kept + (1 - kept) * np.log(1 + others)
+        expected = shares * loss_of_kept + (1 - shares) * np.log(1 + others)
         assert np.allclose(figures[:, LOSS], expected, rtol=max(1e-6, self.tolerance))
 
     @pytest.mark.parametrize("training", TRAININGS, ids=list(OPTIMIZERS))

@@ -27,15 +27,15 @@ class BaselineContract:
 
     def test_a_text_of_chance_costs_its_entropy_at_least(self) -> None:
         """Evaluate letters drawn evenly: whoever does better has seen them."""
-        found = self.fitted(_letters(6000)).evaluate(_letters(3000, seed=1), _hear)
+        evaluation = self.fitted(_letters(6000)).evaluate(_letters(3000, seed=1), _hear)
         # Every letter costs the same, so the code length hardly varies.
-        assert found.loss >= 0.99 * math.log(_NUM_LETTERS)
+        assert evaluation.loss >= 0.99 * math.log(_NUM_LETTERS)
 
     def test_a_text_with_structure_costs_less_than_one_of_chance(self) -> None:
         """Evaluate a text in which four letters of sixteen are common."""
         uneven = _letters(6000) % 4 + 1
-        found = self.fitted(uneven[:5000]).evaluate(uneven[5000:], _hear)
-        assert math.log(4) * 0.9 <= found.loss < math.log(_NUM_LETTERS)
+        evaluation = self.fitted(uneven[:5000]).evaluate(uneven[5000:], _hear)
+        assert math.log(4) * 0.9 <= evaluation.loss < math.log(_NUM_LETTERS)
 
     def test_evaluation_teaches_it_nothing(self) -> None:
         """Evaluate one text twice, another one between."""
@@ -55,16 +55,16 @@ class BaselineContract:
         """Compute loss and accuracy from the logits, where it gives any."""
         baseline = self.fitted(_letters(2000) % 4 + 1)
         ids = _letters(200, seed=1) % 4 + 1
-        found = baseline.evaluate(ids, _hear)
+        evaluation = baseline.evaluate(ids, _hear)
         if not isinstance(baseline, Predictor):
             return
         logits, _ = baseline.logits(ids[:-1, None].astype(np.int64), baseline.initial_state(1))
         logits = np.asarray(logits[:, 0], np.float64)
         own = logits[np.arange(len(ids) - 1), ids[1:]]
         losses = np.log(np.exp(logits).sum(axis=1)) - own
-        assert abs(found.loss - losses.mean()) < 1e-9
-        assert found.num_tokens == len(losses)
-        assert found.others["accuracy"] == ((logits >= own[:, None]).sum(axis=1) == 1).mean()
+        assert abs(evaluation.loss - losses.mean()) < 1e-9
+        assert evaluation.num_tokens == len(losses)
+        assert evaluation.others["accuracy"] == ((logits >= own[:, None]).sum(axis=1) == 1).mean()
 
 
 def _letters(count: int, seed: int = 0) -> NDArray[np.uint8]:

@@ -55,8 +55,8 @@ def check_predictable(corpus: TokenisedCorpus) -> None:
     Raises: CorpusError.
     """
     parts = [(part.author, part.part, part.num_tokens) for part in corpus.held_out]
-    for author, part, there in (*parts, (corpus.authors, "valid", corpus.valid_tokens)):
-        if there < 2:
+    for author, part, num_tokens in (*parts, (corpus.authors, "valid", corpus.valid_tokens)):
+        if num_tokens < 2:
             raise CorpusError(
                 f"Corpus {corpus.name!r}: the {_PARTS[part]} part of {author} is a single token, with none before it "
                 "to predict it from; give this author more text."

@@ -232,8 +232,8 @@ def brackets(subject: Subject) -> Iterator[Row]:
         closing = float(now[tokens[place]])
         octave = 1 << (distance.bit_length() - 1)
         by_octave.setdefault(octave, []).append((closing, closing / float(now[closers].sum())))
-    for octave, found in sorted(by_octave.items()):
-        closing_shares = np.array(found)
+    for octave, pairs_of_shares in sorted(by_octave.items()):
+        closing_shares = np.array(pairs_of_shares)
         yield _row("closing", octave, closing_shares[:, 0])
         if len(pairs) > 1:
             yield _row("right_kind", octave, closing_shares[:, 1])

@@ -76,8 +76,10 @@ class Watched:
         except KeyError as error:
             raise CellError(f"{name} asks for a parameter {error}, which parameter_shapes does not declare") from error
         except Exception as error:
-            given = "".join(f", {key} {tuple(shape)}" for key, shape in (shapes or {}).items())
-            raise CellError(f"{name} failed ({cause(error)}){'; it was given' if given else ''}{given[1:]}") from error
+            passed = "".join(f", {key} {tuple(shape)}" for key, shape in (shapes or {}).items())
+            raise CellError(
+                f"{name} failed ({cause(error)}){'; it was given' if passed else ''}{passed[1:]}"
+            ) from error
 
 
 def _state_names(equations: Equations) -> tuple[str, ...]:

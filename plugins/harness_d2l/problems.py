@@ -166,7 +166,7 @@ def unseen_characters(run: Run) -> Problem | None:
     cost = ""
     if {"unseen_loss", "seen_loss"} <= set(losses.index):
         cost = f", which cost {losses['unseen_loss']:.1f} nats each, the others {losses['seen_loss']:.1f}"
-    there = share.estimate > 0
+    unseen = share.estimate > 0
     of = PREPROCESSING.get(str(row["text"]), str(row["text"]))
     clause = (
         f"{share.estimate:.2g} of held-out tokens"
@@ -174,9 +174,9 @@ def unseen_characters(run: Run) -> Problem | None:
         else f"{share.estimate:.2%} of held-out tokens"
     )
     return Problem(
-        name="unseen characters", shown=1 if there else -1, figure=f"share of held-out tokens ({row['model']}, {of})",
+        name="unseen characters", shown=1 if unseen else -1, figure=f"share of held-out tokens ({row['model']}, {of})",
         value=share, n=int(row["n"]),
-        words=f"characters that training never saw: {clause if there else 'none in the held-out text looked at'} "
+        words=f"characters that training never saw: {clause if unseen else 'none in the held-out text looked at'} "
         f"({row['model']}, {of}){cost}",
     )  # fmt: skip
 

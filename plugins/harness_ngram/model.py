@@ -242,5 +242,5 @@ def _discounts(counts: Ids) -> Floats:
         # In a text that repeats itself they may come out beyond what they discount.
         if (own > 0).all():
             return np.array([0.0, *own])
-    one = n1 / (n1 + 2 * n2) if n1 and n2 else _USUAL_DISCOUNT
-    return np.array([0.0, one, one, one])
+    share = n1 / (n1 + 2 * n2) if n1 and n2 else _USUAL_DISCOUNT
+    return np.array([0.0, share, share, share])

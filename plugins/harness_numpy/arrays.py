@@ -28,6 +28,6 @@ def dropout_mask(
     generator: np.random.Generator, shape: tuple[int, ...], rate: float, dtype: np.dtype[Any]
 ) -> NDArray[np.floating]:
     """Return zeros with probability ``rate`` and 1 / (1 - rate) elsewhere."""
-    kept = generator.random(shape, dtype=np.float32) >= rate
-    mask: NDArray[np.floating] = kept.astype(dtype) / dtype.type(1.0 - rate)
+    passes = generator.random(shape, dtype=np.float32) >= rate
+    mask: NDArray[np.floating] = passes.astype(dtype) / dtype.type(1.0 - rate)
     return mask

@@ -92,16 +92,16 @@ def add_missing_columns(db: sqlite3.Connection) -> None:
     """Give a ledger of an earlier version the columns it lacks: of its rows so far they are not known."""
     with db:
         for table, columns in columns_of_today().items():
-            there = {column.name for column in _columns_in(db, table)}
+            names = {column.name for column in _columns_in(db, table)}
             for column in columns:
-                if column.name not in there:
+                if column.name not in names:
                     db.execute(f"ALTER TABLE {table} ADD COLUMN {column.declaration}")
 
 
 def known_columns(db: sqlite3.Connection, table: str) -> list[str]:
     """Return which of today's columns a ledger has: it may be older, or have some of another's making."""
-    there = {column.name for column in _columns_in(db, table)}
-    return [column.name for column in columns_of_today()[table] if column.name in there]
+    names = {column.name for column in _columns_in(db, table)}
+    return [column.name for column in columns_of_today()[table] if column.name in names]
 
 
 def _tables_in(db: sqlite3.Connection) -> list[str]:

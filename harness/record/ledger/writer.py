@@ -89,10 +89,10 @@ class Ledger:
         }
         with self._transaction():
             (before,) = self._db.execute("SELECT facts FROM trials WHERE trial_id=?", (trial_id,)).fetchone()
-            kept = {name: value for name, value in json.loads(before).items() if name in _CERTIFICATE}
+            certificate = {name: value for name, value in json.loads(before).items() if name in _CERTIFICATE}
             self._db.execute(
                 "UPDATE trials SET status='running', reason='', attempts=attempts+1, facts=? WHERE trial_id=?",
-                (json.dumps(facts | kept), trial_id),
+                (json.dumps(facts | certificate), trial_id),
             )
 
     def certified(self, trial_id: str, certificate: Certificate) -> None:

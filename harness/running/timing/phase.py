@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 import psutil
 
 from harness.contracts.descriptors import REFERENCE_BACKEND
-from harness.environments import interpreter_for
-from harness.errors import HarnessError, WorkerError
+from harness.environments import why_not
+from harness.errors import WorkerError
 from harness.grid.cost import flops_per_token
 from harness.record.ledger import Ledger
 from harness.running.jobs import files_of, network_of, place_in
@@ -51,7 +51,7 @@ class TimingPhase:
         finished = [trial for trial in trials if statuses[trial.trial_id] == "ok" and not trial.is_baseline]
         by_kind = kinds([Placed(trial, self.workplace.first_slot(trial)) for trial in finished])
         timed_by = self.ledger.facts("timed_by")
-        if all(any(timed_by.get(one.trial.trial_id) for one in members) for members in by_kind.values()):
+        if all(any(timed_by.get(placed.trial.trial_id) for placed in members) for members in by_kind.values()):
             return
         sizes = self.ledger.facts("peak_rss_bytes")
         sessions = []
@@ -83,20 +83,13 @@ class TimingPhase:
 
     def _sentinel(self, first: Placed) -> Starting:
         """Return the sentinel: on a CPU it is NumPy's product, on a GPU the first trial's framework's."""
-        name = first.trial.backend
-        if first.slot.kind == "cpu" and self._can_run(REFERENCE_BACKEND):
+        name, registry = first.trial.backend, self.workplace.registry
+        reference = registry.backends.get(REFERENCE_BACKEND)
+        if first.slot.kind == "cpu" and reference is not None and not why_not(reference):
             name = REFERENCE_BACKEND
-        registry = self.workplace.registry
         target = registry.backend(name).target
         job = WatchJob(place=place_in(first.slot), module_paths=registry.module_paths, backend_target=target)
         return self.workplace.asked(job, name, first.slot, "timing-sentinel")
-
-    def _can_run(self, name: str) -> bool:
-        try:
-            interpreter_for(self.workplace.registry.backend(name))
-        except HarnessError:
-            return False
-        return True
 
     def _record(
         self, group: Sequence[Placed], by_kind: Mapping[tuple[object, ...], list[Placed]], session: Session
@@ -111,8 +104,8 @@ class TimingPhase:
                 "device_flops_per_s": session.flops_per_s,
                 "device_bytes_per_s": session.bytes_per_s,
             }
-            for one in by_kind[kind_of(first)]:
-                self.ledger.add_facts(one.trial.trial_id, facts)
+            for placed in by_kind[kind_of(first)]:
+                self.ledger.add_facts(placed.trial.trial_id, facts)
 
 
 def kind_of(placed: Placed) -> tuple[object, ...]:
@@ -137,10 +130,10 @@ def kind_of(placed: Placed) -> tuple[object, ...]:
 
 def kinds(placed: Sequence[Placed]) -> dict[tuple[object, ...], list[Placed]]:
     """Return the trials of each kind, in order."""
-    found: dict[tuple[object, ...], list[Placed]] = {}
-    for one in placed:
-        found.setdefault(kind_of(one), []).append(one)
-    return found
+    by_kind: dict[tuple[object, ...], list[Placed]] = {}
+    for each in placed:
+        by_kind.setdefault(kind_of(each), []).append(each)
+    return by_kind
 
 
 def groups_that_fit(placed: Sequence[Placed], peak_bytes: Mapping[str, int | None]) -> list[list[Placed]]:
@@ -148,12 +141,12 @@ def groups_that_fit(placed: Sequence[Placed], peak_bytes: Mapping[str, int | Non
     room = psutil.virtual_memory().available * _MEMORY_SHARE
     groups: list[list[Placed]] = []
     used = 0.0
-    for one in sorted(placed, key=lambda one: one.slot.name):
-        size = peak_bytes.get(one.trial.trial_id) or 0
-        if not groups or groups[-1][0].slot != one.slot or used + size > room:
+    for each in sorted(placed, key=lambda each: each.slot.name):
+        size = peak_bytes.get(each.trial.trial_id) or 0
+        if not groups or groups[-1][0].slot != each.slot or used + size > room:
             groups.append([])
             used = 0.0
-        groups[-1].append(one)
+        groups[-1].append(each)
         used += size
     return groups
 

@@ -95,18 +95,18 @@ class Session:
     @property
     def disturbance(self) -> str:
         """Return what disturbed the session, for its rows; empty where nothing did."""
-        found = []
+        disturbances = []
         if self.others_share > OTHERS_SHARE:
-            found.append(f"under load: other programs took {self.others_share:.0%} of a core")
+            disturbances.append(f"under load: other programs took {self.others_share:.0%} of a core")
         if len(self.sentinel) >= MIN_ROUNDS:
             low, high = np.percentile(self.sentinel, [10, 90])
             third = len(self.sentinel) // 3
             change = float(np.median(self.sentinel[-third:]) / np.median(self.sentinel[:third]) - 1)
             if abs(change) > DRIFT:
-                found.append(f"under drift: the machine became {_percent(change)} in the session")
+                disturbances.append(f"under drift: the machine became {_percent(change)} in the session")
             elif high / low > SENTINEL_SPREAD:
-                found.append(f"unsteady: the same product's rate varied by {high / low - 1:.0%}")
-        return "; ".join(found)
+                disturbances.append(f"unsteady: the same product's rate varied by {high / low - 1:.0%}")
+        return "; ".join(disturbances)
 
 
 def _percent(change: float) -> str:
@@ -199,10 +199,10 @@ async def _flops_per_s(watching: Asked) -> float:
 def _expect(event: Event, wanted: type[_Wanted]) -> _Wanted:
     if isinstance(event, wanted):
         return event
-    said = (
+    cause = (
         event.reason if isinstance(event, Failed) else f"it sent {event.name!r} instead of {wanted.__name__.lower()!r}"
     )
-    raise WorkerError(f"The worker failed: {said}.")
+    raise WorkerError(f"The worker failed: {cause}.")
 
 
 class _OtherPrograms:
