@@ -29,6 +29,8 @@ class Document:
     """Of the source the text was drawn from, where that is known."""
     name: str = ""
     """Short, stable name of the book it is or belongs to, as in ``wells:time-machine``; a book's parts share it."""
+    taken_off: int = 0
+    """Characters of its file that were the publisher's, where the user is to hear of it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,10 +48,12 @@ def _read_member(file: Path, folder: Path) -> Document:
 
 
 def _read_file(file: Path, *, author: str, title: str) -> Document:
-    text = strip_boilerplate(decode(file.read_bytes(), str(file)), str(file))
+    whole = decode(file.read_bytes(), str(file))
+    text = strip_boilerplate(whole, str(file))
     if not text.strip():
         raise CorpusError(f"{file} is empty; name a file with text in it, or remove it from its folder.")
-    return Document(author=author, title=title, text=text, name=slug(book_of(title)) or "text")
+    name = slug(book_of(title)) or "text"
+    return Document(author=author, title=title, text=text, name=name, taken_off=len(whole) - len(text))
 
 
 def _text_files(folder: Path) -> list[Path]:

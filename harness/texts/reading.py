@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from harness.errors import CorpusError
 from harness.machine.folders import default_cache_dir
 from harness.plugins.registry import Registry
 from harness.texts import sources
@@ -11,11 +12,16 @@ from harness.texts.duplicates import PASSAGE_TOKENS
 from harness.texts.entropy import known_entropy
 from harness.texts.selection import TextSelection
 from harness.texts.split import Budget, LogRange
+from harness.texts.text import lost_letters
 from harness.texts.tokenisation import tokenise
 from harness.texts.tokenised import TokenisedCorpus
 
 REPORTED_DUPLICATES = 0.01
 """From this share of duplicated held-out passages on it is said; set phrases and headings stay below it."""
+REPORTED_LOSS = 0.001
+"""From this share of letters that the preparation drops on it is said; an accent here and there stays below it."""
+MOST_LOSS = 0.5
+"""Above it what is left is another text, and its perplexity means nothing."""
 _TOKEN_NOUNS = {"char": "characters", "word": "words"}
 
 
@@ -32,12 +38,36 @@ def read_corpora(
         if name not in registry.corpora and not Path(name).exists():
             registry.reject_broken(name.partition(":")[0])
         texts = sources.read_texts(name, registry.corpora, request)
+        for remark in _of_documents(texts, selection.text):
+            report(remark)
         tokenised = tokenise(texts.documents, texts.name, selection, default_cache_dir() / "tokens")
         for remark in _remarks(tokenised, selection.train_tokens):
             report(remark)
         entropy = known_entropy(texts.documents, selection.text, selection.tokens)
         corpora.extend(replace(corpus, entropy=entropy) for corpus in tokenised)
     return list(dict.fromkeys(corpora))
+
+
+def _of_documents(texts: sources.Texts, kind: str) -> Iterator[str]:
+    """Yield what a user should know of what was left out of the documents. Raises: CorpusError where it is too much."""
+    taken_off = [document.taken_off for document in texts.documents if document.taken_off]
+    if taken_off:
+        yield (
+            f"{texts.name}: {sum(taken_off):,} characters of Project Gutenberg's headers, licences and credits were "
+            f"taken off {len(taken_off):,} of {len(texts.documents):,} texts."
+        )
+    characters = sum(len(document.text) for document in texts.documents)
+    lost = sum(lost_letters(document.text, kind) * len(document.text) for document in texts.documents) / characters
+    if lost > MOST_LOSS:
+        raise CorpusError(
+            f"{texts.name}: --text {kind} keeps the letters a to z alone and would drop {lost:.0%} of this text's "
+            "letters; --text raw keeps them all."
+        )
+    if lost > REPORTED_LOSS:
+        yield (
+            f"{texts.name}: --text {kind} keeps the letters a to z alone, and so {lost:.1%} of this text's letters are "
+            "dropped; --text raw keeps them all."
+        )
 
 
 def _remarks(corpora: Sequence[TokenisedCorpus], budgets: Sequence[Budget]) -> Iterator[str]:

@@ -26,6 +26,22 @@ def _letters_table() -> bytes:
 _LETTERS = _letters_table()
 
 
+_ASCII_LETTERS = string.ascii_letters.encode()
+_ASCII = bytes(range(128))
+
+
+def lost_letters(text: str, kind: str) -> float:
+    """Return the share of a text's letters that its preparation drops: all beyond a to z, unless it stays raw."""
+    if kind == "raw" or text.isascii():
+        return 0.0
+    left = lost = 0
+    for start in range(0, len(text), _BLOCK_CHARACTERS):  # a long text is not copied whole
+        data = text[start : start + _BLOCK_CHARACTERS].encode()
+        left += len(data) - len(data.translate(None, _ASCII_LETTERS))
+        lost += sum(map(str.isalpha, data.translate(None, _ASCII).decode()))
+    return lost / (lost + left) if lost else 0.0
+
+
 def blocks(text: str, kind: str) -> Iterator[str]:
     """Return the text in parts: their tokens one after the other are the text's.
 

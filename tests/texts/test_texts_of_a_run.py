@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from built_in import built_in
 
+from harness.errors import CorpusError
 from harness.grid import plan as planning
 from harness.grid.selection import select
 from harness.report import read_run
@@ -132,3 +133,30 @@ def test_the_manifest_says_what_is_held_out_of_whom(train: Callable[..., object]
     assert corpus["held_out_tokens"]["cid"].keys() == {"valid", "test"}
     assert corpus["duplicate_share"] >= 0.0
     assert not [name for name in corpus if name.endswith("path")]
+
+
+def test_letters_that_the_preparation_drops_are_said(here: Path) -> None:
+    (here / "umlauts.txt").write_text("Der Bär läuft über die Brücke. " * 200)
+    remarks: list[str] = []
+    read_corpora(TextSelection(corpora=("umlauts.txt",)), built_in(), remarks.append)
+    assert "16.7% of this text's letters are dropped; --text raw" in "".join(remarks)
+    remarks.clear()
+    read_corpora(TextSelection(corpora=("umlauts.txt",), text="raw"), built_in(), remarks.append)
+    assert not any("dropped" in remark for remark in remarks)
+
+
+def test_a_text_of_which_little_would_be_left_is_refused(here: Path) -> None:
+    (here / "mixed.txt").write_text("天地玄黄宇宙洪荒 OK " * 500)
+    with pytest.raises(CorpusError, match="would drop 80% of this text's letters; --text raw"):
+        read_corpora(TextSelection(corpora=("mixed.txt",)), built_in(), print)
+
+
+def test_what_was_taken_off_a_text_is_said(here: Path) -> None:
+    marker = "*** {} OF THE PROJECT GUTENBERG EBOOK X ***"
+    words = "It began and went on. " * 200
+    (here / "book.txt").write_text(
+        f"The Project Gutenberg EBook of X\n{marker.format('START')}\n{words}\n{marker.format('END')}"
+    )
+    remarks: list[str] = []
+    read_corpora(TextSelection(corpora=("book.txt",)), built_in(), remarks.append)
+    assert any("characters of Project Gutenberg's" in remark and "off 1 of 1 texts" in remark for remark in remarks)
