@@ -165,7 +165,7 @@ def _record_and_report(count: int, path: Path) -> Iterator[tuple[str, float]]:
     plugins, corpus = registry.load(None), corpus_of_no_text(path)
     with _clock() as planned:
         seeds = tuple(range(max(1, count // 4)))
-        plan = planning.plan(
+        plan = planning.plan_trials(
             select({"plugins": "lstm,gru,numpy", "layers": (1, 2), "seeds": seeds})[0], plugins, [corpus]
         )
     yield "seconds to plan", planned()

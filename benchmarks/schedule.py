@@ -255,7 +255,9 @@ def _counted_commits() -> Iterator[list[float]]:
 def _plan(count: int, plugins: registry.Registry, corpus: TokenisedCorpus) -> Plan:
     per_seed = len(CELLS) * len(LAYERS)
     seeds = tuple(range(max(1, count // per_seed)))
-    return planning.plan(select({"plugins": (*CELLS, "torch"), "layers": LAYERS, "seeds": seeds})[0], plugins, [corpus])
+    return planning.plan_trials(
+        select({"plugins": (*CELLS, "torch"), "layers": LAYERS, "seeds": seeds})[0], plugins, [corpus]
+    )
 
 
 def _seconds(trials: Sequence[Trial], recorded: pd.DataFrame) -> list[float]:

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.contracts.measures import FIGURES, Measure, Place, shown_in
-from harness.worker.trial import KINDS
-from harness.worker.trial import SETTINGS as ROWS
+from harness.worker import trial
 
 Kind = Literal["text", "whole", "number", "flag"]
 
@@ -50,7 +49,7 @@ def ordered(promised: Iterable[str], *known: Iterable[Column]) -> tuple[Column, 
 
 def _setting(name: str) -> Column:
     kinds: Mapping[type, Kind] = {int: "whole", float: "number", str: "text"}
-    return Column(name, ROWS[name].description.rstrip("."), kinds[KINDS[name]])
+    return Column(name, trial.SETTINGS[name].description.rstrip("."), kinds[trial.KINDS[name]])
 
 
 def _measures(place: Place) -> list[Column]:
@@ -63,7 +62,7 @@ def _measure(measure: Measure) -> Column:
     )
 
 
-_SETTINGS = [_setting(name) for name in ROWS]
+_SETTINGS = [_setting(name) for name in trial.SETTINGS]
 _ID = Column("trial_id", "The trial: a readable name that ends in a hash of all its settings", "text")
 
 # --- trials.csv -------------------------------------------------------------------------------------------
@@ -243,7 +242,7 @@ TRANSFER = Table(
     ),
 )
 SETTINGS_OF_TRANSFER = tuple(
-    column.name for column in TRANSFER.columns if column.name in ROWS and column.name not in _NOT_IN_TRANSFER
+    column.name for column in TRANSFER.columns if column.name in trial.SETTINGS and column.name not in _NOT_IN_TRANSFER
 )
 
 TABLES = (TRIALS, EPOCHS, TIMINGS, SUMMARY, TRANSFER, PROBES)

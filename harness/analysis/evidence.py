@@ -19,6 +19,7 @@ from harness.analysis.statistics import (
     paired_difference,
     sign_beyond,
 )
+from harness.record.folder import RunFolder
 from harness.worker.checkpoints import shapes_in
 
 
@@ -48,7 +49,7 @@ def kinds(trials: pd.DataFrame) -> pd.Series:
 
 def weight_shapes(run: Run, trial_id: str) -> dict[str, tuple[int, ...]]:
     """Return the shapes of a trained model's weights; none where its checkpoint is not there or can't be read."""
-    return shapes_in(run.folder / "checkpoints" / f"{trial_id}.safetensors")
+    return shapes_in(RunFolder(run.folder).checkpoint(trial_id))
 
 
 def settings_without(*names: str) -> list[str]:

@@ -24,11 +24,10 @@ from harness.analysis.statistics import mean_margin
 from harness.analysis.transfer import frame_evaluations, frame_transfer, own_test_figures
 from harness.contracts.measures import MEASURES
 from harness.errors import RunFolderError
+from harness.record.folder import RunFolder
 from harness.record.ledger import ENDED, LedgerReader
 from harness.record.manifest import Manifest, read_manifest
 from harness.worker.trial import DEFAULTS
-
-LEDGER = "run.sqlite"
 
 SETTINGS = columns.SETTINGS
 """What two trials share that differ by their seed alone."""
@@ -63,7 +62,7 @@ def read_run(folder: Path) -> Run:
 
     Raises: RunFolderError where there is no ledger or it is damaged.
     """
-    path = folder / LEDGER
+    path = RunFolder(folder).ledger
     try:
         with LedgerReader(path) as reader:
             # Trials before epochs: while a run goes on, a trial read as done then has all its epochs.

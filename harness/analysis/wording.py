@@ -94,7 +94,7 @@ def small(value: float) -> str:
     return f"{value:.1e}" if _is_finite(value) else MISSING
 
 
-MEASURES: Mapping[Format, Callable[[float], str]] = {
+FORMATS: Mapping[Format, Callable[[float], str]] = {
     "perplexity": perplexity,
     "ratio": ratio,
     "signed": signed,

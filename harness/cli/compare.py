@@ -28,13 +28,13 @@ def compare(before: Path, after: Path, table: Path | None, page: Path | None, fa
     """Compare the runs in the folders A and B: what got faster, better or worse beyond noise."""
     from rich.console import Console
 
-    from harness.report import two_runs as comparing
+    from harness.report import two_runs
 
-    differences = comparing.compare_folders(before, after)
-    comparing.print_differences(differences, Console(width=None if sys.stdout.isatty() else 200))
+    differences = two_runs.compare_folders(before, after)
+    two_runs.print_differences(differences, Console(width=None if sys.stdout.isatty() else 200))
     if table is not None:
-        comparing.write_table(differences, table)
+        two_runs.write_table(differences, table)
     if page is not None:
-        comparing.write_page(differences, page)
+        two_runs.write_page(differences, page)
     if fail_on is not None:
-        raise SystemExit(comparing.exit_code(differences, fail_on))
+        raise SystemExit(two_runs.exit_code(differences, fail_on))

@@ -31,9 +31,9 @@ def sample(run_folder: Path, trial: str, plugins_dir: Path | None, **request: An
     """Generate text from TRIAL's checkpoint in the folder RUN."""
     from harness.plugins import registry
     from harness.record.folder import RunFolder
-    from harness.running import sampling as generation
+    from harness.running import sampling
     from harness.worker.job import SampleRequest
 
     folder = RunFolder(run_folder)
-    chosen = generation.find_trial(folder, trial)
-    click.echo(generation.generate(registry.load(plugins_dir), folder, chosen, SampleRequest(**request)))
+    chosen = sampling.find_trial(folder, trial)
+    click.echo(sampling.generate(registry.load(plugins_dir), folder, chosen, SampleRequest(**request)))

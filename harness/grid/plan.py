@@ -82,7 +82,7 @@ class Plan:
         return "_".join(part for part in parts if part)[:100]
 
 
-def plan(selection: Selection, registry: Registry, corpora: Sequence[TokenisedCorpus]) -> Plan:
+def plan_trials(selection: Selection, registry: Registry, corpora: Sequence[TokenisedCorpus]) -> Plan:
     """Expand the selection, corpus by corpus.
 
     Raises: PluginError for an unknown name; UsageError where nothing is left to do; EnvironmentMissing

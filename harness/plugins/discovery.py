@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from harness.contracts import hooks as hookspecs
+from harness.contracts import hooks
 from harness.errors import PluginError
 
 LOAD_SECONDS = 10
@@ -42,7 +42,7 @@ def installed() -> Iterator[tuple[Origin, Callable[[], ModuleType]]]:
     """Yield the entry points of all installed distributions, each with the function that imports its module."""
     # Each look at a distribution's metadata reads and parses all of it, its whole README too.
     name_and_version = cache(_name_and_version)
-    for entry_point in sorted(importlib.metadata.entry_points(group=hookspecs.PROJECT)):
+    for entry_point in sorted(importlib.metadata.entry_points(group=hooks.PROJECT)):
         name, version = name_and_version(entry_point.dist)
         yield Origin(plugin=entry_point.name, distribution=name, version=version), entry_point.load
 

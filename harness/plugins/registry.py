@@ -12,7 +12,7 @@ import pluggy
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from harness.contracts import hooks as hookspecs
+from harness.contracts import hooks
 from harness.contracts.descriptors import SCRATCH, Backend, Baseline, Cell, Corpus, Executor, Exercise, Implementation
 from harness.errors import PluginError, did_you_mean, one_line
 from harness.plugins.discovery import Origin, installed, single_files, watched
@@ -134,8 +134,8 @@ def load(plugins_dir: Path | None = None) -> Registry:
     unknown pair, or the folder is missing or has a file that shadows a module.
     """
     registry = Registry()
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
+    manager = pluggy.PluginManager(hooks.PROJECT)
+    manager.add_hookspecs(hooks)
     origins: dict[str, Origin] = {}
     for origin, import_module in [*installed(), *single_files(plugins_dir)]:
         # Keyed by distribution too: two distributions may use one entry-point name.

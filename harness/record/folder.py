@@ -12,7 +12,6 @@ import filelock
 
 from harness.contracts.files import replacing
 from harness.errors import RunFolderError
-from harness.grid.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,8 @@ class RunFolder:
         finally:
             lock.release()
 
-    def read_manifest(self) -> dict[str, Any]:
-        """Return what an earlier command in this folder wrote; nothing where it can't be read."""
+    def raw_manifest(self) -> dict[str, Any]:
+        """Return the manifest as an earlier command in this folder wrote it; nothing where it can't be read."""
         try:
             manifest = json.loads(self.manifest.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -100,8 +99,3 @@ class RunFolder:
         """Let the link ``latest`` beside the folder lead to it, where the file system has links."""
         with contextlib.suppress(OSError), replacing(self.path.parent / "latest") as staging:
             staging.symlink_to(self.path.name)
-
-
-def choose(out: Path | None, plan: Plan) -> RunFolder:
-    """Return the folder named by --out, or the plan's own one under reports/ in the current folder."""
-    return RunFolder(out if out is not None else Path("reports") / f"{plan.slug}-{plan.digest}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-NAME = "manifest.json"
+from harness.record.folder import RunFolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +43,15 @@ _SHAPES: dict[str, tuple[type, type | None]] = {
 
 def read_manifest(folder: Path) -> Manifest:
     """Read the folder's manifest as far as it can be read."""
+    path = RunFolder(folder).manifest
     try:
-        values = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return Manifest(problem=f"{NAME} is missing: the command, versions, hardware and corpora are not known.")
+        return Manifest(problem=f"{path.name} is missing: the command, versions, hardware and corpora are not known.")
     except (OSError, ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
-        return Manifest(problem=f"{NAME} is damaged: the command, versions, hardware and corpora are not known.")
+        return Manifest(problem=f"{path.name} is damaged: the command, versions, hardware and corpora are not known.")
     sound = {name: values[name] for name in _SHAPES if name in values and _fits(values[name], *_SHAPES[name])}
     earlier = values.get("earlier_commands")
     if isinstance(earlier, list):
@@ -59,7 +60,7 @@ def read_manifest(folder: Path) -> Manifest:
     if isinstance(experiment, dict) and isinstance(experiment.get("figure"), str):
         sound["figure"] = experiment["figure"]
     lost = [name for name in _SHAPES if name not in sound]
-    problem = f"{NAME} is damaged: it does not say, or not readably: {', '.join(lost)}." if lost else ""
+    problem = f"{path.name} is damaged: it does not say, or not readably: {', '.join(lost)}." if lost else ""
     return Manifest(**sound, problem=problem)
 
 

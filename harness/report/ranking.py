@@ -139,7 +139,7 @@ _CELLS: Mapping[str, Callable[[Record], Cell]] = {
 
 def _measure(measure: Measure) -> Column:
     heading = measure.heading[0].upper() + measure.heading[1:]
-    word = wording.MEASURES[measure.format]
+    word = wording.FORMATS[measure.format]
     return Column(heading=heading, cell=_CELLS.get(measure.name, _worded(measure.name, word)))
 
 

@@ -12,13 +12,11 @@ from harness.contracts.executors import Gpu, OpenExecutor, Slot, SlotRequest
 from harness.environments import interpreter_for
 from harness.environments.locks import lock_of
 from harness.errors import EnvironmentMissing
-from harness.grid import plan as planning
 from harness.grid.cost import Prediction, predict
-from harness.grid.plan import Plan
+from harness.grid.plan import Plan, check_texts, choose_plugins, plan_trials
 from harness.grid.selection import Selection
 from harness.machine.devices import core_numbers, find_gpus
 from harness.plugins.registry import Registry
-from harness.record import folder as run_folder
 from harness.record import provenance
 from harness.record.folder import RunFolder
 from harness.record.ledger import FINISHED, Ledger
@@ -99,14 +97,14 @@ def prepare(
 
     Raises: HarnessError for whatever in the selection can't be done.
     """
-    planning.choose_plugins(selection.plugins, registry)  # a misspelt name is told before any text is read
+    choose_plugins(selection.plugins, registry)  # a misspelt name is told before any text is read
     gpus = find_gpus()
     executor = open_executor(registry, placement.executor, placement.slot_request(gpus))
     corpora = read_corpora(texts, registry, lambda remark: _print(console, remark), show_progress=console.is_terminal)
-    plan = planning.plan(selection, registry, corpora)
+    plan = plan_trials(selection, registry, corpora)
     if not plan.runnable:
         raise EnvironmentMissing(" ".join(plan.skips))
-    planning.check_texts(plan, corpora)
+    check_texts(plan, corpora)
     return PreparedRun(
         registry=registry,
         corpora=corpora,
@@ -114,8 +112,13 @@ def prepare(
         prediction=predict(plan.runnable, registry, corpora),
         gpus=gpus,
         executor=executor,
-        folder=run_folder.choose(placement.out, plan),
+        folder=_folder(placement, plan),
     )
+
+
+def _folder(placement: Placement, plan: Plan) -> RunFolder:
+    """Return the folder named by --out, or the plan's own one under reports/, which the same command finds again."""
+    return RunFolder(placement.out or Path("reports") / f"{plan.slug}-{plan.digest}")
 
 
 def describe_plan(run: PreparedRun) -> str:
@@ -189,7 +192,7 @@ def execute(
     Raises: RunFolderError, WorkerError.
     """
     locks = {name: lock_of(interpreter_for(run.registry.backend(name))) for name in run.plan.backends}
-    earlier = run.folder.read_manifest()
+    earlier = run.folder.raw_manifest()
     manifest = provenance.describe(command, run.plan, run.corpora, run.registry, run.gpus, locks)
     manifest["experiment"] = dict(experiment or {})
     workplace = run.workplace(limits)

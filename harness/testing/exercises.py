@@ -141,10 +141,11 @@ def _available() -> Available:
 
 def _invent(folder: Path, trials: Sequence[Trial], record: Any) -> "Run":
     """Make a run's folder of these trials, each recorded, and read it."""
+    from harness.record.folder import RunFolder
     from harness.record.ledger import Ledger
     from harness.report import read_run
 
-    with Ledger(folder / "run.sqlite") as ledger:
+    with Ledger(RunFolder(folder).ledger) as ledger:
         ledger.add(trials)
         for trial in trials:
             record(ledger, trial)

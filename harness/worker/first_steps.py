@@ -37,10 +37,10 @@ def first_steps(model: Model, trial: Trial, train_tokens: Tokens, num_steps: int
             state = model.initial_state(X.shape[1])
         handle, state = model.train_step(X, Y, state)
         handles.append(handle)
-    return of_figures(model.read(handles))
+    return steps_of_figures(model.read(handles))
 
 
-def of_figures(figures: NDArray[np.float64]) -> FirstSteps:
+def steps_of_figures(figures: NDArray[np.float64]) -> FirstSteps:
     """Return the event for what `Model.read` returned."""
     return FirstSteps(losses=_floats(figures[:, LOSS]), grad_norms=_floats(figures[:, GRAD_NORM]))
 

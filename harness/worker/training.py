@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from harness.contracts.backends import COLUMNS, LOSS, Handle, Model, Tokens
 from harness.contracts.measures import measured
 from harness.contracts.training import Partition
-from harness.worker import first_steps as parity
 from harness.worker.events import EpochEnded, Event, Progress
+from harness.worker.first_steps import steps_of_figures
 from harness.worker.minibatches import evaluation_minibatches, training_minibatches
 from harness.worker.trial import Trial
 
@@ -127,7 +127,7 @@ def train(
         watch.end_block()
         if epoch == 1 and parity_steps:
             # Without dropout these are the certificate's steps, so it costs nothing and is the trial's own.
-            report(parity.of_figures(np.concatenate(watch.figures)[:parity_steps]))
+            report(steps_of_figures(np.concatenate(watch.figures)[:parity_steps]))
         alive = partial(_report_progress, report, watch, epoch, epoch / trial.num_epochs)
         report(_epoch_ended(model, trial, epoch, watch, valid_tokens, valid_chars_per_token, alive))
         if after_epoch is not None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.grid import parsing as selections
+from harness.grid import parsing
 from harness.texts.split import LogRange
 
 
@@ -20,7 +20,7 @@ from harness.texts.split import LogRange
     ],
 )
 def test_counts_are_numbers_and_ranges_in_the_order_given(text: str, expected: tuple[int, ...]) -> None:
-    assert selections.counts(text, "--layers") == expected
+    assert parsing.counts(text, "--layers") == expected
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_counts_are_numbers_and_ranges_in_the_order_given(text: str, expected: t
 )
 def test_counts_that_cannot_be_are_told_with_the_option_and_the_text(text: str, said: str) -> None:
     with pytest.raises(UsageError) as raised:
-        selections.counts(text, "--layers")
+        parsing.counts(text, "--layers")
     assert str(raised.value).startswith(f"--layers {text!r} {said}")
 
 
@@ -54,17 +54,17 @@ def test_counts_that_cannot_be_are_told_with_the_option_and_the_text(text: str, 
     [("all", (None,)), ("10k,100k,all", (10_000, 100_000, None)), ("1.5k", (1500,)), ("2M", (2_000_000,)), ("7", (7,))],
 )
 def test_budgets_are_numbers_of_tokens(text: str, expected: tuple[int | None, ...]) -> None:
-    assert selections.token_budgets(text, "--train-tokens") == expected
+    assert parsing.token_budgets(text, "--train-tokens") == expected
 
 
 @pytest.mark.parametrize("text", ["10x", "0", "1.5", "-5", "k", "1e3", "All"])
 def test_budgets_that_cannot_be_are_told(text: str) -> None:
     with pytest.raises(UsageError, match=rf"--train-tokens '{text}' cannot be used: give .* 10k,100k,all"):
-        selections.token_budgets(text, "--train-tokens")
+        parsing.token_budgets(text, "--train-tokens")
 
 
 def test_a_range_of_budgets_has_two_ends_and_a_number() -> None:
-    budgets = selections.token_budgets("5k,10k..all:5,1k..1M:3", "--train-tokens")
+    budgets = parsing.token_budgets("5k,10k..all:5,1k..1M:3", "--train-tokens")
     assert budgets == (5_000, LogRange(10_000, None, 5), LogRange(1_000, 1_000_000, 3))
 
 
@@ -75,30 +75,30 @@ def test_a_range_of_budgets_that_cannot_be_is_told(text: str) -> None:
     with pytest.raises(
         UsageError, match=rf"--train-tokens '{text}' cannot be used: .* a smaller to a larger one, as in 10k\.\.all:5"
     ):
-        selections.token_budgets(text, "--train-tokens")
+        parsing.token_budgets(text, "--train-tokens")
 
 
 def test_numbers_keep_within_their_bounds() -> None:
-    assert selections.numbers("0.1,1", "--lr", low=0.0, open_low=True) == (0.1, 1.0)
-    assert selections.numbers("0,0.5", "--dropout", low=0.0, high=1.0, open_low=False) == (0.0, 0.5)
+    assert parsing.numbers("0.1,1", "--lr", low=0.0, open_low=True) == (0.1, 1.0)
+    assert parsing.numbers("0,0.5", "--dropout", low=0.0, high=1.0, open_low=False) == (0.0, 0.5)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "x", "nan", "inf", "1e400", "0.1;0.2"])
 def test_a_learning_rate_is_above_nothing_and_finite(text: str) -> None:
     with pytest.raises(UsageError, match=r"--lr .* cannot be used: give numbers above 0"):
-        selections.numbers(text, "--lr", low=0.0, open_low=True)
+        parsing.numbers(text, "--lr", low=0.0, open_low=True)
 
 
 @pytest.mark.parametrize("text", ["1", "1.5", "-0.1", "nan"])
 def test_dropout_is_below_one(text: str) -> None:
     with pytest.raises(UsageError, match=r"--dropout .* give numbers from 0 and below 1"):
-        selections.numbers(text, "--dropout", low=0.0, high=1.0, open_low=False)
+        parsing.numbers(text, "--dropout", low=0.0, high=1.0, open_low=False)
 
 
 def test_a_single_number_is_not_a_list() -> None:
-    assert selections.number("1.5", "--timeout", low=0.0, open_low=True) == 1.5
+    assert parsing.number("1.5", "--timeout", low=0.0, open_low=True) == 1.5
     with pytest.raises(UsageError, match="--timeout '5,6' is several values: give one"):
-        selections.number("5,6", "--timeout", low=0.0, open_low=True)
+        parsing.number("5,6", "--timeout", low=0.0, open_low=True)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,9 @@ def test_a_single_number_is_not_a_list() -> None:
 def test_one_number_is_how_many_seeds_and_a_list_is_which(text: str, expected: tuple[int, ...] | None) -> None:
     if expected is None:
         with pytest.raises(UsageError):
-            selections.seeds(text, "--seeds")
+            parsing.seeds(text, "--seeds")
     else:
-        assert selections.seeds(text, "--seeds") == expected
+        assert parsing.seeds(text, "--seeds") == expected
 
 
 @pytest.mark.parametrize(
@@ -118,22 +118,22 @@ def test_one_number_is_how_many_seeds_and_a_list_is_which(text: str, expected: t
 )
 def test_seeds_that_cannot_be_are_told(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        selections.seeds(text, "--seeds")
+        parsing.seeds(text, "--seeds")
 
 
 def test_names_are_kept_once_in_their_order() -> None:
-    assert selections.names("lstm, gru,lstm", "--plugins") == ("lstm", "gru")
+    assert parsing.names("lstm, gru,lstm", "--plugins") == ("lstm", "gru")
 
 
 def test_a_folder_has_a_name() -> None:
-    assert selections.folder("reports/mine", "--out") == Path("reports/mine")
+    assert parsing.folder("reports/mine", "--out") == Path("reports/mine")
     with pytest.raises(UsageError, match="--out '' names no folder"):
-        selections.folder("", "--out")
+        parsing.folder("", "--out")
 
 
 def test_a_setting_belongs_to_the_name_with_a_colon_before_it() -> None:
     text = "text.txt,markov:order=2,alphabet=27,seed=1,time-machine,hmm:seed=3,a=b.txt,reber:,./a:b,c"
-    assert selections.names(text, "--corpus") == (
+    assert parsing.names(text, "--corpus") == (
         "text.txt", "markov:order=2,alphabet=27,seed=1", "time-machine", "hmm:seed=3,a=b.txt", "reber:", "./a:b", "c",
     )  # fmt: skip
-    assert selections.names("a,b=c", "--corpus") == ("a", "b=c")
+    assert parsing.names("a,b=c", "--corpus") == ("a", "b=c")

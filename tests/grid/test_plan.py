@@ -36,7 +36,7 @@ def corpora(here: Path) -> Sequence[TokenisedCorpus]:
 @pytest.fixture
 def expand(corpora: Sequence[TokenisedCorpus]) -> Callable[..., Plan]:
     def expand(loaded: Registry | None = None, **changes: Any) -> Plan:
-        return planning.plan(select(TINY | changes)[0], loaded or built_in(), corpora)
+        return planning.plan_trials(select(TINY | changes)[0], loaded or built_in(), corpora)
 
     return expand
 
@@ -56,7 +56,7 @@ def test_the_grid_is_the_product_of_the_axes_in_their_order(expand: Callable[...
 
 
 def test_no_cell_is_every_cell_and_no_backend_the_best_that_can_run(corpora: Sequence[TokenisedCorpus]) -> None:
-    plan = planning.plan(replace(select(TINY)[0], plugins=()), built_in(), corpora)
+    plan = planning.plan_trials(replace(select(TINY)[0], plugins=()), built_in(), corpora)
     assert {t.trial.cell for t in plan.trials} == set(built_in().cells)
     assert {t.trial.backend for t in plan.trials} == {planning.best_backend(built_in()).name}
 
@@ -129,7 +129,7 @@ def test_each_optimizer_has_its_own_default_rate(expand: Callable[..., Plan]) ->
 def test_two_budgets_beyond_the_text_are_one_trial(here: Path) -> None:
     texts = TextSelection(corpora=("text.txt",), train_tokens=(None, 10_000_000, 9_000_000, 1000))
     corpora = read_corpora(texts, built_in(), print)
-    plan = planning.plan(select(TINY)[0], built_in(), corpora)
+    plan = planning.plan_trials(select(TINY)[0], built_in(), corpora)
     assert len(plan.trials) == 2
 
 

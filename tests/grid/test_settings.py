@@ -16,7 +16,7 @@ from harness.analysis.one_text import TEXT, differing_factors, label_models
 from harness.cli import main
 from harness.errors import UsageError
 from harness.grid import experiments
-from harness.grid.plan import plan
+from harness.grid.plan import plan_trials
 from harness.grid.selection import AXES, OVERRIDABLE, Override, of_values, select
 from harness.texts.reading import read_corpora
 from harness.texts.selection import TextSelection
@@ -51,7 +51,7 @@ def trials(corpora: Sequence[TokenisedCorpus]) -> Callable[..., list[Trial]]:
     def trials(options: dict[str, Any], *overrides: Override) -> list[Trial]:
         selection, _ = select(options)
         values = {"plugins": selection.plugins, **selection.settings}
-        return plan(of_values(values, overrides)[0], built_in(), corpora).runnable
+        return plan_trials(of_values(values, overrides)[0], built_in(), corpora).runnable
 
     return trials
 

@@ -12,8 +12,7 @@ from harness.plugins import registry
 from harness.record.folder import RunFolder
 from harness.record.ledger import LedgerReader
 from harness.report import write_report
-from harness.running import run
-from harness.running import sampling as generation
+from harness.running import run, sampling
 
 Prepare = Callable[..., run.PreparedRun]
 Train = Callable[..., Any]
@@ -115,7 +114,7 @@ def test_a_finished_baseline_is_not_fitted_again(train: Train) -> None:
 def test_a_checkpoint_is_not_asked_of_a_baseline(train: Train) -> None:
     folder = train("guess", "tiny_baseline").folder
     with pytest.raises(UsageError, match=r"is a baseline, of which no checkpoint is kept: samples\.txt"):
-        generation.find_trial(RunFolder(folder), "guess")
+        sampling.find_trial(RunFolder(folder), "guess")
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from harness.record import parity
 from harness.running import references
 from harness.testing.models import SMALL, TRAINING, loaded, minibatches, reference_model, train, weights_for
 from harness.worker.events import FirstSteps
-from harness.worker.first_steps import of_figures
+from harness.worker.first_steps import steps_of_figures
 from harness.worker.targets import resolve
 from harness_numpy.backend import NumpyBackend
 
@@ -23,7 +23,7 @@ BATCHES = minibatches(5)
 
 
 def steps_of(model, batches=BATCHES):
-    return of_figures(train(model, batches))
+    return steps_of_figures(train(model, batches))
 
 
 def fused(cell, **changes):

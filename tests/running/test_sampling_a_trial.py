@@ -11,7 +11,7 @@ from harness.errors import PluginError, RunFolderError, UsageError, WorkerError
 from harness.plugins.registry import Registry
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
-from harness.running import sampling as generation
+from harness.running import sampling
 from harness.worker.job import SampleRequest
 
 Train = Callable[..., Any]
@@ -23,9 +23,9 @@ def trained(finished_run: Any) -> Any:
 
 
 def sample(trained: Any, **changes: Any) -> str:
-    trial = generation.find_trial(trained.prepared.folder, changes.pop("trial", "rnn"))
+    trial = sampling.find_trial(trained.prepared.folder, changes.pop("trial", "rnn"))
     request: dict[str, Any] = {"prefix": "abc", "num_tokens": 30, "temperature": 0.8, "seed": 0}
-    return generation.generate(
+    return sampling.generate(
         trained.prepared.registry, trained.prepared.folder, trial, SampleRequest(**(request | changes))
     )
 
@@ -57,8 +57,8 @@ def test_a_trial_s_own_sample_is_what_the_command_gives_for_its_seed(trained: An
 def test_a_trial_is_found_by_its_id_or_what_it_alone_begins_with(trained: Any) -> None:
     folder = trained.prepared.folder
     (rnn,) = (trial for trial in trained.prepared.plan.runnable if trial.cell == "rnn")
-    assert generation.find_trial(folder, rnn.trial_id) == rnn
-    assert generation.find_trial(folder, "rnn-1") == rnn
+    assert sampling.find_trial(folder, rnn.trial_id) == rnn
+    assert sampling.find_trial(folder, "rnn-1") == rnn
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_trial_is_found_by_its_id_or_what_it_alone_begins_with(trained: Any) -
 )
 def test_an_unknown_or_ambiguous_trial_is_one_sentence(trained: Any, name: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        generation.find_trial(trained.prepared.folder, name)
+        sampling.find_trial(trained.prepared.folder, name)
 
 
 def test_many_matches_are_not_all_listed(trained: Any, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_many_matches_are_not_all_listed(trained: Any, tmp_path: Path) -> None:
     with Ledger(folder.ledger) as ledger:
         ledger.add(replace(trial, seed=seed) for seed in range(1000))
     with pytest.raises(UsageError) as raised:
-        generation.find_trial(folder, "rnn")
+        sampling.find_trial(folder, "rnn")
     assert "begins 1,000 trials" in str(raised.value)
     assert len(str(raised.value)) < 400
 
@@ -88,12 +88,12 @@ def test_many_matches_are_not_all_listed(trained: Any, tmp_path: Path) -> None:
 def test_a_trial_without_a_checkpoint_is_told_with_its_status(train: Train) -> None:
     trained = train("rnn,raise-error", "misbehaving")
     with pytest.raises(RunFolderError, match=r"has no checkpoint \(status failed\): run it to its end first"):
-        generation.find_trial(trained.prepared.folder, "rnn")
+        sampling.find_trial(trained.prepared.folder, "rnn")
 
 
 def test_a_folder_without_a_ledger_is_told(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match=r"There is no ledger at .* 'harness run' made"):
-        generation.find_trial(RunFolder(tmp_path), "rnn")
+        sampling.find_trial(RunFolder(tmp_path), "rnn")
 
 
 @pytest.mark.parametrize("prefix", ["", "  ", "1895!?"])
@@ -117,12 +117,12 @@ def test_a_damaged_checkpoint_is_one_sentence(train: Train) -> None:
 @pytest.mark.slow
 def test_a_plugin_that_is_gone_is_one_sentence(train: Train) -> None:
     trained = train("tiny,numpy", "tiny_cell")
-    trial = generation.find_trial(trained.prepared.folder, "tiny")
+    trial = sampling.find_trial(trained.prepared.folder, "tiny")
     from harness.plugins import registry
 
     without: Registry = registry.load()
     with pytest.raises(PluginError, match=r"There is no cell 'tiny'\..* 'harness plugins' lists"):
-        generation.generate(
+        sampling.generate(
             without, trained.prepared.folder, trial, SampleRequest(prefix="abc", num_tokens=3, temperature=0.0, seed=0)
         )
 
@@ -188,8 +188,8 @@ def test_words_are_generated_with_spaces_between(train: Train, here: Path) -> No
     )
     with prepared.folder.opened():
         run.execute(prepared, Limits(), run.Measures(parity_steps=0, timing="off"), ["harness"], Console(quiet=True))
-    trial = generation.find_trial(prepared.folder, "rnn")
-    text = generation.generate(
+    trial = sampling.find_trial(prepared.folder, "rnn")
+    text = sampling.generate(
         prepared.registry,
         prepared.folder,
         trial,

@@ -84,7 +84,7 @@ def test_several_corpora_and_books_are_read_each_with_its_authors(books: Path) -
 def test_trials_say_who_trains_them_and_how_the_text_was_mixed(books: Path) -> None:
     corpora, _ = read(corpora=("shelf",), authors=("cid", "ann+ben"), mix="equal")
     small, _ = select({"plugins": "rnn,numpy", "hiddens": 8, "steps": 5, "batch-size": 4})
-    trials = [planned.trial for planned in planning.plan(small, built_in(), corpora).trials]
+    trials = [planned.trial for planned in planning.plan_trials(small, built_in(), corpora).trials]
     assert [(trial.authors, trial.mix) for trial in trials] == [("cid", "proportional"), ("ann+ben", "equal")]
 
 

@@ -317,7 +317,7 @@ def _test(row: Row, place: int) -> tuple[object, ...]:
 def _judge(row: Row) -> Row:
     if np.isnan(row.p_adjusted):
         return row
-    word = wording.MEASURES[row.measure.format]
+    word = wording.FORMATS[row.measure.format]
     same_word = word(row.before) == word(row.after)
     beyond = row.change.low > row.noise[1] or row.change.high < row.noise[0]
     if same_word or not beyond or row.p_adjusted >= SIGNIFICANT:

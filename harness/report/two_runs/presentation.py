@@ -66,7 +66,7 @@ def _table(rows: Sequence[Row]) -> Table:
 
 
 def _cells(row: Row) -> list[str]:
-    word = wording.MEASURES[row.measure.format]
+    word = wording.FORMATS[row.measure.format]
     return [row.model, row.measure.heading, word(row.before), word(row.after), _change(row), str(row.n), row.verdict]
 
 
