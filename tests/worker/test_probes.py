@@ -11,8 +11,8 @@ from harness.contracts.baselines import TrainingText
 from harness.contracts.network import Architecture, canonical_shapes
 from harness.contracts.weights import initial_weights
 from harness.testing.trials import small_trial
-from harness.worker import probes
-from harness.worker.probes import PROBES, Subject
+from harness.worker.probes import PROBES, Subject, failures, memory, writing
+from harness.worker.probes.subject import log_softmax, windows
 from harness_ngram.model import fit
 from harness_numpy.backend import NumpyBackend
 
@@ -72,8 +72,8 @@ def found(name, of):
 )
 def test_what_lies_before_a_window_has_no_influence_to_the_last_bit(of, window):
     divergences = found("influence", of())["kl"]
-    assert all(divergences[k] > 0 for k in probes.DISTANCES if k < window)
-    assert all(divergences[k] == 0.0 for k in probes.DISTANCES if k >= window)
+    assert all(divergences[k] > 0 for k in memory.DISTANCES if k < window)
+    assert all(divergences[k] == 0.0 for k in memory.DISTANCES if k >= window)
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
@@ -85,9 +85,9 @@ def test_a_recurrent_cell_depends_on_every_token_and_less_the_further_back_it_li
 
 def test_the_divergence_is_that_of_the_two_distributions():
     of = subject()
-    length = probes.DISTANCES[-1] + 1
-    contexts = probes._windows(of, length, 3)
-    before = probes._last_log_probabilities(of.model, contexts)
+    length = memory.DISTANCES[-1] + 1
+    contexts = windows(of, length, 3)
+    before = memory._last_log_probabilities(of.model, contexts)
     assert np.exp(before).sum(axis=1) == pytest.approx([1, 1, 1])
     one_by_one, _ = of.model.logits(contexts[:, :1], of.model.initial_state(1))
     shifted = one_by_one[-1, 0]
@@ -98,10 +98,10 @@ def test_small_divergences_keep_their_digits():
     p = np.array([0.2, 0.3, 0.5])
     for size in (0.1, 1e-3, 1e-6, 1e-10):
         q = p + size * np.array([1.0, -2.0, 1.0])
-        (found,) = probes._divergences(np.log(p)[None], np.log(p)[None] + np.log1p((q - p) / p)[None])
+        (found,) = memory._divergences(np.log(p)[None], np.log(p)[None] + np.log1p((q - p) / p)[None])
         # Half the chi-squared divergence, to second order in what is changed.
         assert found == pytest.approx(np.sum((q - p) ** 2 / p) / 2, rel=max(3 * size / 0.2, 1e-5))
-    (exact,) = probes._divergences(np.log(p)[None], np.log(p[::-1])[None])
+    (exact,) = memory._divergences(np.log(p)[None], np.log(p[::-1])[None])
     assert exact == pytest.approx(np.sum(p * np.log(p / p[::-1])))
 
 
@@ -117,7 +117,7 @@ def test_state_gradients_agree_with_finite_differences(cell, num_layers):
 
     def loss():
         logits, _ = of.model.logits(X, state)
-        return -probes._log_softmax(logits[-1])[np.arange(3), targets].sum()
+        return -log_softmax(logits[-1])[np.arange(3), targets].sum()
 
     for part, gradient in zip(parts, gradients, strict=True):
         for place in ((0, 0), (2, 5)):
@@ -137,7 +137,7 @@ def test_gradients_of_a_linear_decay_fall_at_its_rate():
     weights["layers.0.W_h"] = 0.8 * np.eye(6)
     weights["output.W"] = np.random.default_rng(0).normal(size=weights["output.W"].shape)
     norms = found("gradients", replace(of, stages={"trained": weights}))["log_norm_trained"]
-    for k in probes.STEPS_BACK[1:]:
+    for k in memory.STEPS_BACK[1:]:
         assert norms[k] - norms[1] == pytest.approx((k - 1) * math.log(0.8))
 
 
@@ -150,8 +150,8 @@ def test_clipping_counts_the_minibatches_beyond_the_trial_s_clip():
 
 def test_passages_count_as_they_would_by_hand():
     ids = np.array([1, 2, 3, 4, 5, 6, 7, 1, 2, 3, 4, 5, 6, 7, 1, 2, 3, 5, 5, 5])
-    by_hand = [tuple(ids[i : i + probes.GRAM]) for i in range(len(ids) - probes.GRAM + 1)]
-    hashed = probes._passages(ids)
+    by_hand = [tuple(ids[i : i + writing.GRAM]) for i in range(len(ids) - writing.GRAM + 1)]
+    hashed = writing._passages(ids)
     assert len(hashed) == len(by_hand)
     for i in range(len(hashed)):
         for j in range(len(hashed)):
@@ -163,7 +163,7 @@ def test_the_most_probable_text_repeats_itself_and_a_hot_one_is_new():
     assert figures["repetition"][0.0] > 0.5
     assert figures["repetition"][1.5] < figures["repetition"][0.0]
     assert figures["novelty"][1.5] > 0.9
-    assert set(figures["novelty"]) == {-1.0, *probes.TEMPERATURES}
+    assert set(figures["novelty"]) == {-1.0, *writing.TEMPERATURES}
 
 
 @pytest.mark.slow
@@ -195,7 +195,7 @@ def test_a_token_of_the_vocabulary_that_this_training_text_lacks_is_unseen():
 
 def test_brackets_are_paired_by_nesting():
     pairs = {1: 2, 3: 4}
-    assert list(probes._closings([1, 3, 4, 2, 4, 1, 4], pairs)) == [(2, 1), (3, 3)]
+    assert list(failures._closings([1, 3, 4, 2, 4, 1, 4], pairs)) == [(2, 1), (3, 3)]
 
 
 def test_a_model_that_knows_no_brackets_gives_each_kind_its_share():
@@ -220,9 +220,9 @@ class _Uniform:
 
 
 def test_length_times_each_sequence():
-    assert list(found("length", subject())["seconds"]) == list(probes.LENGTHS)
+    assert list(found("length", subject())["seconds"]) == list(memory.LENGTHS)
 
 
 def test_a_held_out_text_that_is_too_short_is_said():
     with pytest.raises(ValueError, match="the held-out text has 10 tokens, and this probe needs 49"):
-        list(probes.influence(subject(valid=text(10))))
+        list(memory.influence(subject(valid=text(10))))
