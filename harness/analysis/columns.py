@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.contracts.measures import FIGURES, Measure, Place, shown_in
+from harness.contracts.figures import Measure, Place
+from harness.contracts.measures import FIGURES, shown_in
 from harness.worker import trial
 
 Kind = Literal["text", "whole", "number", "flag"]

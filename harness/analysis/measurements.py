@@ -8,7 +8,8 @@ import pandas as pd
 
 from harness.analysis.columns import EPOCHS, PROBES, TIMINGS
 from harness.analysis.statistics import median_ranks
-from harness.contracts.measures import FIGURES, Part, stored_in
+from harness.contracts.figures import Part
+from harness.contracts.measures import FIGURES, stored_in
 
 _WHOLE_CELLS = ("epoch", "round", "block", "tokens")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.contracts.measures import Format
+from harness.contracts.figures import Format
 from harness.contracts.settings import Setting
 from harness.worker.trial import SETTINGS
 

@@ -12,7 +12,8 @@ from harness.analysis.floor import SURE
 from harness.analysis.frames import records
 from harness.analysis.one_text import BASELINE_FACTORS, DIGEST, Comparison
 from harness.analysis.wording import FACTORS
-from harness.contracts.measures import Measure, shown_in
+from harness.contracts.figures import Measure
+from harness.contracts.measures import shown_in
 from harness.contracts.settings import Setting
 from harness.worker.trial import KINDS, NO_BACKEND
 

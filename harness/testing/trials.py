@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from harness.contracts.measures import bits_per_char, stored_in
+from harness.contracts.figures import bits_per_char
+from harness.contracts.measures import stored_in
 from harness.testing.models import BATCH_SIZE, NUM_STEPS, SMALL
 from harness.worker.events import EpochEnded, Evaluated, Finished, Started
 from harness.worker.trial import Trial

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from harness.contracts.measures import Table, stored_in
+from harness.contracts.figures import Table
+from harness.contracts.measures import stored_in
 from harness.errors import RunFolderError
 
 FINISHED = ("ok", "diverged")

@@ -20,7 +20,8 @@ from harness.analysis.statistics import (
     median_ratio,
     paired_difference,
 )
-from harness.contracts.measures import MEASURES, Measure, shown_in
+from harness.contracts.figures import Measure
+from harness.contracts.measures import MEASURES, shown_in
 from harness.report.two_runs import machines
 from harness.report.two_runs.pairs import Pair, match
 from harness.running.timing.session import DRIFT
