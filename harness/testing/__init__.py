@@ -16,7 +16,10 @@ import pytest
 
 # So that a failed contract shows its figures, as a test module would.
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{name}" for name in ("implementations", "cells", "backends", "baselines", "executors", "exercises"))
+    *(
+        f"{__name__}.{name}"
+        for name in ("implementations", "cells", "backends", "baselines", "executors", "executor_tasks", "exercises")
+    )
 )
 
 from harness.testing.backends import BackendContract  # noqa: E402 (after that)

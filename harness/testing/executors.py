@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,25 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import pytest
 
-from harness.contracts.executors import EVENTS_FD, LIFELINE_FD, OpenExecutor, SlotLostError, SlotRequest, Task
-from harness.environments.variables import worker_environment
+from harness.contracts.executors import EVENTS_FD, LIFELINE_FD, OpenExecutor, SlotLostError, Task
 from harness.errors import WorkerError
-from harness.running.workers import Ending, asked_worker, run_worker
-from harness.testing import deeds
+from harness.running.workers import Ending, asked_worker
+from harness.testing import executor_deeds
+from harness.testing.executor_tasks import asked_task, assert_beats_stop, beats, open_target, run_task_on, task_of
 from harness.worker.events import Block, Event, Progress, Ready
-from harness.worker.job import BaselineJob, Job, Place, SampleRequest, TextFiles, WatchJob
-from harness.worker.targets import resolve
-from harness.worker.trial import BASELINE, NO_BACKEND, Trial
 
-DEEDS_MODULE = "executor_deeds"
-"""The name of the deeds' copy: the worker imports it without the suite around it."""
-_PLACE = Place(device="cpu", num_threads=1, cores=())
 _MAIN = """
 import sys, pickle
-from harness.testing.executors import run_task
+from harness.testing.executor_tasks import run_task
 target, task = pickle.loads(sys.stdin.buffer.read())
 run_task(target, task)
 """
@@ -95,9 +86,9 @@ class ExecutorContract:
         async def cancel() -> None:
             task = task_of(tmp_path, "hang_with_a_child")
             running = asyncio.create_task(run_task_on(executor, task))
-            while not _beats(tmp_path):
+            while not beats(tmp_path):
                 assert not running.done()
-                await asyncio.sleep(deeds.BEAT_SECONDS)
+                await asyncio.sleep(executor_deeds.BEAT_SECONDS)
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await running
@@ -114,10 +105,10 @@ class ExecutorContract:
         parent.stdin.write(pickle.dumps((self.target, task_of(tmp_path, "hang"))))
         parent.stdin.close()
         until = time.monotonic() + self.start_seconds
-        while not _beats(tmp_path):
+        while not beats(tmp_path):
             assert time.monotonic() < until, "the worker did not start"
             assert parent.poll() is None
-            time.sleep(deeds.BEAT_SECONDS)
+            time.sleep(executor_deeds.BEAT_SECONDS)
         parent.kill()
         parent.wait()
         assert_beats_stop(tmp_path, self.end_seconds)
@@ -130,9 +121,9 @@ class ExecutorContract:
         ending = self.run(executor, task, heard.append)
         assert ending == Ending(returncode=0)
         fractions = [event.fraction for event in heard if isinstance(event, Progress)]
-        assert fractions[1:] == [number / deeds.EVENTS for number in range(deeds.EVENTS)]
+        assert fractions[1:] == [number / executor_deeds.EVENTS for number in range(executor_deeds.EVENTS)]
         lines = task.log_path.read_text(encoding="utf-8").splitlines()
-        assert lines == ["before", *(f"line {number}" for number in range(deeds.LOG_LINES))]
+        assert lines == ["before", *(f"line {number}" for number in range(executor_deeds.LOG_LINES))]
 
     def test_a_worker_answers_the_lines_it_is_told(self, executor: OpenExecutor, tmp_path: Path) -> None:
         """Ask a worker three times, then leave it."""
@@ -155,7 +146,7 @@ class ExecutorContract:
         monkeypatch.setenv("HARNESS_SECRET", "of the parent")
         self.run(executor, task_of(tmp_path, "show_environment"))
         seen = json.loads((tmp_path / "environment.json").read_text(encoding="utf-8"))
-        assert seen[deeds.FOLDER] == str(tmp_path)
+        assert seen[executor_deeds.FOLDER] == str(tmp_path)
         assert not {"HARNESS_SECRET", EVENTS_FD, LIFELINE_FD} & seen.keys()
 
     def test_an_interpreter_that_is_missing_is_named(self, executor: OpenExecutor, tmp_path: Path) -> None:
@@ -170,9 +161,9 @@ class ExecutorContract:
 
         async def lose() -> None:
             running = asyncio.create_task(run_task_on(executor, task_of(tmp_path, "hang")))
-            while not _beats(tmp_path):
+            while not beats(tmp_path):
                 assert not running.done()
-                await asyncio.sleep(deeds.BEAT_SECONDS)
+                await asyncio.sleep(executor_deeds.BEAT_SECONDS)
             await asyncio.to_thread(self.lose_slot, executor)
             with pytest.raises(SlotLostError):
                 await running
@@ -188,114 +179,3 @@ class ExecutorContract:
     ) -> Ending:
         """Run a worker in the first slot."""
         return asyncio.run(run_task_on(executor, task, hear, stall_timeout))
-
-
-def open_target(target: str) -> OpenExecutor:
-    """Open an executor with two CPU slots of one thread."""
-    request = SlotRequest(devices="cpu", jobs=2, num_threads=1, per_device=1, gpus=(), cores=(0, 1, 2))
-    executor: OpenExecutor = resolve(target)(request)
-    return executor
-
-
-async def run_task_on(
-    executor: OpenExecutor,
-    task: Task,
-    hear: Callable[[Event], None] = lambda _: None,
-    stall_timeout: float = 60.0,
-) -> Ending:
-    """Run a worker in the first slot."""
-    return await run_worker(executor, task, executor.slots[0], hear, timeout=None, stall_timeout=stall_timeout)
-
-
-def run_task(target: str, task: Task) -> None:
-    """Open an executor and run a worker, in the process that is killed."""
-    asyncio.run(run_task_on(open_target(target), task))
-
-
-def task_of(folder: Path, deed: str) -> Task:
-    """Return a task whose worker does a deed."""
-    text = TextFiles(
-        train_path=str(folder / "train.npy"),
-        valid_path=str(folder / "valid.npy"),
-        vocabulary_path=str(folder / "vocabulary.json"),
-        valid_chars_per_token=1.0,
-        held_out=(),
-    )
-    np.save(text.train_path, np.zeros(9, np.uint8))
-    np.save(text.valid_path, np.zeros(9, np.uint8))
-    Path(text.vocabulary_path).write_text(json.dumps({"symbols": ["<unk>"]}), encoding="utf-8")
-    job = BaselineJob(
-        place=_PLACE,
-        module_paths=(str(folder / "modules"),),
-        trial=_TRIAL,
-        target=f"{DEEDS_MODULE}:{deed}",
-        text=text,
-        sample=SampleRequest(prefix="a", num_tokens=1, temperature=0.0, seed=0),
-    )
-    return _task(folder, job)
-
-
-def asked_task(folder: Path) -> Task:
-    """Return a task whose worker answers."""
-    modules, target = (str(folder / "modules"),), f"{DEEDS_MODULE}:Product"
-    job = WatchJob(place=_PLACE, module_paths=modules, backend_target=target)
-    return replace(_task(folder, job), is_asked=True)
-
-
-def _task(folder: Path, job: Job) -> Task:
-    modules = folder / "modules"
-    modules.mkdir(exist_ok=True)
-    shutil.copy(deeds.__file__, modules / f"{DEEDS_MODULE}.py")
-    text = job.dump()
-    (folder / "job.json").write_text(text, encoding="utf-8")
-    return Task(
-        python=sys.executable,
-        job=text,
-        job_path=folder / "job.json",
-        log_path=folder / "log",
-        environment=worker_environment(1, {deeds.FOLDER: str(folder)}, (), os.environ),
-        reads=tuple(map(Path, job.reads)),
-        writes=tuple(map(Path, job.writes)),
-    )
-
-
-def _beats(folder: Path) -> dict[str, str]:
-    """Return the last sign of life of the worker and of its child."""
-    return {name: (folder / name).read_text() for name in ("worker", "child") if (folder / name).exists()}
-
-
-def assert_beats_stop(folder: Path, seconds: float) -> None:
-    """Require that no process of the worker's shows a sign of life any more, after so long at most."""
-    until = time.monotonic() + seconds
-    while True:
-        before = _beats(folder)
-        time.sleep(10 * deeds.BEAT_SECONDS)
-        if _beats(folder) == before:
-            assert "worker" in before, "it never lived"
-            return
-        assert time.monotonic() < until, "it lives on"
-
-
-_TRIAL = Trial(
-    cell="deed",
-    backend=NO_BACKEND,
-    implementation=BASELINE,
-    corpus="none",
-    authors="all",
-    text="d2l",
-    tokens="char",
-    train_tokens=9,
-    corpus_digest="",
-    vocab_size=1,
-    num_layers=0,
-    num_hiddens=0,
-    num_steps=0,
-    batch_size=0,
-    partition="sequential",
-    optimizer="none",
-    learning_rate=0.0,
-    grad_clip=0.0,
-    dropout=0.0,
-    num_epochs=1,
-    seed=0,
-)

@@ -20,7 +20,7 @@ from harness.environments.variables import worker_environment
 from harness.errors import WorkerError
 from harness.running import workers
 from harness.running.attempts import log_tail
-from harness.testing.executors import open_target, run_task_on, task_of
+from harness.testing.executor_tasks import open_target, run_task_on, task_of
 from harness_local import executor as local
 
 Train = Callable[..., Any]

@@ -5,8 +5,9 @@ from pathlib import Path
 from harness.analysis.frames import Run
 from harness.errors import RunFolderError, UsageError
 from harness.report import read_run
-from harness.report.two_runs.differences import Differences, find_differences
+from harness.report.two_runs.differences import find_differences
 from harness.report.two_runs.presentation import print_differences, write_page, write_table
+from harness.report.two_runs.rows import Differences
 
 __all__ = ["Differences", "compare_folders", "exit_code", "print_differences", "write_page", "write_table"]
 

@@ -1,114 +1,39 @@
 """Finds what differs between two runs beyond noise: paired over seeds, blocks of speed by their medians."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from harness.analysis import wording
 from harness.analysis.frames import Run
-from harness.analysis.measurements import steady_blocks, timed_blocks
 from harness.analysis.one_text import is_baseline
-from harness.analysis.statistics import (
-    FEWEST_FOR_MEDIANS,
-    UNKNOWN,
-    Interval,
-    PairedDifference,
-    holm,
-    median_ratio,
-    paired_difference,
-)
+from harness.analysis.statistics import UNKNOWN, Interval, PairedDifference, holm, paired_difference
 from harness.contracts.figures import Measure
-from harness.contracts.measures import MEASURES, shown_in
 from harness.report.two_runs import machines
 from harness.report.two_runs.pairs import Pair, match
-from harness.running.timing.session import DRIFT
-
-Verdict = Literal["better", "worse", "same within noise", "not comparable"]
-VERDICTS: tuple[Verdict, ...] = ("worse", "better", "same within noise", "not comparable")
-"""In the order a reader wants them."""
-
-SIGNIFICANT = 0.05
-ALONE_NOISE = DRIFT
-"""What a timing session calls steady; one session says nothing of how the next one differs by less."""
-TRAINING_NOISE = 0.10
-"""Of speeds taken while training, when trials share the machine."""
-
-
-PERPLEXITY, SPEED, TRAIN_SECONDS = (MEASURES[name] for name in ("valid_perplexity", "tokens_per_s", "train_seconds"))
-PAIRED = tuple(measure for measure in shown_in("compare") if measure != SPEED)
-FINISHED = Measure(
-    name="finished", description="Finished trials", heading="finished trials", format="count", better="higher"
+from harness.report.two_runs.rows import (
+    ALL,
+    CERTIFIED,
+    FINISHED,
+    PAIRED,
+    SIGNIFICANT,
+    SPEED,
+    TRAIN_SECONDS,
+    TRAINING_NOISE,
+    Differences,
+    Row,
+    Verdict,
 )
-CERTIFIED = Measure(
-    name="parity_certified", description="Certified trials", heading="certified trials", format="count", better="higher"
-)
-ALL = Measure(name="all", description="Stands where nothing of a pair may be compared", heading="all", format="count")
-GUARDED = (PERPLEXITY, SPEED)
-"""What --fail-on limits; trials that no longer finish or carry no certificate fail whatever its share."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One measure of one model in both runs."""
-
-    model: str
-    measure: Measure
-    before: float = np.nan
-    after: float = np.nan
-    change: Interval = UNKNOWN
-    """Relative to A: 0.05 is 5 % more in B."""
-    n: int = 0
-    """Paired seeds; of a speed, the blocks of the run that has fewer."""
-    p_value: float = np.nan
-    p_adjusted: float = np.nan
-    """By Holm, over the models, measure by measure."""
-    verdict: Verdict = "not comparable"
-    note: str = ""
-    noise: tuple[float, float] = (0.0, 0.0)
-    """Changes within these bounds are none, whatever their interval."""
-
-    @property
-    def loss(self) -> float:
-        """The change for the worse: positive where B is worse."""
-        return -self.change.estimate if self.measure.better == "higher" else self.change.estimate
-
-
-@dataclass(frozen=True, kw_only=True)
-class Differences:
-    """All that was compared, and what was not."""
-
-    names: tuple[str, str]
-    rows: list[Row]
-    only_before: list[str]
-    only_after: list[str]
-    remarks: list[str] = field(default_factory=list)
-
-    def of(self, verdict: Verdict) -> list[Row]:
-        """Return the rows with this verdict."""
-        return [row for row in self.rows if row.verdict == verdict]
-
-    @property
-    def num_judged(self) -> int:
-        """The rows that have a verdict of more than that they cannot be compared."""
-        return len(self.rows) - len(self.of("not comparable"))
-
-    def regressions(self, share: float) -> list[Row]:
-        """Return what is worse beyond noise and by more than this share in perplexity or speed, or no longer works."""
-        return [
-            row
-            for row in self.of("worse")
-            if row.measure in (FINISHED, CERTIFIED) or (row.measure in GUARDED and row.loss > share)
-        ]
+from harness.report.two_runs.speeds import Blocks, compare_speeds
 
 
 def find_differences(before: Run, after: Run, names: tuple[str, str]) -> Differences:
     """Compare the second run with the first."""
     matched = match(before, after)
     machine = machines.other_machine(before.manifest, after.manifest)
-    blocks = (_Blocks(before.timings), _Blocks(after.timings))
+    blocks = (Blocks(before.timings), Blocks(after.timings))
     rows: list[Row] = []
     for pair in matched.pairs:
         rows += _compare(pair, blocks, machine)
@@ -136,7 +61,7 @@ def _remarks(before: Run, after: Run, machine: str) -> list[str]:
     return remarks
 
 
-def _compare(pair: Pair, blocks: "tuple[_Blocks, _Blocks]", machine: str) -> list[Row]:
+def _compare(pair: Pair, blocks: tuple[Blocks, Blocks], machine: str) -> list[Row]:
     if pair.refusal:
         return [Row(model=pair.name, measure=ALL, note=pair.refusal)]
     before, after = (_by_seed(frame) for frame in (pair.before, pair.after))
@@ -148,7 +73,7 @@ def _compare(pair: Pair, blocks: "tuple[_Blocks, _Blocks]", machine: str) -> lis
     before, after = before.loc[done], after.loc[done]
     measures = [measure for measure in PAIRED if _known(measure, before, after)]
     rows += [_paired(pair.name, measure, before, after, machine) for measure in measures]
-    return [*rows, _speed(pair.name, before, after, blocks, machine)]
+    return [*rows, compare_speeds(pair.name, before, after, blocks, machine)]
 
 
 def _by_seed(trials: pd.DataFrame) -> pd.DataFrame:
@@ -234,64 +159,6 @@ def _change(before: pd.Series, after: pd.Series) -> tuple[PairedDifference, Inte
         return difference, UNKNOWN
     low, high = sorted((difference.interval.low / base, difference.interval.high / base))
     return difference, Interval(difference.interval.estimate / base, low, high)
-
-
-# --- speed ------------------------------------------------------------------------------------------------
-
-
-class _Blocks:
-    """A run's timed blocks, in tokens per second, by phase and trial."""
-
-    def __init__(self, timings: pd.DataFrame) -> None:
-        self._alone = _rates(timed_blocks(timings))
-        self._training = _rates(steady_blocks(timings))
-
-    def of(self, trials: pd.DataFrame) -> tuple[bool, np.ndarray]:
-        """Return whether the trials were timed alone, and their blocks."""
-        timed = [name for name in trials["timed_by"].unique() if name in self._alone]
-        if timed:
-            return True, np.concatenate([self._alone[name] for name in timed])
-        own = [self._training[name] for name in trials["trial_id"] if name in self._training]
-        return False, np.concatenate(own) if own else np.empty(0)
-
-
-def _rates(blocks: pd.DataFrame) -> dict[str, np.ndarray]:
-    return {str(name): rates.to_numpy(np.float64) for name, rates in blocks.groupby("trial_id")["tokens_per_s"]}
-
-
-def _speed(model: str, before: pd.DataFrame, after: pd.DataFrame, blocks: tuple[_Blocks, _Blocks], machine: str) -> Row:
-    (alone, first), (also_alone, second) = blocks[0].of(before), blocks[1].of(after)
-    medians = [float(np.median(rates)) if rates.size else np.nan for rates in (first, second)]
-    row = Row(model=model, measure=SPEED, before=medians[0], after=medians[1], n=min(first.size, second.size))
-    device = machines.device_ratio(before, after)
-    refusal = machine or _incomparable(before, after, (alone, also_alone), row.n, device)
-    if refusal:
-        return replace(row, note=refusal)
-    difference = median_ratio(first, second)
-    change = Interval(
-        *(bound - 1 for bound in (difference.interval.estimate, difference.interval.low, difference.interval.high))
-    )
-    margin = ALONE_NOISE if alone else TRAINING_NOISE
-    notes = [] if alone else ["while training: neither was timed alone"]
-    notes += sorted({note.split(":")[0] for frame in (before, after) for note in frame["timing_note"] if note})
-    if abs(device - 1) > margin:
-        notes.append(f"the device itself was {abs(device - 1):.0%} {'faster' if device > 1 else 'slower'} in B")
-    noise = min(1 / (1 + margin), device) - 1, max(1 + margin, device) - 1
-    return replace(row, change=change, p_value=difference.p_value, noise=noise, note="; ".join(notes))
-
-
-def _incomparable(
-    before: pd.DataFrame, after: pd.DataFrame, alone: tuple[bool, bool], num_blocks: int, device: float
-) -> str:
-    if alone[0] != alone[1] and num_blocks:
-        ways = ["alone" if each else "while training" for each in alone]
-        return f"timed {ways[0]} in A and {ways[1]} in B"
-    if not 1 / machines.SAME_RATE <= device <= machines.SAME_RATE:
-        return f"the device's best product ran at {device:.2f} times the rate in B: not one machine in one state"
-    place = machines.other_place(before, after, machines.ALONE if alone[0] else machines.TOGETHER)
-    if place or num_blocks >= FEWEST_FOR_MEDIANS:
-        return place
-    return "no speed is recorded in both runs" if not num_blocks else "fewer than six timed blocks: no interval"
 
 
 # --- verdicts ---------------------------------------------------------------------------------------------

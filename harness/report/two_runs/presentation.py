@@ -14,7 +14,7 @@ from harness.analysis import columns, wording
 from harness.analysis.columns import Column
 from harness.report.files import write_csv, write_text
 from harness.report.page import render_tables
-from harness.report.two_runs.differences import SIGNIFICANT, VERDICTS, Differences, Row
+from harness.report.two_runs.rows import SIGNIFICANT, VERDICTS, Differences, Row
 
 MAX_ROWS = 60
 """Of the terminal's table; beyond it only what differs is listed."""
