@@ -21,3 +21,10 @@ def replacing(path: Path) -> Iterator[Path]:
         # An unwritable folder is what the caller hears of, and not of what can't be swept up in it.
         with contextlib.suppress(OSError):
             staging.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file, and the folders it lies in where they are not there. Raises: OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as staging:
+        staging.write_text(text, encoding="utf-8")

@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from harness.contracts.descriptors import Backend
-from harness.contracts.files import replacing
+from harness.contracts.files import write_whole
 from harness.machine.devices import driver_gpus
 from harness.machine.folders import default_cache_dir
 
@@ -69,8 +69,7 @@ class Built:
 
     def write_state(self, state: State) -> None:
         """Declare the environment whole, atomically."""
-        with replacing(self.state_path) as staging:
-            staging.write_text(json.dumps(asdict(state), indent=1) + "\n", encoding="utf-8")
+        write_whole(self.state_path, json.dumps(asdict(state), indent=1) + "\n")
 
     def remove(self) -> None:
         """Delete it; the state goes first, so that what is left is never taken for whole."""

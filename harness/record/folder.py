@@ -10,7 +10,7 @@ from typing import Any
 
 import filelock
 
-from harness.contracts.files import replacing
+from harness.contracts.files import replacing, write_whole
 from harness.errors import RunFolderError
 
 
@@ -78,8 +78,7 @@ class RunFolder:
             self.make_rooms()
             for leftover in (self.path / "checkpoints").glob("*.part"):
                 leftover.unlink()
-            with replacing(self.manifest) as staging:
-                staging.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            write_whole(self.manifest, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
         except OSError as error:
             raise self._unwritable(error) from None
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.contracts.descriptors import REFERENCE_BACKEND
-from harness.contracts.executors import Slot, SlotLostError
-from harness.contracts.files import replacing
-from harness.errors import EnvironmentMissing, WorkerError, one_line
+from harness.contracts.executors import Slot
+from harness.contracts.files import write_whole
+from harness.errors import WorkerError, one_line
 from harness.machine.folders import default_cache_dir
 from harness.plugins.registry import Registry
 from harness.plugins.source import digest_source
 from harness.running.jobs import place_in, scratch_network
 from harness.running.workplace import Workplace, lone_workplace
-from harness.worker.events import Checked, Event
+from harness.worker.events import Checked
 from harness.worker.job import CheckJob
 
 _FORMAT_VERSION = 1
@@ -44,7 +44,7 @@ class CellChecks:
             if problem is None:
                 problem = await self.check(cell, slot.without_gpu())
                 if problem is not None and source:
-                    _write(path, problem)
+                    write_whole(path, json.dumps({"problem": problem}))
         return problem or ""
 
     async def check(self, cell: str, slot: Slot) -> str | None:
@@ -52,19 +52,13 @@ class CellChecks:
         registry = self.workplace.registry
         if REFERENCE_BACKEND not in registry.backends:
             return None
-        answer = _Answer()
         job = CheckJob(
             place=place_in(slot),
             module_paths=registry.module_paths,
             network=scratch_network(registry, cell, REFERENCE_BACKEND),
         )
-        try:
-            await self.workplace.run(job, REFERENCE_BACKEND, slot, f"check-{cell}", answer.hear)
-        except SlotLostError:
-            raise
-        except (EnvironmentMissing, WorkerError):
-            return None
-        return answer.problem
+        checked = await self.workplace.reference_answer(job, slot, f"check-{cell}", Checked)
+        return None if checked is None else checked.problem
 
 
 def check_cells(registry: Registry, cells: Sequence[str]) -> dict[str, str]:
@@ -88,14 +82,6 @@ def _checked(workplace: Workplace, cell: str) -> str:
     return problem
 
 
-class _Answer:
-    problem: str | None = None
-
-    def hear(self, event: Event) -> None:
-        if isinstance(event, Checked):
-            self.problem = event.problem
-
-
 def _result_path(cell: str, source: str) -> Path:
     key = hashlib.sha256(f"{_FORMAT_VERSION} {cell} {source}".encode()).hexdigest()[:24]
     return default_cache_dir() / "checks" / f"{key}.json"
@@ -108,9 +94,3 @@ def _read(path: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return problem if isinstance(problem, str) else None
-
-
-def _write(path: Path, problem: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as staging:
-        staging.write_text(json.dumps({"problem": problem}), encoding="utf-8")

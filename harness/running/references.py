@@ -12,14 +12,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from harness.contracts.descriptors import REFERENCE_BACKEND
-from harness.contracts.executors import Slot, SlotLostError
-from harness.contracts.files import replacing
-from harness.errors import EnvironmentMissing, WorkerError
+from harness.contracts.executors import Slot
+from harness.contracts.files import write_whole
 from harness.machine.folders import default_cache_dir
 from harness.plugins.source import digest_source
 from harness.running.jobs import files_of, place_in, scratch_network
 from harness.running.workplace import Workplace
-from harness.worker.events import Event, FirstSteps
+from harness.worker.events import FirstSteps
 from harness.worker.job import ReferenceJob
 from harness.worker.trial import Trial
 
@@ -58,7 +57,6 @@ class References:
         registry = self.workplace.registry
         if REFERENCE_BACKEND not in registry.backends:
             return None
-        answer = _Answer()
         job = ReferenceJob(
             place=place_in(slot),
             module_paths=registry.module_paths,
@@ -67,21 +65,7 @@ class References:
             train_path=files_of(self.workplace.corpus(trial)).train_path,
             parity_steps=parity_steps,
         )
-        try:
-            await self.workplace.run(job, REFERENCE_BACKEND, slot, name, answer.hear)
-        except SlotLostError:
-            raise
-        except (EnvironmentMissing, WorkerError):
-            return None
-        return answer.steps
-
-
-class _Answer:
-    steps: FirstSteps | None = None
-
-    def hear(self, event: Event) -> None:
-        if isinstance(event, FirstSteps):
-            self.steps = event
+        return await self.workplace.reference_answer(job, slot, name, FirstSteps)
 
 
 def _references_dir() -> Path:
@@ -109,6 +93,4 @@ def read_reference(path: Path) -> FirstSteps | None:
 
 def write_reference(path: Path, reference: FirstSteps) -> None:
     """Keep a reference, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as staging:
-        staging.write_text(json.dumps(asdict(reference)), encoding="utf-8")
+    write_whole(path, json.dumps(asdict(reference)))

@@ -7,24 +7,28 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
-from harness.contracts.executors import OpenExecutor, Slot, SlotRequest, Task
+from harness.contracts.descriptors import REFERENCE_BACKEND
+from harness.contracts.executors import OpenExecutor, Slot, SlotLostError, SlotRequest, Task
 from harness.environments import Interpreter, interpreter_for, why_not
 from harness.environments.links import linked_packages
 from harness.environments.variables import worker_environment
-from harness.errors import EnvironmentMissing, PluginError, one_line
+from harness.errors import EnvironmentMissing, PluginError, WorkerError, one_line
 from harness.machine.devices import core_numbers
 from harness.machine.folders import default_cache_dir
 from harness.plugins.registry import Registry
 from harness.record.folder import RunFolder
 from harness.running.workers import Asked, Ending, Hear, asked_worker, run_worker
 from harness.texts.tokenised import TokenisedCorpus
+from harness.worker.events import Checked, Event, FirstSteps
 from harness.worker.job import Job
 from harness.worker.targets import resolve
 from harness.worker.trial import Trial
 
 LOCAL = "local"
 """The executor that is there without any other plugin."""
+Answer = TypeVar("Answer", Checked, FirstSteps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +100,25 @@ class Workplace:
         return await run_worker(
             self.executor, task, slot, hear, timeout=timeout, stall_timeout=self.limits.stall_timeout
         )
+
+    async def reference_answer(self, job: Job, slot: Slot, name: str, kind: type[Answer]) -> Answer | None:
+        """Do a job of the reference backend and return the event it answers with; None where there is none to be had.
+
+        Raises: SlotLostError.
+        """
+        answers: list[Answer] = []
+
+        def hear(event: Event) -> None:
+            if isinstance(event, kind):
+                answers.append(event)
+
+        try:
+            await self.run(job, REFERENCE_BACKEND, slot, name, hear)
+        except SlotLostError:
+            raise
+        except (EnvironmentMissing, WorkerError):
+            return None
+        return answers[-1] if answers else None
 
     @contextlib.asynccontextmanager
     async def asked(self, job: Job, backend: str | None, slot: Slot, name: str) -> AsyncIterator[Asked]:

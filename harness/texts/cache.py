@@ -7,14 +7,13 @@ beside the folders says which digests a text under given options came to, and is
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
-from uuid import uuid4
+from typing import Any, Protocol
 
 import numpy as np
 
+from harness.contracts.files import replacing
 from harness.errors import CorpusError
 from harness.machine.folders import CACHE_VARIABLE
 from harness.texts.split import Mix
@@ -96,7 +95,7 @@ def keep(cache: Path, key: str, entries: Sequence[tuple[Arrays, Figures]]) -> No
             folder.mkdir(parents=True, exist_ok=True)
             if not _is_whole(folder, figures.digest):
                 _write(folder, arrays)
-        with _replacing(_index(cache, key)) as file:
+        with replacing(_index(cache, key)) as staging, staging.open("xb") as file:
             file.write(json.dumps({"corpora": [asdict(figures) for _, figures in entries]}, indent=1).encode())
     except OSError as error:
         raise CorpusError(
@@ -162,24 +161,11 @@ def _add_file(content: "hashlib._Hash", path: Path) -> None:
 def _write(folder: Path, arrays: Arrays) -> None:
     cache, digest = folder.parent, folder.name
     for path, source in zip(_paths(cache, digest), (arrays.train, arrays.valid, arrays.held_out), strict=True):
-        with _replacing(path) as file:
+        with replacing(path) as staging, staging.open("xb") as file:
             # np.save hands the bytes to the C library and misses a write that fails on a full disk.
             header = {"descr": source.dtype.str, "fortran_order": False, "shape": (len(source),)}
             np.lib.format.write_array_header_1_0(file, header)
             for array in source:
                 file.write(array.data)
-    with _replacing(vocabulary_path(cache, digest)) as file:
+    with replacing(vocabulary_path(cache, digest)) as staging, staging.open("xb") as file:
         file.write(arrays.vocabulary)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file that takes the path's place once it is whole."""
-    # Whoever has the old file mapped keeps it.
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.contracts.corpora import CorpusRequest, Document
 from harness.contracts.descriptors import Corpus
-from harness.contracts.files import replacing
+from harness.contracts.files import write_whole
 from harness.errors import CorpusError, did_you_mean
 from harness.machine.folders import config_dir
 from harness.texts.authors import authors_of
@@ -144,9 +144,7 @@ def _read() -> dict[str, Entry]:
 def _write(entries: dict[str, Entry]) -> None:
     path = catalogue_path()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         values = {name: asdict(entry) for name, entry in entries.items()}
-        with replacing(path) as staging:
-            staging.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
         raise CorpusError(f"Your catalogue of corpora {path} cannot be written: {error.strerror or error}.") from error

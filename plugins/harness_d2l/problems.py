@@ -205,9 +205,9 @@ def open_brackets(run: Run) -> Problem | None:
     )  # fmt: skip
 
 
-def _quotes(run: Run, clause: str) -> str:
+def _quotes(run: Run, corpus_of_brackets: str) -> str:
     """Word how probable a due closing quote or bracket is in running text, where such a text was probed too."""
-    groups = [part for part in _bracket_curves(run, "closing") if part.iloc[0]["corpus"] != clause]
+    groups = [part for part in _bracket_curves(run, "closing") if part.iloc[0]["corpus"] != corpus_of_brackets]
     if not groups:
         return ""
     best = max(groups, key=lambda part: part["value"].mean()).sort_values("at")
