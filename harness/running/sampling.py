@@ -11,7 +11,7 @@ from harness.record.ledger import LedgerReader
 from harness.running.jobs import network_of, place_in
 from harness.running.workers import Ending
 from harness.running.workplace import Workplace, lone_workplace
-from harness.texts.text import split_tokens
+from harness.texts.preprocessing import split_tokens
 from harness.worker.events import Event, Failed, Sampled
 from harness.worker.job import SampleJob, SampleRequest
 from harness.worker.trial import Trial

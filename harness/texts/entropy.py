@@ -7,7 +7,7 @@ from harness.contracts.corpora import Document, Entropy
 
 def known_entropy(documents: Sequence[Document], text: str, tokens: str) -> Entropy | None:
     """Return the entropy all documents share; None where it is not known of the characters as they are prepared."""
-    from harness.texts.text import split_tokens  # with NumPy, which listing plugins must not load
+    from harness.texts.preprocessing import split_tokens  # with NumPy, which listing plugins must not load
 
     first = documents[0].entropy
     if first is None or any(document.entropy != first for document in documents):

@@ -13,8 +13,8 @@ from harness.errors import CorpusError, did_you_mean
 from harness.texts.authors import authors_of
 from harness.texts.conditional_entropy import entropies
 from harness.texts.entropy import known_entropy
+from harness.texts.preprocessing import split_tokens
 from harness.texts.sources import choose, read_texts
-from harness.texts.text import split_tokens
 
 HIGHEST_ORDER = 4
 _LISTED_AUTHORS = 3

@@ -10,9 +10,9 @@ from harness.plugins.registry import Registry
 from harness.texts import sources
 from harness.texts.duplicates import PASSAGE_TOKENS
 from harness.texts.entropy import known_entropy
+from harness.texts.preprocessing import lost_letters
 from harness.texts.selection import TextSelection
 from harness.texts.split import Budget, LogRange
-from harness.texts.text import lost_letters
 from harness.texts.tokenisation import tokenise
 from harness.texts.tokenised import TokenisedCorpus
 

@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from harness.contracts.corpora import Document
 from harness.errors import CorpusError, did_you_mean
-from harness.texts import cache as token_cache
+from harness.texts import token_cache
 from harness.texts.authors import authors_of, choose_authors, label
 from harness.texts.duplicates import PASSAGE_TOKENS, duplicate_share
 from harness.texts.pieces import Pieces, Recoded
+from harness.texts.preprocessing import blocks, split_tokens
 from harness.texts.selection import ORDERS, TEXTS, TOKEN_KINDS, Preparation
 from harness.texts.split import MIXES, Split, available_tokens, resolve, share
-from harness.texts.text import blocks, split_tokens
 from harness.texts.tokenised import TokenisedCorpus
 from harness.texts.vocabulary import Coder
 from harness.worker.job import HeldOutPart

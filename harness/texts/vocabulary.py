@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from harness.texts.text import Tokens
+from harness.texts.preprocessing import Tokens
 
 UNKNOWN = "<unk>"
 """Whatever the texts the vocabulary was made of have never shown."""

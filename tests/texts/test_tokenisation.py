@@ -15,11 +15,11 @@ import pytest
 
 from harness.contracts.corpora import Document
 from harness.errors import CorpusError
-from harness.texts import text as text_room
+from harness.texts import preprocessing
 from harness.texts.local import read_path
+from harness.texts.preprocessing import split_tokens
 from harness.texts.selection import TEXTS, Preparation
 from harness.texts.split import LogRange, Split
-from harness.texts.text import split_tokens
 from harness.texts.tokenisation import tokenise
 from harness.texts.tokenised import TokenisedCorpus
 from harness.texts.vocabulary import Coder
@@ -422,7 +422,7 @@ def test_tokens_of_a_text_of_many_blocks_are_those_of_the_whole(
     book = "".join(dice.choices("ab c\n\n .é—\t'1", k=4_000))
     kinds = [Preparation(text=text, tokens=tokens) for text in TEXTS for tokens in ("char", "word")]
     whole = [tokenise([document(book)], "b", kind, tmp_path / "whole")[0].digest for kind in kinds]
-    monkeypatch.setattr(text_room, "_BLOCK_CHARACTERS", 50)
-    assert len(list(text_room.blocks(book, "d2l"))) > 10
+    monkeypatch.setattr(preprocessing, "_BLOCK_CHARACTERS", 50)
+    assert len(list(preprocessing.blocks(book, "d2l"))) > 10
     blocks = [tokenise([document(book)], "b", kind, tmp_path / "blocks")[0].digest for kind in kinds]
     assert blocks == whole

@@ -13,10 +13,10 @@ from built_in import built_in
 from harness.contracts.corpora import CorpusRequest, Document, Entropy
 from harness.errors import CorpusError
 from harness.texts.entropy import known_entropy
+from harness.texts.preprocessing import split_tokens
 from harness.texts.reading import read_corpora
 from harness.texts.selection import TextSelection
 from harness.texts.sources import read_documents
-from harness.texts.text import split_tokens
 from harness_markov import brackets, hidden, markov, reber
 from harness_markov.unifilar import Unifilar
 

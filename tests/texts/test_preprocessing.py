@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from harness.texts.text import split_tokens
+from harness.texts.preprocessing import split_tokens
 
 
 def d2l_lines(text: str) -> list[str]:
