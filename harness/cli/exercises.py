@@ -40,7 +40,7 @@ def exercises(exercises: tuple[str, ...], budget: str, plugins_dir: Path | None,
     from harness.plugins import registry
     from harness.running import exercises as running
     from harness.running import run
-    from harness.running.live import Terminal
+    from harness.running.live import Terminal, print_line
 
     console = Terminal()
     amount, known = BUDGETS[budget], registry.load(plugins_dir)
@@ -48,7 +48,7 @@ def exercises(exercises: tuple[str, ...], budget: str, plugins_dir: Path | None,
     placement = run.Placement(**options)
     planned = running.prepare(exercises, amount, known, placement, console)
     if dry_run:
-        console.print(run.describe_plan(planned.prepared), markup=False, highlight=False, soft_wrap=True)
+        print_line(console, run.describe_plan(planned.prepared))
         return
     folder = planned.prepared.folder
     with folder.opened():

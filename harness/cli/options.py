@@ -59,6 +59,7 @@ devices = click.option("--devices", default="auto", show_default=True, help="aut
 def write_report(folder: Path, console: Any, exercises: Iterable["Exercise"]) -> None:
     """Write the report of the run in a folder with the exercises' answers, and say where it is."""
     from harness.report import write_report
+    from harness.running.live import print_line
 
     page = write_report(folder, exercises)
-    console.print(f"Report: {page}", markup=False, highlight=False, soft_wrap=True)
+    print_line(console, f"Report: {page}")

@@ -27,11 +27,12 @@ def report(folder: Path, plugins_dir: Path | None) -> None:
 def _exercises(plugins_dir: Path | None, console: Any) -> Iterable["Exercise"]:
     """Return the exercises that are here; a report needs no plugin, so plugins at odds cost it the answers alone."""
     from harness.plugins import registry
+    from harness.running.live import print_line
 
     try:
         return registry.load(plugins_dir).exercises.values()
     except PluginError as error:
         if plugins_dir is not None:
             raise
-        console.print(f"No exercise is answered: {error}", markup=False, highlight=False, soft_wrap=True)
+        print_line(console, f"No exercise is answered: {error}")
         return ()

@@ -98,7 +98,7 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, **opt
     from harness.grid import experiments
     from harness.plugins import registry
     from harness.running import run
-    from harness.running.live import Terminal
+    from harness.running.live import Terminal, print_line
     from harness.running.workplace import Limits
 
     console = Terminal()
@@ -111,7 +111,7 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, **opt
     experiments.check_names(overrides, known)
     prepared = run.prepare(known, selection, texts, placement, console)
     if dry_run:
-        console.print(run.describe_plan(prepared), markup=False, highlight=False, soft_wrap=True)
+        print_line(console, run.describe_plan(prepared))
         return
     with prepared.folder.opened():
         experiment = cli_experiments.current(ctx, prepared.plan.plugins).as_dict()

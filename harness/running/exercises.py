@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,9 @@ from harness.plugins.registry import Registry
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
 from harness.running import run
-from harness.running.probing import ProbingPhase, Say
+from harness.running.live import print_line
+from harness.running.observer import Say
+from harness.running.probing import ProbingPhase
 from harness.running.workplace import Limits
 from harness.worker.probes import PROBES
 from harness.worker.targets import resolve
@@ -63,7 +66,7 @@ def prepare(
         except HarnessError as error:
             if names:
                 raise
-            console.print(f"{exercise.name} is left out: {error}", markup=False, highlight=False, soft_wrap=True)
+            print_line(console, f"{exercise.name} is left out: {error}")
     if not parts:
         words = ", ".join(exercise.name for exercise in exercises)
         raise UsageError(f"There is nothing to train for {words} with the plugins that are here.")
@@ -161,11 +164,7 @@ def execute(planned: PlannedExercises, timing: str, command: Sequence[str], cons
 
 def _probe(planned: PlannedExercises, limits: Limits, console: Console) -> bool:
     """Probe what is done; return False after Ctrl-C."""
-    prepared = planned.prepared
-
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
+    prepared, say = planned.prepared, partial(print_line, console)
     with Ledger(prepared.folder.ledger) as ledger:
         for probe, part in planned.text_probes:
             _probe_texts(probe, part, ledger, say)

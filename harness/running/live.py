@@ -244,6 +244,11 @@ class LiveView:
         return table
 
 
+def print_line(console: Console, line: str) -> None:
+    """Print a line as it stands: no brackets are marks, no numbers coloured, and the terminal wraps it."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def duration(seconds: float) -> str:
     """Return seconds as a person says them."""
     if seconds < 90:

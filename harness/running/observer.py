@@ -1,10 +1,14 @@
 """Who watches a run."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from harness.contracts.executors import Slot
 from harness.worker.events import Event
 from harness.worker.trial import Trial
+
+Say = Callable[[str], None]
+"""Shows the user one line."""
 
 
 class Observer(Protocol):

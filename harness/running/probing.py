@@ -1,7 +1,7 @@
 """The probing phase: measures on trained models what training does not show, and records it in the ledger."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.contracts.descriptors import REFERENCE_BACKEND
@@ -9,13 +9,12 @@ from harness.contracts.executors import Slot
 from harness.errors import EnvironmentMissing, WorkerError, one_line
 from harness.record.ledger import Ledger
 from harness.running.jobs import files_of, place_in, scratch_network
+from harness.running.observer import Say
 from harness.running.workplace import Workplace
 from harness.worker.events import Event, Failed, Probed
 from harness.worker.job import ProbeBaselineJob, ProbeJob
 from harness.worker.probes import FOR_BASELINES
 from harness.worker.trial import Trial
-
-Say = Callable[[str], None]
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from harness.plugins.registry import Registry
 from harness.record import provenance
 from harness.record.folder import RunFolder
 from harness.record.ledger import FINISHED, Ledger
-from harness.running.live import LiveView, duration
+from harness.running.live import LiveView, duration, print_line
 from harness.running.scheduler import Runner
 from harness.running.timing import EFFORTS, TimingPhase
 from harness.running.workplace import LOCAL, Limits, Workplace, open_executor
@@ -100,7 +101,9 @@ def prepare(
     choose_plugins(selection.plugins, registry)  # a misspelt name is told before any text is read
     gpus = find_gpus()
     executor = open_executor(registry, placement.executor, placement.slot_request(gpus))
-    corpora = read_corpora(texts, registry, lambda remark: _print(console, remark), show_progress=console.is_terminal)
+    corpora = read_corpora(
+        texts, registry, lambda remark: print_line(console, remark), show_progress=console.is_terminal
+    )
     plan = plan_trials(selection, registry, corpora)
     if not plan.runnable:
         raise EnvironmentMissing(" ".join(plan.skips))
@@ -203,9 +206,9 @@ def execute(
         done = {key for key, status in ledger.statuses().items() if status in FINISHED}
         if done & set(ids):
             remark = f"{len(done & set(ids)):,} of {_counted(len(ids), 'trial')}: finished already, not trained again."
-            _print(console, remark)
+            print_line(console, remark)
         for line in _skips(run.plan):
-            _print(console, line)
+            print_line(console, line)
         costs = {key: seconds for key, seconds in run.costs.items() if key not in done}
         with LiveView(costs, console) as view:
             runner = Runner(
@@ -227,8 +230,4 @@ def _time(run: PreparedRun, workplace: Workplace, measures: Measures, ledger: Le
         return True
     phase = TimingPhase(workplace=workplace, ledger=ledger, effort=EFFORTS[measures.timing])
     trials = [trial for trial in run.plan.runnable if measures.timed is None or trial.trial_id in measures.timed]
-    return phase.run(trials, lambda text: _print(console, text))
-
-
-def _print(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return phase.run(trials, partial(print_line, console))

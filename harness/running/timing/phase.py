@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import psutil
@@ -13,6 +13,7 @@ from harness.errors import WorkerError
 from harness.grid.cost import flops_per_token
 from harness.record.ledger import Ledger
 from harness.running.jobs import files_of, network_of, place_in
+from harness.running.observer import Say
 from harness.running.timing.session import Effort, Placed, Session, Starting, time_together
 from harness.running.workplace import Workplace
 from harness.worker.job import TimeJob, WatchJob
@@ -22,8 +23,6 @@ SESSION_NOTE = "timing"
 """The run's note that holds its last timing sessions, one a group of workers, as JSON."""
 _MEMORY_SHARE = 0.6
 """Of the memory that is available, what warm workers may take together."""
-
-Say = Callable[[str], None]
 
 
 @dataclass

@@ -16,6 +16,7 @@ import psutil
 
 from harness.contracts.executors import Slot
 from harness.errors import EnvironmentMissing, WorkerError
+from harness.running.observer import Say
 from harness.running.workers import Asked
 from harness.worker.events import Block, Event, Failed, Ready
 from harness.worker.trial import Trial
@@ -118,7 +119,7 @@ async def time_together(
     start: Callable[[Placed], Starting],
     sentinel: Starting,
     effort: Effort,
-    say: Callable[[str], None],
+    say: Say,
 ) -> Session:
     """Time one group: warm all workers up, then ask each for one block a round, in a new order each round.
 
