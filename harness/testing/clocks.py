@@ -16,7 +16,7 @@ from harness.contracts.backends import Handle, Ids, Model, State
 from harness.testing.models import BATCH_SIZE, NUM_STEPS, SMALL
 from harness.testing.trials import small_trial
 from harness.worker.events import EpochEnded, Event
-from harness.worker.training import train
+from harness.worker.training import Course, Parts, train
 
 NUM_MINIBATCHES = 6
 
@@ -62,6 +62,7 @@ def train_an_epoch(model: Watched) -> EpochEnded:
     tokens = np.random.default_rng(0).integers(0, SMALL.vocab_size, BATCH_SIZE * NUM_STEPS * NUM_MINIBATCHES)
     trial = small_trial(train_tokens=len(tokens))
     events: list[Event] = []
-    train(model, trial, tokens.astype(np.uint8), tokens.astype(np.uint8), 1.0, events.append, report_seconds=60.0)
+    parts = Parts(train=tokens.astype(np.uint8), valid=tokens.astype(np.uint8), valid_chars_per_token=1.0)
+    train(model, trial, parts, events.append, Course(report_seconds=60.0))
     (epoch,) = (event for event in events if isinstance(event, EpochEnded))
     return epoch

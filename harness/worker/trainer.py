@@ -15,7 +15,7 @@ from harness.worker.first_steps import first_steps
 from harness.worker.job import TrainJob
 from harness.worker.models import build, mapped, open_backend, read_symbols, trial_weights
 from harness.worker.sampling import generate
-from harness.worker.training import train
+from harness.worker.training import Course, Parts, train
 
 
 def train_trial(job: TrainJob, connection: Connection) -> None:
@@ -31,15 +31,19 @@ def train_trial(job: TrainJob, connection: Connection) -> None:
     first_step_seconds = train(
         model,
         trial,
-        mapped(text.train_path),
-        mapped(text.valid_path),
-        text.valid_chars_per_token,
+        Parts(
+            train=mapped(text.train_path),
+            valid=mapped(text.valid_path),
+            valid_chars_per_token=text.valid_chars_per_token,
+        ),
         connection.send,
-        report_seconds=job.report_seconds,
-        first_epoch=begun.epochs + 1,
-        first_step_seconds=begun.first_step_seconds,
-        parity_steps=0 if trial.dropout > 0 else job.parity_steps,
-        after_epoch=saver.after_epoch,
+        Course(
+            report_seconds=job.report_seconds,
+            first_epoch=begun.epochs + 1,
+            first_step_seconds=begun.first_step_seconds,
+            parity_steps=0 if trial.dropout > 0 else job.parity_steps,
+            after_epoch=saver.after_epoch,
+        ),
     )
     saver.save_final(first_step_seconds)
     evaluate_held_out(model, trial, text.held_out, connection.send)

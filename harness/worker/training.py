@@ -22,11 +22,33 @@ Report = Callable[[Event], None]
 AfterEpoch = Callable[[int, float], None]
 """Called with the epoch and the first step's seconds once its record is out."""
 
-
 _EVALUATED_AT_ONCE = 64
 """Minibatches between two looks at the device while a text is evaluated."""
 _LARGEST_LOSS = math.log(sys.float_info.max)
 """Beyond it the perplexity, exp(loss), is not finite any more, and so the trial has diverged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The parts of a text that a trial trains on and is validated by."""
+
+    train: Tokens
+    valid: Tokens
+    valid_chars_per_token: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """Where training goes on, and when it says how it stands."""
+
+    report_seconds: float
+    """At most this long between two reports."""
+    first_epoch: int = 1
+    first_step_seconds: float = 0.0
+    """Of a trial that is resumed."""
+    parity_steps: int = 0
+    """First minibatches whose figures are reported for the certificate."""
+    after_epoch: AfterEpoch | None = None
 
 
 class DivergedError(Exception):
@@ -83,31 +105,19 @@ class Stopwatch:
         return tokens / seconds
 
 
-def train(
-    model: Model,
-    trial: Trial,
-    train_tokens: Tokens,
-    valid_tokens: Tokens,
-    valid_chars_per_token: float,
-    report: Report,
-    *,
-    report_seconds: float,
-    first_epoch: int = 1,
-    first_step_seconds: float = 0.0,
-    parity_steps: int = 0,
-    after_epoch: AfterEpoch | None = None,
-) -> float:
-    """Train from ``first_epoch`` to the trial's last, report each epoch, and return the first step's seconds.
+def train(model: Model, trial: Trial, parts: Parts, report: Report, course: Course) -> float:
+    """Train from the course's first epoch to the trial's last, report each, and return the first step's seconds.
 
     Raises: DivergedError when a loss is not finite.
     """
-    for epoch in range(first_epoch, trial.num_epochs + 1):
+    first_step_seconds = course.first_step_seconds
+    for epoch in range(course.first_epoch, trial.num_epochs + 1):
         minibatches = training_minibatches(
-            train_tokens, trial.batch_size, trial.num_steps, trial.partition, trial.seed, epoch
+            parts.train, trial.batch_size, trial.num_steps, trial.partition, trial.seed, epoch
         )
         model.begin_epoch(epoch)
         state = model.initial_state(trial.batch_size)
-        watch = Stopwatch(model, report_seconds)
+        watch = Stopwatch(model, course.report_seconds)
         watch.start()
         for index, (X, Y) in enumerate(minibatches):
             if not minibatches.carries_state:
@@ -115,7 +125,7 @@ def train(
             handle, state = model.train_step(X, Y, state)
             watch.pending.append(handle)
             watch.pending_tokens += X.size
-            first_step = epoch == first_epoch and index == 0
+            first_step = epoch == course.first_epoch and index == 0
             if first_step or watch.due():
                 watch.end_block()
                 if first_step:
@@ -125,13 +135,13 @@ def train(
                 _report_progress(report, watch, epoch, done)
                 watch.start()
         watch.end_block()
-        if epoch == 1 and parity_steps:
+        if epoch == 1 and course.parity_steps:
             # Without dropout these are the certificate's steps, so it costs nothing and is the trial's own.
-            report(steps_of_figures(np.concatenate(watch.figures)[:parity_steps]))
+            report(steps_of_figures(np.concatenate(watch.figures)[: course.parity_steps]))
         alive = partial(_report_progress, report, watch, epoch, epoch / trial.num_epochs)
-        report(_epoch_ended(model, trial, epoch, watch, valid_tokens, valid_chars_per_token, alive))
-        if after_epoch is not None:
-            after_epoch(epoch, first_step_seconds)
+        report(_epoch_ended(model, trial, epoch, watch, parts, alive))
+        if course.after_epoch is not None:
+            course.after_epoch(epoch, first_step_seconds)
     return first_step_seconds
 
 
@@ -171,25 +181,19 @@ def evaluate(
 
 
 def _epoch_ended(
-    model: Model,
-    trial: Trial,
-    epoch: int,
-    watch: Stopwatch,
-    valid_tokens: Tokens,
-    valid_chars_per_token: float,
-    alive: Callable[[], None],
+    model: Model, trial: Trial, epoch: int, watch: Stopwatch, parts: Parts, alive: Callable[[], None]
 ) -> EpochEnded:
     train = named(watch.mean())
     _require_finite(train["loss"], epoch)
     since = time.perf_counter()
-    valid = named(evaluate(model, valid_tokens, trial.batch_size, trial.num_steps, trial.partition, alive))
+    valid = named(evaluate(model, parts.valid, trial.batch_size, trial.num_steps, trial.partition, alive))
     valid_seconds = time.perf_counter() - since
     _require_finite(valid["loss"], epoch)
     return EpochEnded(
         epoch=epoch,
         measures={
             **measured("train", train),
-            **measured("valid", valid, valid_chars_per_token),
+            **measured("valid", valid, parts.valid_chars_per_token),
             "train_tokens": sum(tokens for tokens, _ in watch.blocks),
             "train_seconds": sum(seconds for _, seconds in watch.blocks),
             "valid_seconds": valid_seconds,

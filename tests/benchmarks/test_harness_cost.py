@@ -15,7 +15,7 @@ from harness.contracts.weights import initial_weights
 from harness.testing.trials import small_trial
 from harness.worker.minibatches import training_minibatches
 from harness.worker.targets import resolve
-from harness.worker.training import train
+from harness.worker.training import Course, Parts, train
 
 VOCAB_SIZE, NUM_HIDDENS, NUM_LAYERS, NUM_STEPS, BATCH_SIZE = 28, 256, 2, 35, 32
 NUM_TOKENS = 32 * 35 * 20
@@ -93,7 +93,8 @@ def test_a_torch_trial_against_a_bare_loop(benchmark, cell):
 
     def run_harness():
         events = []
-        train(model, trial(cell), tokens, tokens[: NUM_TOKENS // 10], 1.0, events.append, report_seconds=1.0)
+        parts = Parts(train=tokens, valid=tokens[: NUM_TOKENS // 10], valid_chars_per_token=1.0)
+        train(model, trial(cell), parts, events.append, Course(report_seconds=1.0))
         harness_seconds.append(events[-1].measures["train_seconds"])
 
     run_bare()

@@ -148,9 +148,9 @@ def test_the_time_reported_ends_when_the_engine_is_done_and_an_unread_loss_would
     trial = small_trial(train_tokens=len(tokens), num_steps=num_steps, batch_size=batch_size)
     model = Watched(wide_lstm())
     events = []
-    training.train(
-        model, trial, tokens, tokens[: batch_size * (num_steps + 1) + 1], 1.0, events.append, report_seconds=60
-    )
+    valid = tokens[: batch_size * (num_steps + 1) + 1]
+    parts = training.Parts(train=tokens, valid=valid, valid_chars_per_token=1.0)
+    training.train(model, trial, parts, events.append, training.Course(report_seconds=60))
     (epoch,) = (event for event in events if isinstance(event, EpochEnded))
     rest = model.blocks[1]  # all steps but the first, which is a block of its own
     assert len(epoch.blocks) == 2

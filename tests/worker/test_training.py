@@ -12,7 +12,7 @@ from harness.contracts.weights import initial_weights
 from harness.testing.trials import small_trial
 from harness.worker.events import EpochEnded, Progress
 from harness.worker.targets import resolve
-from harness.worker.training import DivergedError, evaluate, train
+from harness.worker.training import Course, DivergedError, Parts, evaluate, train
 from harness_numpy.backend import NumpyBackend
 
 TRIAL = small_trial(
@@ -40,9 +40,9 @@ def build(trial):
 
 def events_of(trial, model=None, **options):
     events = []
-    first_step = train(
-        model or build(trial), trial, CYCLE, CYCLE[:200], 2.0, events.append, **{"report_seconds": 1e9} | options
-    )
+    parts = Parts(train=CYCLE, valid=CYCLE[:200], valid_chars_per_token=2.0)
+    course = Course(**{"report_seconds": 1e9} | options)
+    first_step = train(model or build(trial), trial, parts, events.append, course)
     return [event for event in events if isinstance(event, EpochEnded)], events, first_step
 
 
