@@ -244,8 +244,8 @@ def _check_use(watched: Watched, build: BuildModel) -> None:
         if not _differ(before, subject.run(X).logits):
             raise CellError(f"parameter_shapes declares {name.rpartition('.')[2]}, which changes no output: use it")
     model.load(weights)
-    for place, name in enumerate(watched.state_names):
-        blind = Watched(_Without(watched, place), NUM_HIDDENS)
+    for position, name in enumerate(watched.state_names):
+        blind = Watched(_Without(watched, position), NUM_HIDDENS)
         if not _differ(before, _Subject(_loaded(build, blind, weights), blind).run(X).logits):
             raise CellError(f"state_names declares {name}, which changes no output: use it, or leave it out")
 
@@ -259,9 +259,9 @@ def _loaded(build: BuildModel, equations: Equations, weights: Weights) -> Model:
 class _Without:
     """The equations with one part of the state forgotten at every step."""
 
-    def __init__(self, equations: Equations, place: int) -> None:
+    def __init__(self, equations: Equations, position: int) -> None:
         self._equations = equations
-        self._place = place
+        self._position = position
         self.state_names = equations.state_names
 
     def __getattr__(self, name: str) -> Any:
@@ -269,5 +269,5 @@ class _Without:
 
     def step(self, xp: Ops, params: Any, x: Array, state: State) -> tuple[Array, State]:
         """Take a step from a state of which one part is moved off its value."""
-        moved = tuple(part + 0.5 if place == self._place else part for place, part in enumerate(state))
+        moved = tuple(part + 0.5 if position == self._position else part for position, part in enumerate(state))
         return self._equations.step(xp, params, x, moved)

@@ -38,11 +38,11 @@ def brackets(subject: Subject) -> Iterator[Row]:
     logits, _ = subject.model.logits(tokens[:-1, None], subject.model.initial_state(1))
     probabilities = np.exp(log_softmax(logits[:, 0]))
     by_octave: dict[int, list[tuple[float, float]]] = {}
-    for place, distance in _closings(tokens.tolist(), pairs):
-        if place == 0:
+    for position, distance in _closings(tokens.tolist(), pairs):
+        if position == 0:
             continue
-        now = probabilities[place - 1]
-        closing = float(now[tokens[place]])
+        now = probabilities[position - 1]
+        closing = float(now[tokens[position]])
         octave = 1 << (distance.bit_length() - 1)
         by_octave.setdefault(octave, []).append((closing, closing / float(now[closers].sum())))
     for octave, pairs_of_shares in sorted(by_octave.items()):
@@ -63,16 +63,16 @@ def _bracket_pairs(subject: Subject) -> dict[int, int]:
 
 
 def _closings(tokens: Sequence[int], pairs: Mapping[int, int]) -> Iterator[tuple[int, int]]:
-    """Yield the place of each closing bracket that closes the innermost open one, and how far back that lies."""
+    """Yield the position of each closing bracket that closes the innermost open one, and how far back that lies."""
     opened: list[tuple[int, int]] = []
     closers = set(pairs.values())
-    for place, token in enumerate(tokens):
+    for position, token in enumerate(tokens):
         if token in pairs:
-            opened.append((pairs[token], place))
+            opened.append((pairs[token], position))
         elif token in closers and opened:
             expected, since = opened.pop()
             if expected == token:
-                yield place, place - since
+                yield position, position - since
 
 
 def _token_losses(subject: Subject) -> tuple[Floats, Ids]:

@@ -35,8 +35,8 @@ def influence(subject: Subject) -> Iterator[Row]:
     generator = np.random.default_rng(0)
     for distance in DISTANCES:
         changed = contexts.copy()
-        place = length - 1 - distance
-        changed[place] = _others(changed[place], subject, generator)
+        position = length - 1 - distance
+        changed[position] = _others(changed[position], subject, generator)
         after = _last_log_probabilities(subject.model, changed)
         yield row("kl", distance, _divergences(before, after))
 

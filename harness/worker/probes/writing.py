@@ -54,7 +54,7 @@ def _passages(ids: NDArray[Any]) -> NDArray[np.uint64]:
     factors = np.random.default_rng(0).integers(1, 2**63, GRAM, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
     count = max(0, len(ids) - GRAM + 1)
     hashes = np.zeros(count, np.uint64)
-    for place, factor in enumerate(factors):
-        hashes += (ids[place : place + count].astype(np.uint64) + np.uint64(1)) * factor
+    for position, factor in enumerate(factors):
+        hashes += (ids[position : position + count].astype(np.uint64) + np.uint64(1)) * factor
         hashes ^= hashes >> np.uint64(29)
     return hashes
