@@ -248,7 +248,7 @@ def execute_run(
     **limits: float,
 ) -> Trained:
     """Run what is prepared, in real workers, without a report, the reference's worker and timing unless asked."""
-    measures = run.Measures(parity_steps=parity_steps, timing=timing)
+    measures = run.Measurements(parity_steps=parity_steps, timing=timing)
     with prepared.folder.opened():
         outcome = run.execute(prepared, Limits(**limits), measures, ["harness", "run"], console or Console(quiet=True))
     return Trained(outcome, prepared)

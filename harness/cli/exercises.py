@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import FOLDER, devices, plugins_dir, write_report
+from harness.cli.options import FOLDER, TIMING, devices, plugins_dir, write_report
 
 
 @click.command()
@@ -23,7 +23,7 @@ from harness.cli.options import FOLDER, devices, plugins_dir, write_report
 @click.option("--jobs", type=click.IntRange(1, 1000), default=None, help="Workers at a time on the CPU. [cores]")
 @click.option(
     "--timing",
-    type=click.Choice(["off", "quick", "thorough"]),
+    type=TIMING,
     default=None,
     envvar="HARNESS_TIMING",
     show_envvar=True,
@@ -38,21 +38,21 @@ def exercises(exercises: tuple[str, ...], budget: str, plugins_dir: Path | None,
     """
     from harness.contracts.exercises import BUDGETS
     from harness.plugins import registry
-    from harness.running import exercises as running
     from harness.running import run
+    from harness.running.exercises import execute, prepare
     from harness.running.live import Terminal, print_line
 
     console = Terminal()
     amount, known = BUDGETS[budget], registry.load(plugins_dir)
     dry_run, timing = options.pop("dry_run"), options.pop("timing") or amount.timing
     placement = run.Placement(**options)
-    planned = running.prepare(exercises, amount, known, placement, console)
+    planned = prepare(exercises, amount, known, placement, console)
     if dry_run:
         print_line(console, run.describe_plan(planned.prepared))
         return
     folder = planned.prepared.folder
     with folder.opened():
-        outcome = running.execute(planned, timing, ["harness", *sys.argv[1:]], console)
+        outcome = execute(planned, timing, ["harness", *sys.argv[1:]], console)
         write_report(folder.path, console, known.exercises.values())
     if placement.out is None:
         folder.point_latest_here()

@@ -40,6 +40,8 @@ class Text(click.ParamType[Any]):
 
 
 FOLDER = Text("folder", parsing.folder)
+TIMING = click.Choice(["off", "quick", "thorough"])
+"""Off, or a key of `harness.running.timing.EFFORTS`, which is imported by a run alone."""
 
 plugins_dir = click.option(
     "--plugins-dir",

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from harness.cli import experiments as cli_experiments
-from harness.cli.options import FOLDER, Text, corpora_dir, devices, plugins_dir, write_report
+from harness.cli.options import FOLDER, TIMING, Text, corpora_dir, devices, plugins_dir, write_report
 from harness.grid import parsing
 from harness.grid.selection import AXES, TEXT_OPTIONS, of_values
 
@@ -80,7 +80,7 @@ def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option(
     "--timing",
-    type=click.Choice(["off", "quick", "thorough"]),
+    type=TIMING,
     default="quick",
     show_default=True,
     envvar="HARNESS_TIMING",
@@ -103,7 +103,7 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, **opt
 
     console = Terminal()
     placement = run.Placement(**_take(options, "out", "devices", "jobs", "num_threads", "per_device", "executor"))
-    measures = run.Measures(**_take(options, "parity_steps", "timing"))
+    measurements = run.Measurements(**_take(options, "parity_steps", "timing"))
     limits = Limits(**_take(options, "timeout", "stall_timeout"))
     overrides = cli_experiments.current(ctx).overrides
     selection, texts = of_values(cli_experiments.with_seeds(ctx, options), overrides)
@@ -116,7 +116,7 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, **opt
     with prepared.folder.opened():
         experiment = cli_experiments.current(ctx, prepared.plan.plugins).as_dict()
         command = ["harness", *sys.argv[1:]]
-        outcome = run.execute(prepared, limits, measures, command, console, experiment)
+        outcome = run.execute(prepared, limits, measurements, command, console, experiment)
         if outcome.interrupted:
             console.print("Interrupted: the same command continues from here. Writing the report …", soft_wrap=True)
         write_report(prepared.folder.path, console, known.exercises.values())

@@ -155,8 +155,8 @@ def _joined(parts: Sequence[run.PreparedRun], folder: RunFolder) -> run.Prepared
 def execute(planned: PlannedExercises, timing: str, command: Sequence[str], console: Console) -> run.Outcome:
     """Train, time and probe what is not done yet; the caller holds the folder open. Raises: HarnessError."""
     limits = Limits()
-    measures = run.Measures(timing=timing, timed=planned.timed)
-    outcome = run.execute(planned.prepared, limits, measures, command, console)
+    measurements = run.Measurements(timing=timing, timed=planned.timed)
+    outcome = run.execute(planned.prepared, limits, measurements, command, console)
     if outcome.interrupted or _probe(planned, limits, console):
         return outcome
     return replace(outcome, interrupted=True)

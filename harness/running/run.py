@@ -56,7 +56,7 @@ class Placement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measures:
+class Measurements:
     """What is measured beside the training."""
 
     parity_steps: int = 5
@@ -183,7 +183,7 @@ class Outcome:
 def execute(
     run: PreparedRun,
     limits: Limits,
-    measures: Measures,
+    measurements: Measurements,
     command: Sequence[str],
     console: Console,
     experiment: Mapping[str, Any] | None = None,
@@ -215,19 +215,21 @@ def execute(
                 workplace=workplace,
                 ledger=ledger,
                 observer=view,
-                parity_steps=measures.parity_steps,
+                parity_steps=measurements.parity_steps,
                 environment_hashes={name: lock.digest for name, lock in locks.items()},
             )
             runner.run(run.plan, cost=lambda trial: costs[trial.trial_id])
-        interrupted = runner.interrupted or not _time(run, workplace, measures, ledger, console)
+        interrupted = runner.interrupted or not _time(run, workplace, measurements, ledger, console)
         statuses = ledger.statuses()
     return Outcome({key: statuses[key] for key in ids}, interrupted)
 
 
-def _time(run: PreparedRun, workplace: Workplace, measures: Measures, ledger: Ledger, console: Console) -> bool:
+def _time(run: PreparedRun, workplace: Workplace, measurements: Measurements, ledger: Ledger, console: Console) -> bool:
     """Time what is done; return False after Ctrl-C."""
-    if measures.timing == "off":
+    if measurements.timing == "off":
         return True
-    phase = TimingPhase(workplace=workplace, ledger=ledger, effort=EFFORTS[measures.timing])
-    trials = [trial for trial in run.plan.runnable if measures.timed is None or trial.trial_id in measures.timed]
+    phase = TimingPhase(workplace=workplace, ledger=ledger, effort=EFFORTS[measurements.timing])
+    trials = [
+        trial for trial in run.plan.runnable if measurements.timed is None or trial.trial_id in measurements.timed
+    ]
     return phase.run(trials, partial(print_line, console))

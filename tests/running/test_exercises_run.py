@@ -86,7 +86,7 @@ def test_only_trials_whose_speed_is_asked_for_are_timed(monkeypatch: pytest.Monk
     monkeypatch.setattr(run.TimingPhase, "run", lambda _, trials, __: timed.extend(trials) or True)
     prepared = prepare("rnn,gru,numpy")
     first, _ = prepared.plan.runnable
-    measures = run.Measures(timing="quick", timed=frozenset([first.trial_id]), parity_steps=0)
+    measures = run.Measurements(timing="quick", timed=frozenset([first.trial_id]), parity_steps=0)
     with prepared.folder.opened():
         run.execute(prepared, run.Limits(), measures, ["harness"], Console(quiet=True))
     assert [trial.trial_id for trial in timed] == [first.trial_id]

@@ -187,7 +187,9 @@ def test_words_are_generated_with_spaces_between(train: Train, here: Path) -> No
         Console(quiet=True),
     )
     with prepared.folder.opened():
-        run.execute(prepared, Limits(), run.Measures(parity_steps=0, timing="off"), ["harness"], Console(quiet=True))
+        run.execute(
+            prepared, Limits(), run.Measurements(parity_steps=0, timing="off"), ["harness"], Console(quiet=True)
+        )
     trial = sampling.find_trial(prepared.folder, "rnn")
     text = sampling.generate(
         prepared.registry,
