@@ -12,7 +12,7 @@ from harness.contracts.descriptors import Backend
 from harness.environments import health
 from harness.environments.finding import Interpreter
 from harness.environments.pythons import find_python
-from harness.environments.store import Built, Lock, State, place_of, requirements_of
+from harness.environments.store import Environment, Lock, State, environment_of, requirements_of
 from harness.errors import EnvironmentMissing
 from harness.plugins.registry import Registry
 
@@ -20,56 +20,56 @@ Say = Callable[[str], None]
 """Shows the user one line of progress."""
 
 
-def create(backend: Backend, registry: Registry, say: Say) -> Built:
+def create(backend: Backend, registry: Registry, say: Say) -> Environment:
     """Return the backend's environment, building it where it is not there, not whole or not well.
 
     Raises: EnvironmentMissing with the installer's own words where it cannot be built.
     """
     python = find_python(backend)
-    place = place_of(backend, python.minor)
+    environment = environment_of(backend, python.minor)
     try:
-        place.path.parent.mkdir(parents=True, exist_ok=True)
+        environment.path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EnvironmentMissing(
-            f"The environment folder {place.path.parent} cannot be written ({error.strerror}): "
+            f"The environment folder {environment.path.parent} cannot be written ({error.strerror}): "
             "name another one with HARNESS_CACHE_DIR."
         ) from None
-    with _alone(place, say):
+    with _alone(environment, say):
         # Whoever held the lock may have built it meanwhile.
-        if place.state() is not None and not health.problem(backend, _interpreter(place), registry):
-            say(f"The {backend.name} environment is there and well: {place.path}")
-            return place
-        place.remove()
+        if environment.state() is not None and not health.problem(backend, _interpreter(environment), registry):
+            say(f"The {backend.name} environment is there and well: {environment.path}")
+            return environment
+        environment.remove()
         try:
-            _build(backend, registry, place, python.path, say)
+            _build(backend, registry, environment, python.path, say)
         except BaseException:
-            place.remove()
+            environment.remove()
             raise
-    return place
+    return environment
 
 
 def remove(backend: Backend, say: Say) -> bool:
     """Delete the backend's environment; return whether there was one."""
-    place = place_of(backend, find_python(backend).minor)
-    if not place.path.exists():
+    environment = environment_of(backend, find_python(backend).minor)
+    if not environment.path.exists():
         return False
-    with _alone(place, say):
-        place.remove()
+    with _alone(environment, say):
+        environment.remove()
     return True
 
 
-def _interpreter(place: Built) -> Interpreter:
-    return Interpreter(python=str(place.python), state=place.state())
+def _interpreter(environment: Environment) -> Interpreter:
+    return Interpreter(python=str(environment.python), state=environment.state())
 
 
 @contextlib.contextmanager
-def _alone(place: Built, say: Say) -> Iterator[None]:
+def _alone(environment: Environment, say: Say) -> Iterator[None]:
     """Hold the environment's lock, saying so where that takes waiting; it is dropped with the process."""
-    lock = filelock.FileLock(place.path.with_suffix(".lock"))
+    lock = filelock.FileLock(environment.path.with_suffix(".lock"))
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        say(f"Another harness is at work on {place.path.name}: waiting for it.")
+        say(f"Another harness is at work on {environment.path.name}: waiting for it.")
         lock.acquire()
     try:
         yield
@@ -77,19 +77,21 @@ def _alone(place: Built, say: Say) -> Iterator[None]:
         lock.release()
 
 
-def _build(backend: Backend, registry: Registry, place: Built, python: Path, say: Say) -> None:
+def _build(backend: Backend, registry: Registry, environment: Environment, python: Path, say: Say) -> None:
     requirements = requirements_of(backend)
     say(f"Building the {backend.name} environment with {_installer()}: {', '.join(requirements)}")
-    for command in _commands(place, python, requirements):
+    for command in _commands(environment, python, requirements):
         _run(backend, command, say)
-    problem = health.problem(backend, _interpreter(place), registry)
+    problem = health.problem(backend, _interpreter(environment), registry)
     if problem:
         raise EnvironmentMissing(
             f"The {backend.name} environment was built but is not well, so it was removed again: {problem}"
         )
-    version = _output([str(place.python), "-c", "import platform; print(platform.python_version())"]).strip()
-    distributions = _output([str(place.python), "-c", _LIST_DISTRIBUTIONS]).split()
-    place.write_state(State(requirements=requirements, lock=Lock(python=version, distributions=tuple(distributions))))
+    version = _output([str(environment.python), "-c", "import platform; print(platform.python_version())"]).strip()
+    distributions = _output([str(environment.python), "-c", _LIST_DISTRIBUTIONS]).split()
+    environment.write_state(
+        State(requirements=requirements, lock=Lock(python=version, distributions=tuple(distributions)))
+    )
 
 
 _LIST_DISTRIBUTIONS = (
@@ -102,15 +104,15 @@ def _installer() -> str:
     return "uv" if shutil.which("uv") else "pip"
 
 
-def _commands(place: Built, python: Path, requirements: Sequence[str]) -> list[list[str]]:
+def _commands(environment: Environment, python: Path, requirements: Sequence[str]) -> list[list[str]]:
     if _installer() == "uv":
         return [
-            ["uv", "venv", "--quiet", "--python", str(python), str(place.path)],
-            ["uv", "pip", "install", "--python", str(place.python), *requirements],
+            ["uv", "venv", "--quiet", "--python", str(python), str(environment.path)],
+            ["uv", "pip", "install", "--python", str(environment.python), *requirements],
         ]
     return [
-        [str(python), "-m", "venv", str(place.path)],
-        [str(place.python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", *requirements],
+        [str(python), "-m", "venv", str(environment.path)],
+        [str(environment.python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", *requirements],
     ]
 
 

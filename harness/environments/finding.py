@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 
 from harness.contracts.descriptors import Backend, Baseline, Executor
 from harness.environments.pythons import find_python
-from harness.environments.store import State, place_of
+from harness.environments.store import State, environment_of
 from harness.errors import EnvironmentMissing
 
 
@@ -34,11 +34,11 @@ def interpreter_for(backend: Backend) -> Interpreter:
     """
     if _python_fits(backend) and not unmet(backend.requirements):
         return Interpreter(python=sys.executable)
-    place = place_of(backend, find_python(backend).minor)
-    state = place.state()
+    environment = environment_of(backend, find_python(backend).minor)
+    state = environment.state()
     if state is None:
-        raise EnvironmentMissing(_how_to_mend(backend, place.path))
-    return Interpreter(python=str(place.python), state=state)
+        raise EnvironmentMissing(_how_to_mend(backend, environment.path))
+    return Interpreter(python=str(environment.python), state=state)
 
 
 def why_not(plugin: Backend | Baseline | Executor) -> str:
@@ -68,9 +68,9 @@ def _python_fits(backend: Backend) -> bool:
     return platform.python_version() in SpecifierSet(backend.requires_python)
 
 
-def _how_to_mend(backend: Backend, place: Path) -> str:
+def _how_to_mend(backend: Backend, path: Path) -> str:
     create = f"harness env create {backend.name}"
-    if place.exists():
+    if path.exists():
         return f"The environment of the {backend.name} backend is not whole: {create}"
     missing = unmet(backend.requirements)
     needs = " and ".join(missing) or f"Python {backend.requires_python}"

@@ -42,8 +42,8 @@ class State:
 
 
 @dataclass(frozen=True)
-class Built:
-    """The place of one backend's environment, built or not."""
+class Environment:
+    """One backend's environment, built or not."""
 
     path: Path
 
@@ -92,8 +92,8 @@ def requirements_of(backend: Backend) -> tuple[str, ...]:
     return (*wanted, *(text for text in WORKER_REQUIREMENTS if Requirement(text).name not in own))
 
 
-def place_of(backend: Backend, python_minor: str) -> Built:
+def environment_of(backend: Backend, python_minor: str) -> Environment:
     """Return where the backend's environment for a Python such as '3.11' lies: named by the hash of both."""
     content = json.dumps([_FORMAT_VERSION, python_minor, sorted(requirements_of(backend))])
     digest = hashlib.sha256(content.encode()).hexdigest()[:12]
-    return Built(environments_dir() / f"{backend.name}-{digest}")
+    return Environment(environments_dir() / f"{backend.name}-{digest}")

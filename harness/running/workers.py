@@ -67,7 +67,7 @@ async def run_worker(
     return Ending(returncode=returncode, enforced=enforced, timed_out=timed_out)
 
 
-class Asked:
+class AskedWorker:
     """A worker that stays, and answers each line it is given with one event."""
 
     def __init__(self, worker: Worker, stall_timeout: float) -> None:
@@ -93,14 +93,16 @@ class Asked:
 
 
 @contextlib.asynccontextmanager
-async def asked_worker(executor: OpenExecutor, task: Task, slot: Slot, *, stall_timeout: float) -> AsyncIterator[Asked]:
+async def asked_worker(
+    executor: OpenExecutor, task: Task, slot: Slot, *, stall_timeout: float
+) -> AsyncIterator[AskedWorker]:
     """Keep a worker that answers when it is asked; it ends with the context.
 
     Raises: WorkerError where it can't be started.
     """
     worker = await executor.start(task, slot)
     try:
-        yield Asked(worker, stall_timeout)
+        yield AskedWorker(worker, stall_timeout)
     finally:
         await worker.end(0.0)
 

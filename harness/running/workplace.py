@@ -19,7 +19,7 @@ from harness.machine.devices import core_numbers
 from harness.machine.folders import default_cache_dir
 from harness.plugins.registry import Registry
 from harness.record.folder import RunFolder
-from harness.running.workers import Asked, Ending, Hear, asked_worker, run_worker
+from harness.running.workers import AskedWorker, Ending, Hear, asked_worker, run_worker
 from harness.texts.tokenised import TokenisedCorpus
 from harness.worker.events import Checked, Event, FirstSteps
 from harness.worker.job import Job
@@ -121,7 +121,7 @@ class Workplace:
         return answers[-1] if answers else None
 
     @contextlib.asynccontextmanager
-    async def asked(self, job: Job, backend: str | None, slot: Slot, name: str) -> AsyncIterator[Asked]:
+    async def asked(self, job: Job, backend: str | None, slot: Slot, name: str) -> AsyncIterator[AskedWorker]:
         """Keep a worker that answers when it is asked, as `run` starts one."""
         task = self._task(job, backend, slot, name, is_asked=True)
         async with asked_worker(self.executor, task, slot, stall_timeout=self.limits.stall_timeout) as worker:

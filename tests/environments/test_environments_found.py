@@ -56,8 +56,8 @@ def test_the_list_goes_on_past_a_backend_no_python_fits(harness):
 
 def test_a_machine_with_gpus_gets_the_frameworks_build_for_them_in_an_environment_of_its_own(monkeypatch):
     backend = built_in().backend("jax")
-    plain = store.place_of(backend, "3.11"), store.requirements_of(backend)
+    plain = store.environment_of(backend, "3.11"), store.requirements_of(backend)
     monkeypatch.setattr(store, "driver_gpus", lambda: (Gpu(index=0, name="Pretended", memory_bytes=1 << 34),))
     assert store.requirements_of(backend)[0].startswith("jax[cuda12]")
     assert plain[1][0].startswith("jax>=")
-    assert store.place_of(backend, "3.11").path != plain[0].path
+    assert store.environment_of(backend, "3.11").path != plain[0].path

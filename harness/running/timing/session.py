@@ -17,7 +17,7 @@ import psutil
 from harness.contracts.executors import Slot
 from harness.errors import EnvironmentMissing, WorkerError
 from harness.running.observer import Say
-from harness.running.workers import Asked
+from harness.running.workers import AskedWorker
 from harness.worker.events import Block, Event, Failed, Ready
 from harness.worker.trial import Trial
 
@@ -31,7 +31,7 @@ OTHERS_SHARE = 0.10
 """The share of one core that other programs may take before rows are marked as taken under load."""
 
 _Wanted = TypeVar("_Wanted", Ready, Block)
-Starting = contextlib.AbstractAsyncContextManager[Asked]
+Starting = contextlib.AbstractAsyncContextManager[AskedWorker]
 """A worker that is started when it is entered."""
 
 
@@ -165,7 +165,7 @@ async def _warm(
     placed: Sequence[Placed],
     start: Callable[[Placed], Starting],
     session: Session,
-) -> dict[str, Asked]:
+) -> dict[str, AskedWorker]:
     """Start the workers, one after another, and return those that became ready."""
     workers = {}
     for one in placed:
@@ -181,7 +181,7 @@ async def _warm(
     return workers
 
 
-async def _one_block(workers: dict[str, Asked], trial_id: str, number: int, session: Session) -> None:
+async def _one_block(workers: dict[str, AskedWorker], trial_id: str, number: int, session: Session) -> None:
     timed = session.timed[trial_id]
     try:
         block = _expect(await workers[trial_id].ask(), Block)
@@ -192,7 +192,7 @@ async def _one_block(workers: dict[str, Asked], trial_id: str, number: int, sess
     timed.blocks.append((number, round(block.amount), block.seconds))
 
 
-async def _flops_per_s(watching: Asked) -> float:
+async def _flops_per_s(watching: AskedWorker) -> float:
     block = _expect(await watching.ask(), Block)
     return block.amount / block.seconds
 
