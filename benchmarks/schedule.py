@@ -217,8 +217,8 @@ def _run(
     executor: PretendedExecutor,
 ) -> dict[str, float]:
     run_folder = RunFolder(folder / "run")
-    asyncio.set_event_loop_policy(_Policy(executor.loop))
     with (
+        _on_paper(executor.loop),
         run_folder.opened(),
         (folder / "terminal").open("w") as terminal,
         _counted_commits() as commits,
@@ -234,9 +234,18 @@ def _run(
             runner.run(plan, cost=lambda trial: costs[trial.trial_id])
             statuses = set(ledger.statuses().values())
         figures = {"makespan": executor.loop.time() - since, "cpu": time.process_time() - started}
-    asyncio.set_event_loop_policy(None)
     assert statuses == {"ok"}, statuses
     return figures | {"commits": len(commits), "ledger_seconds": sum(commits)}
+
+
+@contextlib.contextmanager
+def _on_paper(loop: VirtualLoop) -> Iterator[None]:
+    """Let asyncio run on the virtual clock."""
+    asyncio.set_event_loop_policy(_Policy(loop))
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop_policy(None)
 
 
 @contextlib.contextmanager

@@ -199,18 +199,33 @@ _ENDS = {
     "mean_high": "Upper end of the 95 % t interval of {}'s mean",
 }
 
+_PROMISED_SUMMARY = (
+    "cell", "backend", "implementation", "corpus", "authors", "text", "tokens", "train_tokens", "corpus_digest",
+    "vocab_size", "num_layers", "num_hiddens", "num_steps", "batch_size", "partition", "optimizer",
+    "learning_rate", "grad_clip", "dropout", "num_epochs", "init", "lr_decay", "lr_decay_after",
+    "rmsprop_decay", "mix", "num_seeds", "num_params", "train_perplexity_mean", "train_perplexity_mean_low",
+    "train_perplexity_mean_high", "valid_perplexity_mean", "valid_perplexity_mean_low",
+    "valid_perplexity_mean_high", "valid_bits_per_char_mean", "valid_bits_per_char_mean_low",
+    "valid_bits_per_char_mean_high", "valid_accuracy_mean", "valid_accuracy_mean_low",
+    "valid_accuracy_mean_high", "tokens_per_s_mean", "tokens_per_s_mean_low", "tokens_per_s_mean_high",
+    "train_seconds_mean", "train_seconds_mean_low", "train_seconds_mean_high",
+)  # fmt: skip
+
 SUMMARY = Table(
     name="summary.csv",
     row="one row a model: means and 95 % intervals over seeds",
-    columns=(
-        *_SHARED,
-        Column("num_seeds", "Seeds that are finished", "whole"),
-        Column("num_params", "Parameters of the model", "whole"),
-        *(
+    columns=ordered(
+        _PROMISED_SUMMARY,
+        [
+            Column("num_seeds", "Seeds that are finished", "whole"),
+            Column("num_params", "Parameters of the model", "whole"),
+        ],
+        [
             replace(column, name=f"{column.name}_{end}", description=words.format(column.name), kind="number")
             for column in _AVERAGED
             for end, words in _ENDS.items()
-        ),
+        ],
+        _SHARED,
     ),
 )
 

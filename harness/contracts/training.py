@@ -120,7 +120,7 @@ class Training:
         description="Factor on the learning rate for each epoch after lr_decay_after.",
         option="--lr-decay",
         values=values("numbers", "factors", low=0.0, open_low=True),
-        help="Factor on the rate after each epoch,",
+        help="Factor on the learning rate after each epoch behind --lr-decay-after.",
     )
     lr_decay_after: int = setting(
         0,
@@ -129,7 +129,7 @@ class Training:
         description="The last epoch at the full learning rate.",
         option="--lr-decay-after",
         values=values("counts", "counts", low=0),
-        help="from this one on.",
+        help="The last epoch at the full learning rate.",
         applies=lambda settings: bool(settings["lr_decay"] != 1),
     )
     rmsprop_decay: float = setting(

@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from harness.grid.selection import AXES, Selection
 from harness.machine.devices import find_gpus
 from harness.plugins.registry import Registry
 from harness.texts.tokenised import TokenisedCorpus, check_long_enough, check_predictable
-from harness.worker.trial import BASELINE, NO_BACKEND, NO_OPTIMIZER, Trial
+from harness.worker.trial import BASELINE, DEFAULTS, NO_BACKEND, NO_OPTIMIZER, Trial
 
 MAX_TRIALS = 100_000
 """Of one run; a slip on two axes would fill the memory."""
@@ -238,3 +238,13 @@ def _of_text(corpus: TokenisedCorpus) -> dict[str, Any]:
 
 def _file_name(text: str) -> str:
     return "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in text).strip("-.") or "text"
+
+
+def idle_settings(selection: Selection, plan: Plan) -> Iterator[str]:
+    """Yield a sentence for each setting that was asked for and means nothing in any trial of the plan."""
+    trained = [planned.trial for planned in plan.trials if not planned.trial.is_baseline]
+    for name, row in AXES.items():
+        asked = set(selection.axis(name)) - {DEFAULTS[name]}
+        if asked and row.applies and not any(row.applies(vars(trial)) for trial in trained):
+            what = row.description.rstrip(".")
+            yield f"{row.option} means nothing beside the other settings and is left out. It is: {what}."

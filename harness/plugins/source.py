@@ -1,7 +1,7 @@
 """A plugin's source, by its digest: what tells one revision from the next under one name."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,3 +28,8 @@ def digest_source(module: str, folders: Sequence[str] = ()) -> str:
         except OSError:
             return ""
     return digest.hexdigest()
+
+
+def digest_sources(modules: Iterable[str], folders: Sequence[str] = ()) -> str:
+    """Return one digest of several modules' sources."""
+    return hashlib.sha256(" ".join(digest_source(module, folders) for module in modules).encode()).hexdigest()

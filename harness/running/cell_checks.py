@@ -14,14 +14,14 @@ from harness.contracts.files import write_whole
 from harness.errors import WorkerError, one_line
 from harness.machine.folders import default_cache_dir
 from harness.plugins.registry import Registry
-from harness.plugins.source import digest_source
+from harness.plugins.source import digest_source, digest_sources
 from harness.running.jobs import place_in, scratch_network
 from harness.running.workplace import Workplace, lone_workplace
 from harness.worker.events import Checked
 from harness.worker.job import CheckJob
 
-_FORMAT_VERSION = 1
-"""Rises with the checks: what an older version passed is checked again."""
+_CHECKERS = ("harness.worker.cell_checks", "harness.contracts.network")
+"""Whose packages check: what passed others is checked again."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class CellChecks:
         """
         registry = self.workplace.registry
         source = digest_source(registry.cell(cell).equations, registry.module_paths)
-        path = _result_path(cell, source)
+        path = _result_path(cell, source + digest_sources(_CHECKERS))
         async with self._locks[cell]:
             problem = _read(path)
             if problem is None:
@@ -83,7 +83,7 @@ def _checked(workplace: Workplace, cell: str) -> str:
 
 
 def _result_path(cell: str, source: str) -> Path:
-    key = hashlib.sha256(f"{_FORMAT_VERSION} {cell} {source}".encode()).hexdigest()[:24]
+    key = hashlib.sha256(f"{cell} {source}".encode()).hexdigest()[:24]
     return default_cache_dir() / "checks" / f"{key}.json"
 
 

@@ -1,7 +1,7 @@
 """Makes the parity certificate's references: each once, in a worker of the numpy backend, kept in the cache.
 
-A reference depends on the cell's equations, the sizes, the optimizer, the text and the seed, not on who trains: its
-name in the cache is made of all these.
+A reference depends on the cell's equations and the code that runs them, the sizes, the optimizer, the text and the
+seed, not on who trains: its name in the cache is made of all these.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from harness.contracts.descriptors import REFERENCE_BACKEND
 from harness.contracts.executors import Slot
 from harness.contracts.files import write_whole
 from harness.machine.folders import default_cache_dir
-from harness.plugins.source import digest_source
+from harness.plugins.source import digest_sources
 from harness.running.jobs import files_of, place_in, scratch_network
 from harness.running.workplace import Workplace
 from harness.worker.events import FirstSteps
@@ -25,6 +25,8 @@ from harness.worker.trial import Trial
 _FORMAT_VERSION = 1
 _NOT_IN_REFERENCE = ("backend", "implementation", "corpus", "authors", "mix", "dropout", "num_epochs")
 """Fields of a trial that its reference does not depend on."""
+_MAKERS = ("harness.contracts.network", "harness.worker.first_steps")
+"""Beside the cell and the backend, whose packages make a reference: an edit of either makes it anew."""
 
 
 @dataclass
@@ -33,6 +35,8 @@ class References:
 
     workplace: Workplace
     _locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    _digests: dict[str, str] = field(default_factory=dict)
+    """By cell, of all code that its references come from."""
 
     async def reference_for(self, trial: Trial, slot: Slot, parity_steps: int) -> FirstSteps | None:
         """Return a trial's reference, made now where it is not in the cache.
@@ -40,9 +44,7 @@ class References:
         None where it can't be made: then the trial goes uncertified, and the reference's log says why.
         Raises: SlotLostError.
         """
-        registry = self.workplace.registry
-        equations = digest_source(registry.cell(trial.cell).equations, registry.module_paths)
-        key = reference_key(trial, parity_steps, equations)
+        key = reference_key(trial, parity_steps, self._sources(trial.cell))
         path = _references_dir() / f"{key}.json"
         # Trials of one configuration on several backends want the same one at the same time.
         async with self._locks[key]:
@@ -52,6 +54,16 @@ class References:
                 if reference is not None:
                     write_reference(path, reference)
         return reference
+
+    def _sources(self, cell: str) -> str:
+        """Return the digest of what makes a reference: the cell's equations, and the code that trains by them."""
+        registry = self.workplace.registry
+        if cell not in self._digests:
+            modules = [registry.cell(cell).equations, *_MAKERS]
+            if REFERENCE_BACKEND in registry.backends:
+                modules.append(registry.backend(REFERENCE_BACKEND).target.partition(":")[0])
+            self._digests[cell] = digest_sources(modules, registry.module_paths)
+        return self._digests[cell]
 
     async def _make(self, trial: Trial, slot: Slot, parity_steps: int, name: str) -> FirstSteps | None:
         registry = self.workplace.registry
@@ -75,10 +87,10 @@ def _references_dir() -> Path:
 # --- their names and files --------------------------------------------------------------------------------
 
 
-def reference_key(trial: Trial, parity_steps: int, equations: str) -> str:
-    """Return the name of a trial's reference in the cache; ``equations`` is the digest of the cell's source."""
+def reference_key(trial: Trial, parity_steps: int, sources: str) -> str:
+    """Return the name of a trial's reference in the cache; ``sources`` is the digest of the code that makes it."""
     fields = {name: value for name, value in asdict(trial).items() if name not in _NOT_IN_REFERENCE}
-    canonical = json.dumps([_FORMAT_VERSION, parity_steps, fields, equations], sort_keys=True)
+    canonical = json.dumps([_FORMAT_VERSION, parity_steps, fields, sources], sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:24]
 
 

@@ -14,8 +14,8 @@ from harness.environments import interpreter_for
 from harness.environments.locks import lock_of
 from harness.errors import EnvironmentMissing
 from harness.grid.cost import Prediction, predict
-from harness.grid.plan import Plan, check_texts, choose_plugins, plan_trials
-from harness.grid.selection import Selection
+from harness.grid.plan import Plan, check_texts, choose_plugins, idle_settings, plan_trials
+from harness.grid.selection import AXES, Selection
 from harness.machine.devices import core_numbers, find_gpus
 from harness.plugins.registry import Registry
 from harness.record import provenance
@@ -108,6 +108,8 @@ def prepare(
     if not plan.runnable:
         raise EnvironmentMissing(" ".join(plan.skips))
     check_texts(plan, corpora)
+    for remark in idle_settings(selection, plan):
+        print_line(console, remark)
     return PreparedRun(
         registry=registry,
         corpora=corpora,
@@ -126,8 +128,10 @@ def _folder(placement: Placement, plan: Plan) -> RunFolder:
 
 def describe_plan(run: PreparedRun) -> str:
     """Return the plan, the skips with their reasons and the predicted duration, for a terminal."""
+    varying = [name for name in AXES if name not in _ALWAYS_SHOWN and _varies(run.plan.runnable, name)]
     lines = [
-        f"{trial.trial_id}  {_texts(trial)}, {trial.train_tokens:,} tokens, {_settings(trial)}about {duration(seconds)}"
+        f"{trial.trial_id}  {_texts(trial)}, {trial.train_tokens:,} tokens, {_settings(trial, varying)}"
+        f"about {duration(seconds)}"
         for trial, seconds in zip(run.plan.runnable, run.prediction.trial_seconds, strict=True)
     ]
     lines += _skips(run.plan)
@@ -143,12 +147,21 @@ def _texts(trial: Trial) -> str:
     return trial.corpus if trial.authors == ALL else f"{trial.corpus} ({trial.authors})"
 
 
-def _settings(trial: Trial) -> str:
+_ALWAYS_SHOWN = ("num_layers", "num_hiddens", "num_epochs", "optimizer", "learning_rate", "seed")
+
+
+def _varies(trials: Sequence[Trial], name: str) -> bool:
+    return len({getattr(trial, name) for trial in trials if not trial.is_baseline}) > 1
+
+
+def _settings(trial: Trial, varying: Sequence[str]) -> str:
+    """Word what a trial trains with; of the settings less often asked for, those in which the trials differ."""
     if trial.is_baseline:
         return ""
+    others = "".join(f"{AXES[name].words.format(getattr(trial, name))}, " for name in varying)
     return (
         f"{trial.num_layers} x {trial.num_hiddens}, {_counted(trial.num_epochs, 'epoch')}, "
-        f"{trial.optimizer} {trial.learning_rate:g}, seed {trial.seed}, "
+        f"{trial.optimizer} {trial.learning_rate:g}, {others}seed {trial.seed}, "
     )
 
 

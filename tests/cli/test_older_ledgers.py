@@ -49,3 +49,12 @@ def test_it_gets_its_columns_when_the_run_is_continued(older: Path, harness: Har
     for name in ("valid_top5_accuracy", "test_top5_accuracy"):
         assert before[name] == ""
         assert 0 < float(after[name]) <= 1
+
+
+def test_a_setting_of_a_newer_version_is_refused_by_its_name(older: Path, harness: Harness) -> None:
+    with sqlite3.connect(older / "run.sqlite") as db:
+        db.execute("UPDATE trials SET trial = json_set(trial, '$.weight_decay', 0.7)")
+    refused = harness("report", older)
+    assert refused.returncode == 2
+    assert "newer harness" in refused.stderr
+    assert "'weight_decay'" in refused.stderr

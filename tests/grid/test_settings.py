@@ -157,3 +157,20 @@ def test_two_commands_into_one_folder_that_differ_in_a_setting_are_told_apart_on
     assert "RMSprop decay 0.95" in page
     rows = list(csv.DictReader((here / "out/summary.csv").open()))
     assert [row["rmsprop_decay"] for row in rows] == ["0.9", "0.95"]
+
+
+ON_LITTLE_TEXT = ("--corpus", "text.txt", "--steps", "5", "--batch-size", "4")
+
+
+def test_the_plan_that_is_printed_says_in_which_settings_its_trials_differ(harness: Callable[..., Any]) -> None:
+    asked = ("--optimizer", "rmsprop", "--rmsprop-decay", "0.9,0.99", "--init", "uniform,normal:0.05")
+    done = harness("run", "--plugins", "rnn,numpy", *ON_LITTLE_TEXT, *asked, "--dry-run")
+    lines = [line.partition("  ")[2] for line in done.stdout.splitlines() if line.startswith("rnn-")]
+    assert len(lines) == len(set(lines)) == 4
+
+
+def test_a_setting_that_means_nothing_beside_the_others_is_said(harness: Callable[..., Any]) -> None:
+    done = harness("run", "--plugins", "rnn,numpy", *ON_LITTLE_TEXT, "--rmsprop-decay", "0.9", "--dry-run")
+    assert "--rmsprop-decay means nothing" in done.stdout
+    used = ("--optimizer", "adam,rmsprop", "--rmsprop-decay", "0.9")
+    assert "means nothing" not in harness("run", "--plugins", "rnn,numpy", *ON_LITTLE_TEXT, *used, "--dry-run").stdout

@@ -1,5 +1,6 @@
 """The certificate: right models pass, each kind of wrong one is caught."""
 
+import copy
 import csv
 import json
 import math
@@ -186,3 +187,19 @@ def test_equations_in_a_package_are_found_and_others_have_no_digest():
     assert digest_source("harness_lstm.cell")
     assert digest_source("harness_lstm.cell") != digest_source("harness_gru.cell")
     assert digest_source("no_such_module.cell") == ""
+
+
+@pytest.mark.slow
+def test_a_reference_is_made_anew_by_other_code(prepare, execute, here):
+    def references_made():
+        return len(list((here / "cache" / "references").glob("*.json")))
+
+    prepared = prepare("rnn,numpy", epochs=1)
+    execute(prepared, parity_steps=2)
+    assert references_made() == 1
+    (here / "other.py").write_text("from harness_numpy.backend import NumpyBackend as open_backend\n")
+    other = copy.deepcopy(prepared.registry)
+    other.backends["numpy"] = replace(other.backends["numpy"], target="other:open_backend")
+    other.module_paths = (str(here),)
+    execute(replace(prepare("rnn,numpy", epochs=1, out="again"), registry=other), parity_steps=2)
+    assert references_made() == 2

@@ -371,8 +371,9 @@ def test_a_process_that_tokenises_a_hundred_megabytes_holds_less_than_three_time
     file = _write_book(tmp_path / "long.txt", 100_000_000, "\r\n", marked=True)
     program = (
         "import re, sys\nfrom pathlib import Path\n"
-        "from harness.texts.local import read_path\nfrom harness.texts.tokenisation import tokenise\n"
-        "tokenise(read_path(Path(sys.argv[1])), 'long', 'd2l', 'char', [None], Path(sys.argv[2]))\n"
+        "from harness.texts.local import read_path\nfrom harness.texts.selection import Preparation\n"
+        "from harness.texts.tokenisation import tokenise\n"
+        "tokenise(read_path(Path(sys.argv[1])), 'long', Preparation(), Path(sys.argv[2]))\n"
         # Not ru_maxrss, which a process takes over from the one that started it.
         "print(1024 * int(re.search(r'VmHWM:\\s*(\\d+) kB', Path('/proc/self/status').read_text())[1]))"
     )

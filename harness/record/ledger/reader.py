@@ -2,12 +2,13 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from harness.errors import RunFolderError
 from harness.record.ledger.schema import check, connect, known_columns, unusable
+from harness.worker.trial import SETTINGS
 
 _ROWS_AT_A_TIME = 500
 """Few enough to stay in the processor's cache until they are arrays: of thousands a fifth more time goes."""
@@ -25,6 +26,7 @@ class LedgerReader:
             raise RunFolderError(
                 f"There is no ledger at {path}: name a folder that 'harness run' made, e.g. reports/latest."
             )
+        self._path = path
         try:
             is_empty = not check(path)
             # WAL readers need to create the -shm file, so even a reader opens read-write where it may.
@@ -49,18 +51,21 @@ class LedgerReader:
 
     def trials(self) -> list[dict[str, Any]]:
         """Return one dict a trial, in plan order: trial_id, status, reason, attempts, the trial's fields, its facts."""
-        rows = self._db.execute("SELECT * FROM trials ORDER BY position, trial_id")
-        return [
-            {
-                **json.loads(row["trial"]),
-                **json.loads(row["facts"]),
-                "trial_id": row["trial_id"],
-                "status": row["status"],
-                "reason": row["reason"],
-                "attempts": row["attempts"],
-            }
-            for row in rows
-        ]
+        trials = []
+        for row in self._db.execute("SELECT * FROM trials ORDER BY position, trial_id"):
+            settings = json.loads(row["trial"])
+            self._require_known(settings)
+            own = {name: row[name] for name in ("trial_id", "status", "reason", "attempts")}
+            trials.append({**settings, **json.loads(row["facts"]), **own})
+        return trials
+
+    def _require_known(self, settings: Mapping[str, Any]) -> None:
+        """Raise a RunFolderError for a setting of a newer version: trials that differ in it would count as alike."""
+        if unknown := [name for name in settings if name not in SETTINGS]:
+            raise RunFolderError(
+                f"The ledger {self._path} was written by a newer harness, whose trials have a setting {unknown[0]!r}: "
+                "upgrade rnn-harness, or name another run's folder."
+            )
 
     def columns(self, table: Literal["epochs", "timings"]) -> Iterator[dict[str, Sequence[Any]]]:
         """Yield those columns of the table that are known today, some rows at a time: a dict a row would fill memory.
