@@ -9,25 +9,32 @@ A cell's test is five lines::
 
 and a backend's likewise, with `BackendContract`, its own layers' with `ImplementationContract`, a baseline's with
 `BaselineContract`, an executor's with `ExecutorContract`, and an exercise's with `ExerciseContract`. All need pytest,
-and those of models the numpy backend, which is the reference.
+and those of models the numpy backend, which is the reference. Each is imported when it is asked for: a framework's own
+interpreter has what the contracts of models need, and no more.
 """
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-# So that a failed contract shows its figures, as a test module would.
-pytest.register_assert_rewrite(
-    *(
-        f"{__name__}.{name}"
-        for name in ("implementations", "cells", "backends", "baselines", "executors", "executor_tasks", "exercises")
-    )
-)
+if TYPE_CHECKING:
+    from harness.testing.backends import BackendContract
+    from harness.testing.baselines import BaselineContract
+    from harness.testing.cells import CellContract
+    from harness.testing.executors import ExecutorContract
+    from harness.testing.exercises import ExerciseContract
+    from harness.testing.implementations import ImplementationContract, ModelContract
 
-from harness.testing.backends import BackendContract  # noqa: E402 (after that)
-from harness.testing.baselines import BaselineContract  # noqa: E402
-from harness.testing.cells import CellContract  # noqa: E402
-from harness.testing.executors import ExecutorContract  # noqa: E402
-from harness.testing.exercises import ExerciseContract  # noqa: E402
-from harness.testing.implementations import ImplementationContract, ModelContract  # noqa: E402
+_HOMES = {
+    "BackendContract": "backends",
+    "BaselineContract": "baselines",
+    "CellContract": "cells",
+    "ExecutorContract": "executors",
+    "ExerciseContract": "exercises",
+    "ImplementationContract": "implementations",
+    "ModelContract": "implementations",
+}
 
 __all__ = [
     "BackendContract",
@@ -38,3 +45,12 @@ __all__ = [
     "ImplementationContract",
     "ModelContract",
 ]
+
+# So that a failed contract shows its figures, as a test module would.
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in {*_HOMES.values(), "executor_tasks"}))
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
