@@ -37,7 +37,9 @@ def fill(folder, planned):
     with closing(sqlite3.connect(folder / "run.sqlite")) as db, db:
         db.execute("UPDATE trials SET status='ok', facts=?", (facts,))
         db.executemany(
-            "INSERT INTO epochs VALUES (?, ?, ?, 0.4, 0.8, ?, 0.4, 0.8, ?, 1.5, 9000, 0.5, 0.1, 1.7e9)",
+            "INSERT INTO epochs (trial_id, epoch, train_loss, train_accuracy, train_top5_accuracy, valid_loss, "
+            "valid_accuracy, valid_top5_accuracy, valid_bits_per_char, grad_norm, train_tokens, train_seconds, "
+            "valid_seconds, recorded_at) VALUES (?, ?, ?, 0.4, 0.8, ?, 0.4, 0.8, ?, 1.5, 9000, 0.5, 0.1, 1.7e9)",
             [
                 (each.trial_id, number, value - 0.1, value + each.seed / 99, value / math.log(2))
                 for each in planned
