@@ -3,6 +3,7 @@
 The heavy rooms are entered only by the command that needs them.
 """
 
+import importlib
 import io
 import os
 import sys
@@ -11,20 +12,38 @@ from typing import Any
 import click
 
 from harness import __version__
-from harness.cli.compare import compare
-from harness.cli.corpora import corpora
-from harness.cli.environments import env
-from harness.cli.exercises import exercises
-from harness.cli.experiments import presets
-from harness.cli.plugins import plugins
-from harness.cli.report import report
-from harness.cli.run import run
-from harness.cli.sample import sample
 from harness.errors import HarnessError
+
+COMMANDS = {
+    "run": ("harness.cli.run:run", "Train a grid of models and write a report."),
+    "exercises": ("harness.cli.exercises:exercises", "Train what the book's exercises need, and answer them."),
+    "report": ("harness.cli.report:report", "Rebuild the tables and the page of a run."),
+    "compare": ("harness.cli.compare:compare", "Compare two runs: what got faster, better or worse beyond noise."),
+    "sample": ("harness.cli.sample:sample", "Generate text from a trained model."),
+    "plugins": ("harness.cli.plugins:plugins", "List and check cells, backends, corpora and other plugins."),
+    "corpora": ("harness.cli.corpora:corpora", "List, describe, download and add texts."),
+    "env": ("harness.cli.environments:env", "Build, check and remove the isolated environments of backends."),
+    "presets": ("harness.cli.presets:presets", "List the published protocols that --preset knows."),
+}
+"""Where each command lives and what it does in one line, so that a list of them imports none."""
 
 
 class _Commands(click.Group):
-    """Turns what the user can mend into one sentence and its exit code."""
+    """Imports a command when it is given, and turns what the user can mend into one sentence and its exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -51,7 +70,3 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-
-
-for command in (run, exercises, plugins, report, compare, sample, corpora, env, presets):
-    main.add_command(command)

@@ -25,7 +25,7 @@ _TEMPERATURE = Text("number", parsing.number, low=0.0, open_low=False)
     show_default=True,
     help="0 takes the most probable token each time.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides what is drawn.")
 @plugins_dir
 def sample(run_folder: Path, trial: str, plugins_dir: Path | None, **request: Any) -> None:
     """Generate text from TRIAL's checkpoint in the folder RUN."""

@@ -47,6 +47,7 @@ def rows(folder: Path) -> dict[str, dict[str, str]]:
         return {f"{row['corpus']} {row['cell']}": row for row in csv.DictReader(file)}
 
 
+@pytest.mark.slow
 def test_the_excess_is_what_lies_above_the_rate(reported) -> None:
     run, page = reported(2.25, 2.5)
     assert run.trials["excess_bits_per_char"].tolist() == pytest.approx([0.25, 0.5])
@@ -56,6 +57,7 @@ def test_the_excess_is_what_lies_above_the_rate(reported) -> None:
     assert "entropy rate 2.0000 bits per character (exact)" in page.text
 
 
+@pytest.mark.slow
 def test_three_standard_errors_below_the_rate_is_leakage_and_less_is_chance(reported) -> None:
     run, page = reported(1.971, 1.969)  # of 10,000 characters the standard error is 0.01
     assert run.trials["leakage_suspected"].tolist() == [False, True]
@@ -65,6 +67,7 @@ def test_three_standard_errors_below_the_rate_is_leakage_and_less_is_chance(repo
     assert "1 trial better than the text's source allows" in page.text
 
 
+@pytest.mark.slow
 def test_a_rate_that_is_an_interval_counts_from_its_lower_end(reported) -> None:
     interval = EXACT | {"low": 1.95, "high": 2.05}
     assert reported(1.93, 1.91, entropy=interval)[0].trials["leakage_suspected"].tolist() == [False, True]

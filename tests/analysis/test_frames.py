@@ -206,6 +206,7 @@ def test_a_ledger_that_holds_nothing_is_refused(tmp_path):
         read_run(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_ledger_from_before_a_setting_existed_is_read_with_its_default(build_run):
     folder = build_run([trial()], lambda ledger: finish(ledger, trial(), (12.0,)))
     with contextlib.closing(sqlite3.connect(folder / "run.sqlite")) as db, db:

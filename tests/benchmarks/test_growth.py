@@ -7,6 +7,7 @@ import pytest
 from benchmarks import growth
 
 
+@pytest.mark.slow
 def test_the_exponent_of_a_power_law_is_found_and_its_interval_holds_it_under_noise():
     values = np.array([64, 128, 256, 512, 1024])
     law = pd.DataFrame({"value": values, "cost": 3e-6 * values**1.7})

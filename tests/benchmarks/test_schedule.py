@@ -18,6 +18,7 @@ RECORDED = pd.DataFrame(
 )
 
 
+@pytest.mark.slow
 def test_the_scheduler_keeps_its_slots_busy_and_puts_the_longest_trials_first():
     figures = simulate(72, 8, RECORDED)
     assert figures["trials"] == 72
@@ -28,6 +29,7 @@ def test_the_scheduler_keeps_its_slots_busy_and_puts_the_longest_trials_first():
     assert figures["ledger_commits"] == pytest.approx(72 * 6, rel=0.02)
 
 
+@pytest.mark.slow
 def test_more_slots_than_trials_take_as_long_as_the_longest_trial():
     figures = simulate(16, 1000, RECORDED)
     assert figures["makespan_s"] == pytest.approx(figures["lower_bound_s"] + CHECK_SECONDS + REFERENCE_SECONDS, abs=3.0)

@@ -75,6 +75,7 @@ def test_every_room_has_tests_in_a_folder_of_its_name() -> None:
     assert {room for room in rooms if not list((ROOT / "tests" / room).glob("test_*.py"))} == set()
 
 
+@pytest.mark.slow
 def test_imports_go_one_way() -> None:
     known = modules()
     against = {
@@ -88,6 +89,7 @@ def test_imports_go_one_way() -> None:
     assert against == set()
 
 
+@pytest.mark.slow
 def test_no_files_import_one_another_in_a_circle() -> None:
     known = modules()
     graph = {module: set(imports(path, known, late=True)) - {module} for module, path in known.items()}

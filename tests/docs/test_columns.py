@@ -48,6 +48,7 @@ def test_what_has_been_published_stands_there_in_its_order(path: Path) -> None:
     assert described(path.name)[: len(columns)] == columns
 
 
+@pytest.mark.slow
 def test_every_column_of_a_run_is_there(harness_once: Callable[[], Any]) -> None:
     folder, harness = harness_once()
     (folder / "text.txt").write_text("the time machine by h g wells " * 40)

@@ -26,6 +26,7 @@ def test_a_run_says_which_command_builds_what_it_needs_and_builds_nothing(harnes
     assert not list(tmp_path.glob("cache/environments/old-numpy*"))
 
 
+@pytest.mark.slow
 def test_the_list_names_each_backends_interpreter_or_the_command_that_makes_one(harness):
     lines = harness("env", "list").stdout.splitlines()
     numpy = next(line for line in lines if line.startswith("numpy "))

@@ -37,6 +37,7 @@ def test_a_run_lasts_as_long_as_its_fullest_slot() -> None:
     assert Prediction(()).wall_seconds(2) == 0.0
 
 
+@pytest.mark.slow
 def test_a_model_far_too_large_is_predicted_without_its_memory(prepare: Prepare) -> None:
     (seconds,) = prepare("lstm,numpy", hiddens=(10_000_000,)).prediction.trial_seconds
     assert seconds > 1e6

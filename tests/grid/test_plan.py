@@ -169,6 +169,7 @@ def test_a_slug_is_a_plain_file_name_whatever_the_corpus_is_called(
     assert expand().slug == "rnn_1-layers_numpy_text"
 
 
+@pytest.mark.slow
 def test_ten_thousand_trials_are_planned_in_seconds(expand: Callable[..., Plan]) -> None:
     since = time.process_time()
     plan = expand(plugins=("lstm", "gru", "numpy"), layers=(1, 2, 3, 4, 5), hiddens=(8, 16), seeds=tuple(range(500)))

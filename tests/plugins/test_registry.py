@@ -264,6 +264,7 @@ def test_the_list_of_plugins_says_what_is_there_and_what_mends_the_rest(
     assert rows["broken", "fails_to_load"].endswith("no: RuntimeError: my framework is too old; mend the file")
 
 
+@pytest.mark.slow
 def test_a_broken_distribution_is_listed_with_the_command_that_mends_it(
     harness_process: Harness, distribution: Callable[[str, str], None], tmp_path: Path
 ) -> None:
@@ -288,6 +289,7 @@ def test_names_stay_whole_in_a_narrow_list(harness: Harness, monkeypatch: pytest
     assert any(line.startswith("cell            gru-textbook") and line.rstrip().endswith("backend") for line in lines)
 
 
+@pytest.mark.slow
 def test_no_plugin_may_import_a_framework_to_be_listed(harness: Harness) -> None:
     code = "import sys; from harness.plugins import registry; registry.load(); print(*sys.modules)"
     modules = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split())

@@ -59,6 +59,7 @@ def test_a_log_that_cannot_be_written_ends_the_run_with_one_sentence(
         execute(prepared)
 
 
+@pytest.mark.slow
 def test_the_manifest_says_what_ran_on_what(finished_run: Any) -> None:
     trained = finished_run
     manifest = json.loads((trained.folder / "manifest.json").read_text())
@@ -74,6 +75,7 @@ def test_the_manifest_says_what_ran_on_what(finished_run: Any) -> None:
     assert "cache" not in json.dumps(corpus), "the cache's paths say nothing elsewhere"
 
 
+@pytest.mark.slow
 def test_what_a_killed_worker_left_half_written_is_swept_up(train: Train, here: Path) -> None:
     leftover = here / "out" / "checkpoints" / "trial.safetensors.123.part"
     leftover.parent.mkdir(parents=True)

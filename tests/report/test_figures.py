@@ -27,6 +27,7 @@ def titles(figures):
     return [figure.title for figure in figures.figures]
 
 
+@pytest.mark.slow
 def test_a_run_over_depths_has_all_three_figures(drawn):
     planned = [trial(cell, depth) for cell in ("lstm", "gru") for depth in (1, 2)]
     figures = drawn(planned, lambda ledger: [finish(ledger, each) for each in planned])
@@ -35,6 +36,7 @@ def test_a_run_over_depths_has_all_three_figures(drawn):
     assert figures.missing == [NO_ROOFLINE]
 
 
+@pytest.mark.slow
 def test_the_data_are_the_epochs_and_the_means(drawn):
     planned = [trial(num_layers=depth) for depth in (1, 2)]
     figures = drawn(planned, lambda ledger: [finish(ledger, each, (12.0, 9.0)) for each in planned])
@@ -47,6 +49,7 @@ def test_the_data_are_the_epochs_and_the_means(drawn):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_captions_say_how_many_trials_and_what_the_bars_are(drawn):
     planned = [trial(num_layers=depth, seed=seed) for depth in (1, 2) for seed in (0, 1)]
     figures = drawn(planned, lambda ledger: [finish(ledger, each, (9.0 + each.seed,)) for each in planned])
@@ -55,24 +58,28 @@ def test_captions_say_how_many_trials_and_what_the_bars_are(drawn):
     assert figures.datasets["text-1-depths"][0]["valid_low"] is not None
 
 
+@pytest.mark.slow
 def test_one_seed_is_said_to_have_no_interval(drawn):
     planned = [trial(num_layers=depth) for depth in (1, 2)]
     figures = drawn(planned, lambda ledger: [finish(ledger, each) for each in planned])
     assert "perplexity has no interval" in figures.figures[1].caption
 
 
+@pytest.mark.slow
 def test_what_cannot_be_drawn_is_named(drawn):
     assert drawn([trial()], lambda _: None).missing == [NO_CURVES, NO_DEPTH, NO_TIMES, NO_ROOFLINE]
     only_one_depth = drawn([trial()], lambda ledger: finish(ledger, trial()))
     assert only_one_depth.missing == [NO_DEPTH, NO_ROOFLINE]
 
 
+@pytest.mark.slow
 def test_a_trial_that_has_not_finished_has_a_curve_but_no_time_to_quality(drawn):
     figures = drawn([trial()], lambda ledger: begin(ledger, trial(), [epoch(1), epoch(2)]))
     assert titles(figures) == ["Perplexity by epoch"]
     assert "has not finished" in figures.figures[0].caption
 
 
+@pytest.mark.slow
 def test_a_curve_that_leaves_the_scale_is_said_to_be_cut_off(drawn):
     planned = [trial(), trial("gru")]
 
@@ -84,6 +91,7 @@ def test_a_curve_that_leaves_the_scale_is_said_to_be_cut_off(drawn):
     assert "cut off" in drawn(planned, record).figures[0].caption
 
 
+@pytest.mark.slow
 def test_memory_stands_beside_speed_with_its_interval_over_seeds(drawn):
     planned = [trial(num_layers=depth, seed=seed) for depth in (1, 2) for seed in (0, 1)]
 
@@ -102,6 +110,7 @@ def test_memory_stands_beside_speed_with_its_interval_over_seeds(drawn):
     assert points[0]["memory_high"] == pytest.approx(101 + margin, abs=0.01)
 
 
+@pytest.mark.slow
 def test_what_never_learnt_does_not_flatten_the_depths_of_the_others(drawn):
     planned = [trial(cell, depth) for cell in ("lstm", "gru") for depth in (1, 2)]
 
@@ -116,6 +125,7 @@ def test_what_never_learnt_does_not_flatten_the_depths_of_the_others(drawn):
     assert "cut off" in figure.caption
 
 
+@pytest.mark.slow
 def test_of_many_trials_the_best_of_each_model_and_depth_are_drawn(drawn):
     planned = [trial(cell, seed=seed, num_epochs=1) for cell in ("lstm", "gru") for seed in range(MAX_CURVES)]
     figures = drawn(planned, lambda ledger: [finish(ledger, each, (9.0 + each.seed,)) for each in planned])
@@ -126,6 +136,7 @@ def test_of_many_trials_the_best_of_each_model_and_depth_are_drawn(drawn):
     assert f"Only {MAX_CURVES} of {len(planned)} trials" in figures.figures[0].caption
 
 
+@pytest.mark.slow
 def test_a_long_trial_is_thinned_but_keeps_its_ends(drawn, monkeypatch):
     monkeypatch.setattr(curves, "MAX_POINTS", 5)
     long = trial(num_epochs=23)
@@ -136,6 +147,7 @@ def test_a_long_trial_is_thinned_but_keeps_its_ends(drawn, monkeypatch):
     assert "epochs are drawn" in figures.figures[0].caption
 
 
+@pytest.mark.slow
 def test_every_drawing_has_words_for_readers_who_cannot_see_it(drawn):
     planned = [trial(num_layers=depth) for depth in (1, 2)]
     figures = drawn(planned, lambda ledger: [finish(ledger, each) for each in planned])

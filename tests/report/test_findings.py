@@ -90,6 +90,7 @@ def test_equal_speeds_tie(compared):
     assert said(comparison)["Fastest training"][1].startswith("lstm · 1 layer and gru · 1 layer tie")
 
 
+@pytest.mark.slow
 def test_the_baseline_counts_who_is_below_it(compared):
     comparison = compared((trial("lstm"), 8.0), (trial("gru"), 18.0))
     assert said(comparison)["Unigram baseline"] == ("17.250", "1 of 2 ranked trials below it")
@@ -101,6 +102,7 @@ def test_one_seed_is_said_to_be_one(compared):
     assert "Lowest mean perplexity" not in said(comparison)
 
 
+@pytest.mark.slow
 def test_several_seeds_give_a_mean_and_name_the_models_that_may_be_as_good(compared):
     seeds = [(trial("lstm", seed=seed), 7.0 + 0.1 * seed) for seed in range(3)]
     near = [(trial("gru", seed=seed), 7.1 + 0.1 * seed) for seed in range(3)]

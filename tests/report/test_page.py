@@ -91,6 +91,7 @@ def test_a_report_leaves_the_files_of_the_design_and_nothing_else(finished):
     assert left - before == {"index.html", "samples.txt"} | tables
 
 
+@pytest.mark.slow
 def test_the_csv_files_hold_the_run(interrupted):
     trials = {row["trial_id"]: row for row in cells(interrupted / "trials.csv")}
     assert [row["status"] for row in trials.values()] == ["ok"] * 4 + ["skipped", "failed", "skipped", "skipped"]
@@ -164,6 +165,7 @@ def test_an_interrupted_run_says_how_many_trials_are_still_to_do(interrupted_pag
     assert "the same command continues the run" in text
 
 
+@pytest.mark.slow
 def test_the_contents_lead_to_every_part_of_the_page(finished_page):
     linked = [link.attributes["href"] for link in finished_page.one("nav").all("a")]
     assert linked == [f"#{heading.attributes['id']}" for heading in finished_page.all("h2")]
@@ -242,6 +244,7 @@ def test_every_figure_has_a_place_a_description_and_a_caption(finished_page):
     assert [caption.split(".")[0] for caption in captions] == ["Figure 1", "Figure 2", "Figure 3"]
 
 
+@pytest.mark.slow
 def test_the_page_says_how_many_trials_shared_the_machine(build_run, finished_page):
     assert "Each trial had the machine to itself." in finished_page.text
     planned = [trial(), trial("gru")]
@@ -261,6 +264,7 @@ def test_the_page_names_the_machine_the_versions_and_the_exact_command(finished_
     assert "The Brontë sisters" in finished_page.text
 
 
+@pytest.mark.slow
 def test_a_missing_manifest_is_said_and_the_rest_stands(build_run):
     folder = build_run(GRID)
     (folder / "manifest.json").unlink()
@@ -271,6 +275,7 @@ def test_a_missing_manifest_is_said_and_the_rest_stands(build_run):
     assert len(table_rows(page.one("table", class_="ranking"))) == 2 + len(GRID)
 
 
+@pytest.mark.slow
 def test_a_manifest_with_hardware_of_another_shape_is_shown_as_it_is(build_run):
     hardware = {"memory_bytes": "much", "gpus": "none seen", "processor": None, "logical_cores": [2]}
     corpora = [{"name": 7, "vocab_size": "28", "unigram_valid_perplexity": float("inf"), "digest": "c0ffee"}]
@@ -297,6 +302,7 @@ def test_an_empty_ledger_gives_a_page_that_says_so(build_run):
     assert page.all("table", class_="ranking") == []
 
 
+@pytest.mark.slow
 def test_a_run_in_which_all_failed_ranks_nothing_and_gives_the_reasons(build_run):
     def record(ledger):
         for each in GRID:
@@ -315,6 +321,7 @@ def stopped_section(page):
     return section
 
 
+@pytest.mark.slow
 def test_one_trial_of_one_epoch_gives_a_page(build_run):
     only = trial(num_epochs=1)
     page = report(build_run([only], lambda ledger: finish(ledger, only, (12.0,))))
@@ -323,6 +330,7 @@ def test_one_trial_of_one_epoch_gives_a_page(build_run):
     assert len(page.all("div", class_="drawing")) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [float("nan"), float("inf"), 1e9])
 def test_losses_that_are_not_finite_give_a_page_without_a_rank(build_run, loss):
     only = trial(num_epochs=1)
@@ -371,6 +379,7 @@ def hostile_page(hostile):
     return read_html((hostile / "index.html").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_hostile_names_stay_text_in_the_page(hostile_page):
     assert hostile_page.all("img") == []
     assert len(hostile_page.all("script")) == 3

@@ -93,6 +93,7 @@ def test_a_perplexity_is_better_or_worse_as_the_seeds_say(plain, tmp_path, shift
     assert row.n == len(SEEDS)
 
 
+@pytest.mark.slow
 def test_the_seeds_are_paired(plain, tmp_path):
     # A difference far smaller than the spread over seeds is seen, as each seed moved by the same.
     found = compare_folders(plain, run(tmp_path / "b", Invented(worse=0.05), number=1))
@@ -159,11 +160,13 @@ def test_one_seed_has_no_interval_and_is_not_judged(tmp_path):
     assert "one seed: no interval" in call(first, second).output
 
 
+@pytest.mark.slow
 def test_figures_that_are_the_same_to_the_last_digit_are_the_same_even_with_one_seed(tmp_path):
     first, second = (run(tmp_path / name, Invented(seeds=[0], noise=0.0)) for name in "ab")
     assert {row.verdict for row in compare_folders(first, second).rows} == {"same within noise"}
 
 
+@pytest.mark.slow
 def test_a_baseline_has_no_chance_in_it(tmp_path):
     folders = []
     ngram = trial("ngram-4", 0, backend="none", implementation="baseline")
@@ -236,17 +239,20 @@ def test_what_the_device_itself_lost_is_not_the_models(plain, tmp_path):
     assert verdicts(without, "tokens_per_s")["lstm · 2 layers"] == "worse"
 
 
+@pytest.mark.slow
 def test_a_speed_alone_is_not_held_against_one_while_training(plain, tmp_path):
     found = compare_folders(plain, run(tmp_path / "b", Invented(alone=False), number=1))
     assert {row.note for row in rows_of(found, "tokens_per_s")} == {"timed alone in A and while training in B"}
 
 
+@pytest.mark.slow
 def test_few_blocks_give_no_interval(tmp_path):
     few = Invented(seeds=[0], num_blocks=5)
     found = compare_folders(run(tmp_path / "a", few), run(tmp_path / "b", few, number=1))
     assert {row.note for row in rows_of(found, "tokens_per_s")} == {"fewer than six timed blocks: no interval"}
 
 
+@pytest.mark.slow
 def test_other_texts_are_never_compared(plain, tmp_path):
     found = compare_folders(plain, run(tmp_path / "b", Invented(worse=-3, corpus_digest="decaf"), number=1))
     assert {row.verdict for row in found.rows} == {"not comparable"}
@@ -254,6 +260,7 @@ def test_other_texts_are_never_compared(plain, tmp_path):
     assert (len(found.rows), found.only_before, found.only_after) == (len(MODELS), [], [])
 
 
+@pytest.mark.slow
 def test_trials_in_one_run_only_are_listed(plain, tmp_path):
     planned = [trial("lstm", seed=0), trial("rnn", learning_rate=0.5)]
     second = make_folder(tmp_path / "b", planned, lambda ledger: [finish(ledger, each) for each in planned])
@@ -265,6 +272,7 @@ def test_trials_in_one_run_only_are_listed(plain, tmp_path):
     assert "Only in B: rnn" in output
 
 
+@pytest.mark.slow
 def test_nan_rows_are_left_out(plain, tmp_path):
     planned = [trial("lstm", seed=seed) for seed in SEEDS]
     diverging = {"valid_loss": float("nan"), "valid_bits_per_char": float("nan")}
@@ -289,6 +297,7 @@ def test_exit_codes_follow_the_share(plain, tmp_path):
     assert only_better.exit_code == 0, only_better.output
 
 
+@pytest.mark.slow
 def test_a_guard_that_can_judge_nothing_is_no_success(plain, tmp_path):
     second = run(tmp_path / "b", Invented(corpus_digest="decaf"))
     result = call(plain, second, "--fail-on", "5%")
@@ -296,6 +305,7 @@ def test_a_guard_that_can_judge_nothing_is_no_success(plain, tmp_path):
     assert "--fail-on has nothing to judge" in result.output
 
 
+@pytest.mark.slow
 def test_the_csv_has_every_row(plain, tmp_path):
     call(plain, run(tmp_path / "b", Invented(worse=0.5), number=1), "--csv", tmp_path / "c.csv")
     with (tmp_path / "c.csv").open(newline="", encoding="utf-8") as file:
@@ -307,6 +317,7 @@ def test_the_csv_has_every_row(plain, tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_page_is_whole_and_hostile_names_stay_text(tmp_path):
     hostile = "<script>alert(1)</script>\u202e"
     folders = []
@@ -340,6 +351,7 @@ BAD_INPUT = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "sentence"), BAD_INPUT)
 def test_bad_input_gets_one_sentence(tmp_path, monkeypatch, arguments, sentence):
     monkeypatch.chdir(tmp_path)

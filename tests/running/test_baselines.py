@@ -106,11 +106,13 @@ def test_tokens_are_counted_as_a_network_counts_them(train: Train) -> None:
     assert trained["ngram"] == trained["bz2"] - 1
 
 
+@pytest.mark.slow
 def test_a_finished_baseline_is_not_fitted_again(train: Train) -> None:
     first = train("guess", "tiny_baseline").trial("guess")
     assert train("guess", "tiny_baseline").trial("guess")["attempts"] == first["attempts"] == 1
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_not_asked_of_a_baseline(train: Train) -> None:
     folder = train("guess", "tiny_baseline").folder
     with pytest.raises(UsageError, match=r"is a baseline, of which no checkpoint is kept: samples\.txt"):

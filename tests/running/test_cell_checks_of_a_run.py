@@ -4,12 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from harness.record.ledger import LedgerReader
 from harness.record.parity import TOLERANCE
 
 Harness = Callable[..., Any]
 
 
+@pytest.mark.slow
 def test_a_cell_that_sees_the_future_trains_nothing_and_is_named_with_its_fault(train: Callable[..., Any]) -> None:
     trained = train("oracle,rnn,numpy", "sees_the_future", limits={"parity_steps": 2})
     oracle, rnn = trained.trial("oracle"), trained.trial("rnn")
@@ -22,6 +25,7 @@ def test_a_cell_that_sees_the_future_trains_nothing_and_is_named_with_its_fault(
     assert trained.outcome.exit_code == 1
 
 
+@pytest.mark.slow
 def test_a_cell_that_was_mended_trains_by_the_same_command(
     harness: Harness, here: Path, small: tuple[str, ...], plugin_folder: Callable[..., Path]
 ) -> None:
@@ -36,6 +40,7 @@ def test_a_cell_that_was_mended_trains_by_the_same_command(
     assert (trial["status"], trial["parity_certified"]) == ("ok", True)
 
 
+@pytest.mark.slow
 def test_plugins_check_says_of_each_cell_whether_it_is_sound(
     harness: Harness, plugin_folder: Callable[..., Path]
 ) -> None:

@@ -263,6 +263,7 @@ def has_torch() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
+@pytest.mark.slow
 def test_a_worker_s_folder_is_not_on_its_path(train: Train, here: Path) -> None:
     # A folder named like a library would be imported in its place.
     (here / "numpy").mkdir()

@@ -50,6 +50,7 @@ def ids(planned: exercises.PlannedExercises) -> set[str]:
     return {trial.trial_id for trial in planned.prepared.plan.runnable}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_a_trial_that_several_exercises_need_is_planned_once_and_measured_for_all_of_them():
     apart = [plan(name) for name in ("deep-rnn-2", "rnn-2", "rnn-3")]
@@ -187,6 +188,7 @@ def test_of_all_exercises_those_that_cannot_be_planned_are_left_out_and_that_is_
     assert "gru-1-numpy" in result.stdout
 
 
+@pytest.mark.slow
 def test_an_answer_that_fails_costs_itself_alone_and_says_why(
     here: Path, plugin_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ):

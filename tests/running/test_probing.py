@@ -29,6 +29,7 @@ def test_models_and_baselines_are_probed_once(train):
     assert probe(trained, ("influence", "clipping")) == ([], found)
 
 
+@pytest.mark.slow
 def test_a_model_without_a_checkpoint_is_not_probed(train):
     trained = train("rnn,numpy", epochs=1)
     (trial,) = trained.prepared.plan.runnable
@@ -36,6 +37,7 @@ def test_a_model_without_a_checkpoint_is_not_probed(train):
     assert probe(trained, ("influence",)) == ([], set())
 
 
+@pytest.mark.slow
 def test_a_probe_that_fails_is_said_and_the_earlier_ones_stand(train):
     trained = train("rnn,numpy", epochs=1)
     (trial,) = trained.prepared.plan.runnable

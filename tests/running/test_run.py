@@ -14,6 +14,7 @@ Losses = Callable[[Path], dict[Any, Any]]
 Harness = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.mark.slow
 def test_every_trial_is_trained_and_its_epochs_recorded(train: Train, losses: Losses) -> None:
     trained = train("rnn,tiny,numpy", "tiny_cell", layers=(1, 2), epochs=3)
     assert trained.outcome.statuses == {row["trial_id"]: "ok" for row in trained.trials}
@@ -89,6 +90,7 @@ def test_what_failed_or_timed_out_is_tried_again_by_the_same_command(train: Trai
     assert [row["attempts"] for row in again.trials] == [2, 2]
 
 
+@pytest.mark.slow
 def test_a_backend_that_is_missing_is_skipped_beside_one_that_runs(train: Train) -> None:
     trained = train("rnn,numpy,needy", "needy")
     row = trained.trial("needy")
@@ -104,6 +106,7 @@ def test_a_run_of_which_nothing_can_run_is_told_at_once(prepare: Callable[..., A
     assert not (here / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_diverged_trial_keeps_its_finite_epochs_and_counts_as_finished(train: Train, losses: Losses) -> None:
     trained = train("rnn,lose-track", "misbehaving", epochs=5)
     (row,) = trained.trials
@@ -112,6 +115,7 @@ def test_a_diverged_trial_keeps_its_finite_epochs_and_counts_as_finished(train: 
     assert trained.outcome.exit_code == 1
 
 
+@pytest.mark.slow
 def test_a_corpus_in_a_single_file_is_trained_on(train: Train) -> None:
     trained = train("rnn,numpy", "own_corpus", corpora=("round",))
     (row,) = trained.trials
@@ -123,6 +127,7 @@ def test_a_corpus_of_a_broken_plugin_is_told_with_its_cause(prepare: Callable[..
         prepare("rnn,numpy", "fails_to_load", corpora=("fails_to_load",))
 
 
+@pytest.mark.slow
 def test_a_broken_plugin_stops_nothing_that_does_not_need_it(train: Train) -> None:
     assert train("rnn,numpy", "fails_to_load", "exits_while_loading").outcome.exit_code == 0
 

@@ -30,6 +30,7 @@ def sample(trained: Any, **changes: Any) -> str:
     )
 
 
+@pytest.mark.slow
 def test_text_begins_with_the_preprocessed_prefix_and_has_the_length_asked(trained: Any) -> None:
     text = sample(trained, prefix="  The  Time\tTraveller, (1895)!", num_tokens=7)
     assert text.startswith("the time traveller")
@@ -49,6 +50,7 @@ def test_temperature_0_is_the_same_for_every_seed(trained: Any) -> None:
     assert sample(trained, temperature=0.0) != sample(trained, temperature=50.0)
 
 
+@pytest.mark.slow
 def test_a_trial_s_own_sample_is_what_the_command_gives_for_its_seed(trained: Any) -> None:
     row = trained.trial("rnn")
     assert sample(trained, prefix="time traveller", num_tokens=200) == row["sample"]
@@ -85,6 +87,7 @@ def test_many_matches_are_not_all_listed(trained: Any, tmp_path: Path) -> None:
     assert len(str(raised.value)) < 400
 
 
+@pytest.mark.slow
 def test_a_trial_without_a_checkpoint_is_told_with_its_status(train: Train) -> None:
     trained = train("rnn,raise-error", "misbehaving")
     with pytest.raises(RunFolderError, match=r"has no checkpoint \(status failed\): run it to its end first"):

@@ -184,6 +184,7 @@ def test_a_compiler_that_fails_is_quoted(tmp_path, monkeypatch):
     compiling.library.cache_clear()
 
 
+@pytest.mark.slow
 def test_of_processes_that_start_at_once_one_compiles_and_all_get_the_kernels(tmp_path):
     compiler = tmp_path / "cc"
     compiler.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/called\nexec {compiling.find_compiler()} "$@" -O0\n')

@@ -30,6 +30,7 @@ class TestFused(ImplementationContract):
         assert_finite_differences(loaded(self.build, equations, SMALL))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vocab_size", [28, 256, 257, 5000])
 def test_the_look_ups_gradient_is_a_product_with_one_hot_rows(vocab_size):
     generator = np.random.default_rng(0)
@@ -70,6 +71,7 @@ def test_an_operation_s_derivatives_are_those_autograd_finds_for_its_formula(nam
         assert np.allclose(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_layers_written_by_hand_load_no_autograd():
     code = "import sys, harness_numpy.fused, harness_native.model; print('autograd' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -55,11 +55,13 @@ def opens_anything(backend, device, num_threads):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("test", [DROPOUT, CHECKPOINT, BETWEEN])
 def test_a_sound_backend_passes(test):
     OnNumpy().hold(test)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("test", "owner", "name", "fault"),
     [

@@ -44,6 +44,7 @@ def test_a_source_is_described_with_its_entropy_rate(harness: Harness) -> None:
     assert "entropy rate" not in harness("corpora", "show", "federalist").stdout
 
 
+@pytest.mark.slow
 def test_some_books_are_shown_as_run_reads_them(harness: Harness) -> None:
     shown = harness("corpora", "show", "bronte:agnes-grey+wuthering")
     assert shown.returncode == 0, shown.stderr

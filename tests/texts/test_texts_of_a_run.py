@@ -124,6 +124,7 @@ def test_baselines_are_evaluated_on_every_author_too(train: Callable[..., Any], 
     assert len(matrix.rows) == 6
 
 
+@pytest.mark.slow
 def test_the_manifest_says_what_is_held_out_of_whom(train: Callable[..., object], books: Path) -> None:
     import json
 

@@ -34,6 +34,7 @@ def test_a_checkpoint_has_the_permissions_of_any_new_file(tmp_path):
     assert (tmp_path / "c.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
+@pytest.mark.slow
 def test_writing_a_checkpoint_takes_little_memory_beside_the_weights(tmp_path):
     # In a process of its own: what it once held, a process holds on to.
     code = """if True:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import harness.worker
 
 ROOM = Path(harness.worker.__file__).parent
@@ -30,12 +32,14 @@ def test_the_worker_imports_the_standard_library_numpy_and_itself():
     assert foreign == set()
 
 
+@pytest.mark.slow
 def test_starting_a_worker_loads_neither_pluggy_nor_pandas():
     code = "import sys, harness.worker.__main__; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"pluggy", "pandas", "click", "rich", "torch", "autograd"} & set(loaded) == set()
 
 
+@pytest.mark.slow
 def test_a_worker_loads_what_its_kind_of_job_needs_and_no_other_kind_s():
     code = "import sys, harness.worker.__main__; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

@@ -59,6 +59,7 @@ def found(name, of):
     return table
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("of", "window"),
     [
@@ -158,6 +159,7 @@ def test_passages_count_as_they_would_by_hand():
             assert (hashed[i] == hashed[j]) == (by_hand[i] == by_hand[j])
 
 
+@pytest.mark.slow
 def test_the_most_probable_text_repeats_itself_and_a_hot_one_is_new():
     figures = found("generation", subject(scale=3.0))
     assert figures["repetition"][0.0] > 0.5
@@ -219,6 +221,7 @@ class _Uniform:
         return np.zeros((*X.shape, self._vocab_size)), None
 
 
+@pytest.mark.slow
 def test_length_times_each_sequence():
     assert list(found("length", subject())["seconds"]) == list(memory.LENGTHS)
 

@@ -40,6 +40,7 @@ def test_an_unknown_symbol_is_shown_as_given_and_read_as_unknown():
     assert generate(Cycling(), VOCABULARY, "char", request(prefix="zb", num_tokens=1)) == "zbc"
 
 
+@pytest.mark.slow
 def test_the_seed_decides_and_the_temperature_spreads():
     def shares(temperature):
         text = generate(Undecided(), VOCABULARY, "char", request(temperature=temperature, num_tokens=4000))[2:]

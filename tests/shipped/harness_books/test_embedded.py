@@ -98,6 +98,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
 NOT_THE_AUTHORS = r"gutenberg|transcriber|proofread|\be-?text\b|https?:|^footnotes:|^the federalist\.$"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corpus", [corpus.name for corpus in catalogue.read().collections])
 def test_every_text_of_a_collection_is_clean_and_by_whom_it_says(request_here: CorpusRequest, corpus: str) -> None:
     collection = catalogue.read().collection(corpus)

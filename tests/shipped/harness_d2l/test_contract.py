@@ -1,6 +1,10 @@
 """The eight exercises pass the contract suite of exercises."""
 
+import pytest
+
 from harness.testing import ExerciseContract
+
+pytestmark = pytest.mark.slow
 
 
 class TestDeepRnn1(ExerciseContract):

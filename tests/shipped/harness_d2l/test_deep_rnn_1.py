@@ -68,6 +68,7 @@ def test_a_trial_without_its_certificate_is_left_out(tmp_path):
     assert any("1 trial without a parity certificate" in sentence for sentence in answer.missing)
 
 
+@pytest.mark.slow
 def test_a_backend_without_a_layer_of_its_own_is_held_against_the_reference_s_losses_and_not_its_speed(tmp_path):
     lone = [trial("rnn", depth, backend="jax") for depth in (1, 2)]
 

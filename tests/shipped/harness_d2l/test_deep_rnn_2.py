@@ -27,6 +27,7 @@ def run_of(gru, lstm, *, gru_rate=100.0, lstm_rate=100.0, seeds=SEEDS, timed=Tru
     return record
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gru", "lstm", "gru_rate", "lstm_rate", "verdict"),
     [
@@ -42,6 +43,7 @@ def test_the_verdict_follows_the_numbers(tmp_path, gru, lstm, gru_rate, lstm_rat
     assert answer.figure is not None
 
 
+@pytest.mark.slow
 def test_the_difference_and_its_interval_are_those_of_the_pairs(tmp_path):
     answer = ask("deep-rnn-2", tmp_path / "run", grid(), run_of(6.0, 7.0, gru_rate=150))
     whole = answer.evidence.iloc[0]
@@ -55,6 +57,7 @@ def test_the_difference_and_its_interval_are_those_of_the_pairs(tmp_path):
     assert (whole["n"], whole["pairs"]) == (3, 6)
 
 
+@pytest.mark.slow
 def test_the_same_model_on_a_second_backend_is_no_further_seed(tmp_path):
     both = [dataclasses.replace(each, backend=name) for each in grid() for name in ("numpy", "torch")]
 
@@ -69,6 +72,7 @@ def test_the_same_model_on_a_second_backend_is_no_further_seed(tmp_path):
     assert twice["perplexity_difference_low"] == pytest.approx(alone["perplexity_difference_low"])
 
 
+@pytest.mark.slow
 def test_one_seed_at_one_depth_gives_no_interval_and_says_so(tmp_path):
     trials = grid(depths=(1,), seeds=(0,))
     answer = ask(
@@ -80,6 +84,7 @@ def test_one_seed_at_one_depth_gives_no_interval_and_says_so(tmp_path):
     assert any("--timing" in sentence for sentence in answer.missing)
 
 
+@pytest.mark.slow
 def test_the_same_number_of_parameters_is_a_comparison_of_its_own(tmp_path):
     larger = [trial("gru", depth, seed=seed, num_hiddens=296) for depth in (1, 2) for seed in SEEDS]
 
@@ -98,6 +103,7 @@ def test_the_same_number_of_parameters_is_a_comparison_of_its_own(tmp_path):
     assert "77% of LSTM's parameters" in answer.answer
 
 
+@pytest.mark.slow
 def test_pairs_on_another_text_are_not_averaged_in(tmp_path):
     others = [trial(cell, corpus="brackets", corpus_digest="other") for cell in ("gru", "lstm")]
 

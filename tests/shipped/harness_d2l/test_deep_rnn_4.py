@@ -46,6 +46,7 @@ def ask(folder, gains, seeds=(0, 1, 2), *, with_transfer=True, distances=True, d
     return answer_of("deep-rnn-4", dataclasses.replace(run, transfer=pd.DataFrame(rows)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("anne", "emily", "verdict"),
     [
@@ -62,6 +63,7 @@ def test_the_verdict_follows_the_numbers(tmp_path, anne, emily, verdict):
     assert answer.figure is not None
 
 
+@pytest.mark.slow
 def test_the_gain_is_paired_over_seeds_and_the_matrix_is_whole(tmp_path):
     table = ask(tmp_path / "run", {"anne": 0.1, "emily": -0.1}).evidence.set_index(["trained_on", "evaluated_on"])
     assert len(table) == 6
@@ -71,6 +73,7 @@ def test_the_gain_is_paired_over_seeds_and_the_matrix_is_whole(tmp_path):
     assert table.loc[("anne", "emily"), "distance_bits"] == pytest.approx(0.2)
 
 
+@pytest.mark.slow
 def test_models_of_other_settings_are_not_held_against_each_other(tmp_path):
     gains = {"anne": 0.1, "emily": -0.1}
     table = ask(tmp_path / "run", gains, decays=(1.0, 0.5)).evidence.set_index(["trained_on", "evaluated_on"])
@@ -123,6 +126,7 @@ def test_a_second_mixture_of_the_authors_is_no_further_seed(tmp_path):
     assert answer.verdict == "combining helps every author"
 
 
+@pytest.mark.slow
 def test_what_only_one_of_many_uncorrected_tests_finds_is_not_decided(tmp_path):
     # p = 0.03 alone is beyond chance, as one of two tests it is 0.06.
     shift = {0: 0.0, 1: 0.013, 2: 0.028}

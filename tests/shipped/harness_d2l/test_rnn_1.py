@@ -44,6 +44,7 @@ def test_texts_of_one_dimension_share_a_phrase(tmp_path):
     assert "28 for bronte and 2 others by characters (letters only) and 41 for federalist by" in answer.answer
 
 
+@pytest.mark.slow
 def test_one_checkpoint_is_told_of_as_one(tmp_path):
     only = trial("rnn")
     keep(tmp_path / "run", only, 28)

@@ -26,6 +26,7 @@ def gradients(rates, wobble=0.0, distances=DISTANCES):
     return record
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rates", "wobble", "verdict"),
     [
@@ -44,6 +45,7 @@ def test_the_verdict_follows_the_numbers(tmp_path, rates, wobble, verdict):
     assert answer.verdict == verdict
 
 
+@pytest.mark.slow
 def test_the_rate_is_fitted_with_its_interval_and_half_life(tmp_path):
     answer = ask("rnn-3", tmp_path / "run", TRIALS, gradients((0.5, 0.9, 0.8)))
     table = answer.evidence
@@ -87,6 +89,7 @@ def bending(near, far, knee=10):
     return record
 
 
+@pytest.mark.slow
 def test_a_bent_curve_has_two_rates_and_goes_on_at_the_far_one(tmp_path):
     answer = ask("rnn-3", tmp_path / "run", TRIALS[1:2], bending(0.5, 0.9))
     row = answer.evidence.iloc[0]
@@ -104,6 +107,7 @@ def test_a_curve_that_vanishes_near_and_grows_far_is_judged_by_its_far_part(tmp_
     assert ask("rnn-3", tmp_path / "run2", TRIALS[1:2], bending(1.2, 0.5)).verdict == "it vanishes in every model"
 
 
+@pytest.mark.slow
 def test_a_straight_curve_keeps_its_one_rate(tmp_path):
     answer = ask("rnn-3", tmp_path / "run", TRIALS[1:2], bending(0.8, 0.8))
     row = answer.evidence.iloc[0]
@@ -112,11 +116,13 @@ def test_a_straight_curve_keeps_its_one_rate(tmp_path):
     assert "each is given one factor a step" in answer.answer
 
 
+@pytest.mark.slow
 def test_a_curve_without_any_scatter_is_not_taken_for_bent(tmp_path):
     answer = ask("rnn-3", tmp_path / "run", TRIALS, gradients((0.5, 0.9, 0.8), distances=FURTHER))
     assert set(answer.evidence["shape"]) == {"no bend shown"}
 
 
+@pytest.mark.slow
 def test_what_goes_without_clipping_is_held_against_the_same_with_it(tmp_path):
     def record(ledger):
         gradients((0.8, 0.9, 0.8))(ledger)
@@ -154,6 +160,7 @@ def test_several_seeds_give_the_rate_its_interval(tmp_path):
     assert "over seeds and contexts" in answer.figure.caption
 
 
+@pytest.mark.slow
 def test_seeds_that_disagree_decide_nothing(tmp_path):
     assert ask("rnn-3", tmp_path / "run", *over_seeds((-0.4, 0.5, 0.1))).verdict == "not decided"
 
@@ -182,6 +189,7 @@ def test_a_bend_must_show_in_every_seed_alike(tmp_path):
     assert apart.evidence["shape"].tolist() == ["no bend shown"]
 
 
+@pytest.mark.slow
 def test_a_share_of_clipped_minibatches_that_is_not_finite_is_left_out(tmp_path):
     def record(ledger):
         gradients((0.5, 0.9, 0.8))(ledger)

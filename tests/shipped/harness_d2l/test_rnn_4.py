@@ -47,6 +47,7 @@ def measured(figures, *, probes=True):
     return record
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("figures", "verdict"),
     [(BAD, f"shown: {ALL}"), (GOOD, f"no problem is shown; not there: {ALL}")],
@@ -59,6 +60,7 @@ def test_the_verdict_follows_the_numbers(tmp_path, figures, verdict):
     assert answer.figure is not None
 
 
+@pytest.mark.slow
 def test_figures_that_do_not_decide_are_counted_as_open(tmp_path):
     even = BAD | {"gap": 0.0005, "repetition": 0.1, "novelty": 0.5, "brackets": (0.5, 0.5)}
     answer = ask("rnn-4", tmp_path / "run", TRIALS, measured(even))
@@ -67,6 +69,7 @@ def test_figures_that_do_not_decide_are_counted_as_open(tmp_path):
     assert answer.verdict.endswith("; 4 not decided")
 
 
+@pytest.mark.slow
 def test_without_probes_it_tells_gap_and_spread_and_what_is_missing(tmp_path):
     answer = ask("rnn-4", tmp_path / "run", TRIALS, measured(BAD, probes=False))
     assert answer.verdict == "shown: learning by heart and chance"
@@ -75,6 +78,7 @@ def test_without_probes_it_tells_gap_and_spread_and_what_is_missing(tmp_path):
         assert words in sentence
 
 
+@pytest.mark.slow
 def test_one_seed_leaves_the_gap_undecided_and_chance_missing(tmp_path):
     answer = ask("rnn-4", tmp_path / "run", TRIALS[:1], lambda ledger: finish(ledger, TRIALS[0], (9, 8)))
     assert answer.verdict == "not decided"
@@ -83,6 +87,7 @@ def test_one_seed_leaves_the_gap_undecided_and_chance_missing(tmp_path):
     assert any("--seeds 3" in sentence for sentence in answer.missing)
 
 
+@pytest.mark.slow
 def test_the_gap_is_judged_over_all_kinds_of_model_corrected(tmp_path):
     others = [trial("lstm", seed=seed) for seed in SEEDS]
 
@@ -97,6 +102,7 @@ def test_the_gap_is_judged_over_all_kinds_of_model_corrected(tmp_path):
     assert "most in lstm, 1 layer, 3 epochs of" in answer.answer
 
 
+@pytest.mark.slow
 def test_repetition_and_novelty_are_told_over_temperature_and_quotes_over_distance(tmp_path):
     quoting = trial("gru", text="raw", corpus_digest="raw")
     nested = trial("gru", corpus="brackets", corpus_digest="brackets")
@@ -116,6 +122,7 @@ def test_repetition_and_novelty_are_told_over_temperature_and_quotes_over_distan
     assert "exponent 1.00" in answer
 
 
+@pytest.mark.slow
 def test_what_one_seed_writes_is_not_taken_for_what_all_write(tmp_path):
     def writing(shares):
         def record(ledger):
@@ -133,6 +140,7 @@ def test_what_one_seed_writes_is_not_taken_for_what_all_write(tmp_path):
     assert "repetition when cold" not in apart.verdict
 
 
+@pytest.mark.slow
 def test_what_never_learnt_its_text_has_no_such_problem(tmp_path):
     ruined = [trial("lstm", seed=seed, grad_clip=0.0) for seed in SEEDS]
 

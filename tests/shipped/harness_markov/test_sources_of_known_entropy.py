@@ -96,6 +96,7 @@ def letters_given_those_before(source: hidden.Hidden, length: int) -> tuple[floa
     return conditional(np.diag(shares)), conditional(shares[None, :])
 
 
+@pytest.mark.slow
 def test_a_hidden_source_s_interval_holds_the_bounds_found_by_enumeration() -> None:
     source = hidden.Hidden(np.array([[0.8, 0.2], [0.3, 0.7]]), np.array([[0.9, 0.1], [0.2, 0.8]]))
     low, high = letters_given_those_before(source, 11)
