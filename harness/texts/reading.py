@@ -73,20 +73,31 @@ def _of_documents(texts: sources.Texts, kind: str) -> Iterator[str]:
 def _remarks(corpora: Sequence[TokenisedCorpus], budgets: Sequence[Budget]) -> Iterator[str]:
     """Yield what a user should know of a corpus, of which these are the choices of authors and budgets."""
     corpus = corpora[0]
-    available, smallest = corpus.available_tokens, corpus.smallest
-    if smallest:
+    if corpus.smallest:
         yield (
-            f"The authors of {corpus.name} are compared on equal budgets: at most {available:,} training tokens, what "
-            f"{smallest} has."
+            f"The authors of {corpus.name} are compared on equal budgets: at most {corpus.available_tokens:,} training "
+            f"tokens, what {corpus.smallest} has; --author-budget full gives each all of its own."
         )
     for budget in budgets:
         asked = budget.high if isinstance(budget, LogRange) else budget
-        if asked is not None and asked > available:
-            have = f"authors compared of {corpus.name} have" if smallest else f"training part of {corpus.name} has"
-            yield f"The {have} {available:,} tokens, fewer than the {asked:,} of --train-tokens: all of them are used."
+        if asked is not None:
+            yield from _cut_budgets(corpora, asked)
     if corpus.duplicate_share > REPORTED_DUPLICATES:
         yield (
             f"{corpus.duplicate_share:.1%} of the held-out passages of {corpus.name} "
             f"({PASSAGE_TOKENS[corpus.tokens]} {_TOKEN_NOUNS[corpus.tokens]} each) also stand in its training part, "
             "word for word: validation and test flatter every model. Look for the same text twice."
         )
+
+
+def _cut_budgets(corpora: Sequence[TokenisedCorpus], asked: int) -> Iterator[str]:
+    """Yield a sentence for each choice of authors, or all that share a budget, whose text is less than was asked."""
+    several = len({corpus.authors for corpus in corpora}) > 1
+    cut: dict[str, int] = {}
+    for corpus in corpora:
+        alone = f"text of {corpus.authors} in {corpus.name}" if several else f"training part of {corpus.name}"
+        where = f"authors compared of {corpus.name} have" if corpus.smallest else f"{alone} has"
+        if asked > corpus.available_tokens:
+            cut[where] = corpus.available_tokens
+    for where, available in cut.items():
+        yield f"The {where} {available:,} tokens, fewer than the {asked:,} of --train-tokens: all of them are used."

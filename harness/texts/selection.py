@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.contracts.settings import setting, values
-from harness.texts.split import HELD_OUT, MIXES, Budget, Mix
+from harness.texts.split import AUTHOR_BUDGETS, HELD_OUT, MIXES, AuthorBudget, Budget, Mix
 
 TEXTS = ("d2l", "raw", "d2l-1.0")
 TOKEN_KINDS = ("char", "word")
@@ -32,6 +32,14 @@ class Preparation:
         option="--mix",
         values=values("choice", "|".join(MIXES), known=MIXES),
         help="What each of several authors gives: equally many tokens, or in proportion to its size.",
+    )
+    author_budget: AuthorBudget = setting(
+        "equal",
+        heading="Authors' budget",
+        description="How much of each of several choices of authors trains.",
+        option="--author-budget",
+        values=values("choice", "|".join(AUTHOR_BUDGETS), known=AUTHOR_BUDGETS),
+        help="Of --authors compared: equal, as much of each as the smallest has; or full, each with all its text.",
     )
     text: str = setting(
         "d2l",

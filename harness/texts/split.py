@@ -10,7 +10,8 @@ from harness.errors import CorpusError
 
 Mix = Literal["equal", "proportional"]
 MIXES: tuple[Mix, ...] = ("equal", "proportional")
-
+AuthorBudget = Literal["equal", "full"]
+AUTHOR_BUDGETS: tuple[AuthorBudget, ...] = ("equal", "full")
 
 HELD_OUT = "held-out"
 _SHARES = re.compile(r"(\d+)/(\d+)/(\d+)")
@@ -127,6 +128,14 @@ def _resolve(budget: Budget, available: int) -> list[int]:
 def available_tokens(sizes: Sequence[int], mix: Mix) -> int:
     """Return how many tokens authors of these sizes can give together."""
     return len(sizes) * min(sizes) if mix == "equal" else sum(sizes)
+
+
+def largest_budgets(available: Sequence[int], author_budget: AuthorBudget) -> list[int]:
+    """Return the largest budget of each selection compared, of which this much is available.
+
+    'equal': what the smallest can give, for all of them. 'full': what each has.
+    """
+    return [min(available)] * len(available) if author_budget == "equal" else list(available)
 
 
 def share(budget: int, sizes: Sequence[int], mix: Mix) -> list[int]:

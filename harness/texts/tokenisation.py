@@ -19,7 +19,7 @@ from harness.texts.duplicates import PASSAGE_TOKENS, duplicate_share
 from harness.texts.pieces import Pieces, Recoded
 from harness.texts.preprocessing import blocks, split_tokens
 from harness.texts.selection import ORDERS, TEXTS, TOKEN_KINDS, Preparation
-from harness.texts.split import MIXES, Split, available_tokens, resolve, share
+from harness.texts.split import AUTHOR_BUDGETS, MIXES, Split, available_tokens, largest_budgets, resolve, share
 from harness.texts.tokenised import TokenisedCorpus
 from harness.texts.vocabulary import Coder
 from harness.worker.job import HeldOutPart
@@ -67,7 +67,7 @@ def tokenise(
 
     A budget takes the beginning of each author's training part; its mix says how much of each. One larger
     than what there is is cut to it. Where several choices of authors are compared, all have the same budgets,
-    at most what the smallest of them can give: compare the result's ``available_tokens``.
+    at most what the smallest of them can give, unless ``author_budget`` is 'full': see ``available_tokens``.
 
     Raises: CorpusError on an unknown option, author or budget, or where a part would be empty.
     """
@@ -90,6 +90,7 @@ def _check(preparation: Preparation, split: Split) -> None:
         ("preprocessing", preparation.text, TEXTS),
         ("kind of token", preparation.tokens, TOKEN_KINDS),
         ("mix", preparation.mix, MIXES),
+        ("author budget", preparation.author_budget, AUTHOR_BUDGETS),
         ("vocabulary", preparation.vocabulary, ORDERS),
     ):
         if name not in known:
@@ -104,10 +105,12 @@ def _fingerprint(
     documents: Sequence[Document], preparation: Preparation, split: Split, chosen: Sequence[Sequence[str]]
 ) -> str:
     """Return the hash of all that decides the arrays and figures."""
-    options = [
+    options: list[object] = [
         FORMAT_VERSION, preparation.text, preparation.tokens, asdict(split), preparation.vocabulary, preparation.mix,
         chosen, list(map(repr, preparation.train_tokens)),
     ]  # fmt: skip
+    # What is equal as ever keeps the place that earlier versions gave it.
+    options += [preparation.author_budget] if preparation.author_budget != "equal" else []
     content = hashlib.sha256(json.dumps(options).encode())
     for document in documents:
         # The length keeps one text's end apart from the next one's beginning.
@@ -153,17 +156,16 @@ class _Encoding:
     def corpora(self, chosen: Sequence[tuple[str, ...]]) -> Iterator[tuple[token_cache.Arrays, token_cache.Figures]]:
         """Yield each choice's corpora, one a budget."""
         sizes = {author: sum(map(len, parts)) for author, parts in self.read.train.items()}
-        available = {
-            authors: available_tokens([sizes[author] for author in authors], self.preparation.mix) for authors in chosen
-        }
-        smallest = min(available, key=lambda authors: available[authors])
-        for authors in chosen:
-            for budget in resolve(self.preparation.train_tokens, available[smallest]):
+        available = [available_tokens([sizes[each] for each in authors], self.preparation.mix) for authors in chosen]
+        largest = largest_budgets(available, self.preparation.author_budget)
+        is_cut = len(chosen) > 1 and self.preparation.author_budget == "equal"
+        smallest = label(chosen[available.index(min(available))], list(sizes)) if is_cut else ""
+        for authors, most in zip(chosen, largest, strict=True):
+            for budget in resolve(self.preparation.train_tokens, most):
                 shares = share(budget, [sizes[author] for author in authors], self.preparation.mix)
                 parts = zip(authors, shares, strict=True)
                 train = Pieces.join(Pieces.join(self.read.train[author])[:tokens] for author, tokens in parts)
-                compared = label(smallest, list(sizes)) if len(chosen) > 1 else ""
-                yield self._corpus(authors, train, available[smallest], compared)
+                yield self._corpus(authors, train, most, smallest)
 
     def _corpus(
         self, authors: Sequence[str], train: Pieces, available: int, smallest: str

@@ -38,9 +38,9 @@ class TokenisedCorpus:
     mix: Mix = "proportional"
     """What several authors give to a budget: the same number of tokens each, or as much as they have."""
     available_tokens: int = 0
-    """The largest budget: what the smallest of the authors' selections compared can give."""
+    """The largest budget: what the smallest of the authors' selections compared can give, or this one has in full."""
     smallest: str = ""
-    """The selection that is the smallest, where several are compared."""
+    """The selection that is the smallest, where several are compared and cut to it."""
     held_out: tuple[HeldOutPart, ...] = ()
     """Every author's validation and test part."""
     duplicate_share: float = 0.0

@@ -165,12 +165,13 @@ def test_authors_mixes_and_ranges_of_budgets_are_part_of_an_experiment(harness: 
         (here / "shelf" / author / "one.txt").write_text("".join(f"{author} wrote word {i}.\n" for i in range(300)))
     (here / "authors.toml").write_text(
         '[run]\nplugins = ["rnn", "numpy"]\nhiddens = 4\nsteps = 5\nbatch-size = 4\nepochs = 1\ncorpus = "shelf"\n'
-        'text = "raw"\nauthors = ["ben", "ann+ben"]\nmix = "equal"\ntrain-tokens = ["200", "1k..all:2"]\n'
+        'text = "raw"\nauthors = ["ben", "ann+ben"]\nmix = "equal"\nauthor-budget = "full"\n'
+        'train-tokens = ["200", "1k..all:2"]\n'
     )
     first = harness("run", "authors.toml", "--timing", "off", "--out", "first")
     assert first.returncode == 0, first.stderr
     options = json.loads((here / "first/manifest.json").read_text())["experiment"]["run"]
-    assert (options["authors"], options["mix"]) == (["ben", "ann+ben"], "equal")
+    assert (options["authors"], options["mix"], options["author-budget"]) == (["ben", "ann+ben"], "equal", "full")
     assert options["train-tokens"] == [200, "1000..all:2"]
     again = harness("run", "first/manifest.json", "--timing", "off", "--out", "first")
     assert "6 of 6 trials: finished already" in again.stdout

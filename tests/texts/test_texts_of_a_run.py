@@ -46,7 +46,18 @@ def test_authors_compared_have_equal_budgets_and_it_is_said(books: Path) -> None
     whole = corpora[1].train_tokens
     assert [corpus.train_tokens for corpus in corpora] == [100, whole] * 3
     assert told == (
-        f"The authors of shelf are compared on equal budgets: at most {whole:,} training tokens, what cid has.\n"
+        f"The authors of shelf are compared on equal budgets: at most {whole:,} training tokens, what cid has; "
+        "--author-budget full gives each all of its own.\n"
+    )
+
+
+def test_authors_in_full_are_cut_one_by_one_and_it_is_said_of_whom(books: Path) -> None:
+    corpora, told = read(corpora=("shelf",), authors=("each",), author_budget="full", budgets=(5_000, None))
+    tokens = {corpus.authors: corpus.train_tokens for corpus in corpora}
+    assert tokens["ann"] > tokens["ben"] > 5_000 > tokens["cid"]
+    assert told == (
+        f"The text of cid in shelf has {tokens['cid']:,} tokens, fewer than the 5,000 of --train-tokens: all of them "
+        "are used.\n"
     )
 
 

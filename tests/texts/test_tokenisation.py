@@ -167,6 +167,27 @@ def test_authors_compared_share_one_budget_and_one_vocabulary(tmp_path: Path, do
     ]
 
 
+def test_full_budgets_give_every_choice_of_authors_all_its_text(tmp_path: Path, document: MakeDocument) -> None:
+    corpora = tokenise_authors(document, tmp_path, "each", "all", author_budget="full", budgets=[None, 100])
+    assert [(corpus.authors, corpus.train_tokens) for corpus in corpora] == [
+        (authors, size)
+        for authors, sizes in (("Ann", (160, 100)), ("Ben", (80, 80)), ("Cid", (40, 40)), ("all", (280, 100)))
+        for size in sizes
+    ]
+    assert {corpus.smallest for corpus in corpora} == {""}
+    assert read_back(corpora[6], corpora[6].train_path) == ANN[:160] + BEN[:80] + CID[:40]
+    # Equal shares of all the text there is still end with the smallest's.
+    equal = tokenise_authors(document, tmp_path, "each", "all", author_budget="full", mix="equal")
+    assert [corpus.train_tokens for corpus in equal] == [160, 80, 40, 120]
+
+
+def test_an_author_s_trial_is_the_same_whether_budgets_are_equal_or_full(
+    tmp_path: Path, document: MakeDocument
+) -> None:
+    equal, full = (tokenise_authors(document, tmp_path, "each", author_budget=each)[2] for each in ("equal", "full"))
+    assert (equal.authors, equal.digest) == ("Cid", full.digest)
+
+
 def test_one_choice_of_authors_has_all_its_tokens(tmp_path: Path, document: MakeDocument) -> None:
     (corpus,) = tokenise_authors(document, tmp_path, "cid+ann")
     assert (corpus.authors, corpus.train_tokens, corpus.smallest) == ("Ann+Cid", 200, "")
