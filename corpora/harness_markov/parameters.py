@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.contracts import numerals
 from harness.errors import CorpusError
 
 Values = dict[str, float]
@@ -65,7 +66,7 @@ def _value(name: str, key: str, text: str | None, parameter: Parameter) -> float
     if text is None:
         return parameter.default
     try:
-        value = _whole(text) if parameter.is_whole else float(text)
+        value = numerals.whole(text) if parameter.is_whole else numerals.number(text)
     except ValueError:
         value = float("nan")
     if not parameter.low <= value <= parameter.high:
@@ -74,10 +75,3 @@ def _value(name: str, key: str, text: str | None, parameter: Parameter) -> float
             f"Corpus {name!r} cannot take {key}={text}: give {kind} from {parameter.low:,} to {parameter.high:,}."
         )
     return value
-
-
-def _whole(text: str) -> int:
-    """Read a whole number; '300k' is 300,000 and '1M' a million. Raises: ValueError."""
-    factors = {"k": 1_000, "M": 1_000_000}
-    factor = factors.get(text[-1], 1)
-    return int(text if factor == 1 else text[:-1]) * factor

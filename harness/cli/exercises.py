@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import FOLDER, TIMING, devices, plugins_dir, write_report
+from harness.cli.options import FOLDER, JOBS, TIMING, devices, plugins_dir, write_report
 
 
 @click.command()
@@ -20,7 +20,7 @@ from harness.cli.options import FOLDER, TIMING, devices, plugins_dir, write_repo
 )
 @click.option("--out", type=FOLDER, default=None, help="The run's folder. [reports/exercises_…]")
 @devices
-@click.option("--jobs", type=click.IntRange(1, 1000), default=None, help="Workers at a time on the CPU. [cores]")
+@click.option("--jobs", type=JOBS, default=None, help="Workers at a time on the CPU. [cores]")
 @click.option(
     "--timing",
     type=TIMING,

@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from harness.errors import UsageError, did_you_mean
+from harness.grid import parsing
 
 _ELSEWHERE = frozenset(
     (
@@ -65,7 +66,7 @@ def _defaults(command: click.Command, options: Any, name: str) -> dict[str, str]
         values = value if isinstance(value, list) else [value]
         if not values or any(isinstance(item, bool) or not isinstance(item, (str, int, float)) for item in values):
             raise UsageError(f"{name}: {option} = {value!r} cannot be used; give a number, a text or a list of them.")
-        defaults[str(known[key])] = ",".join(map(str, values))
+        defaults[str(known[key])] = parsing.typed(value)
     return defaults
 
 

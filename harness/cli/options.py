@@ -40,6 +40,7 @@ class Text(click.ParamType[Any]):
 
 
 FOLDER = Text("folder", parsing.folder)
+JOBS = Text("count", parsing.count, low=1, high=1000)
 TIMING = click.Choice(["off", "quick", "thorough"])
 """Off, or a key of `harness.running.timing.EFFORTS`, which is imported by a run alone."""
 

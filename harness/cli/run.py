@@ -8,12 +8,17 @@ from typing import Any
 import click
 
 from harness.cli import experiments as cli_experiments
-from harness.cli.options import FOLDER, TIMING, Text, corpora_dir, devices, plugins_dir, write_report
+from harness.cli.options import FOLDER, JOBS, TIMING, Text, corpora_dir, devices, plugins_dir, write_report
+from harness.contracts import numerals
 from harness.grid import parsing
 from harness.grid.selection import AXES, TEXT_OPTIONS, of_values
 
 _NAMES = Text("names", parsing.names)
 _SECONDS = Text("seconds", parsing.number, low=0.0, open_low=True)
+_SEED = Text("seed", parsing.count, high=parsing.LARGEST_SEED)
+_THREADS = Text("count", parsing.count, low=1, high=1000)
+_PER_DEVICE = Text("count", parsing.count, low=1, high=64)
+_STEPS = Text("count", parsing.count)
 
 
 def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -26,7 +31,7 @@ def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.command()
+@click.command(epilog=numerals.GRAMMAR)
 @cli_experiments.experiment_file
 @cli_experiments.preset
 @click.option(
@@ -35,7 +40,7 @@ def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     default=(),
     help="Cells, backends and baselines, as in lstm,gru,torch,ngram. [all cells, best backend]",
 )
-@click.option("--seed", "single_seed", type=click.IntRange(0, parsing.LARGEST_SEED), default=None, help="One seed. [0]")
+@click.option("--seed", "single_seed", type=_SEED, default=None, help="One seed. [0]")
 @click.option(
     "--implementation",
     default="auto",
@@ -46,15 +51,11 @@ def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @corpora_dir
 @click.option("--out", type=FOLDER, default=None, help="The run's folder. [reports/NAME]")
 @devices
-@click.option(
-    "--jobs", type=click.IntRange(1, 1000), default=None, help="Workers at a time on the CPU. [cores / threads]"
-)
-@click.option(
-    "--threads", "num_threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads a worker."
-)
+@click.option("--jobs", type=JOBS, default=None, help="Workers at a time on the CPU. [cores / threads]")
+@click.option("--threads", "num_threads", type=_THREADS, default=1, show_default=True, help="Threads a worker.")
 @click.option(
     "--per-device",
-    type=click.IntRange(1, 64),
+    type=_PER_DEVICE,
     default=1,
     show_default=True,
     help="Workers at a time on each GPU; rows say so.",
@@ -73,7 +74,7 @@ def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--dry-run", is_flag=True, help="Print the plan, the skips and a predicted duration, and stop.")
 @click.option(
     "--parity-steps",
-    type=click.IntRange(min=0),
+    type=_STEPS,
     default=5,
     show_default=True,
     help="First minibatches held against the float64 reference; 0 checks no cell and certifies nothing.",

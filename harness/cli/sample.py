@@ -9,15 +9,15 @@ from harness.cli.options import FOLDER, Text, plugins_dir
 from harness.grid import parsing
 
 _TEMPERATURE = Text("number", parsing.number, low=0.0, open_low=False)
+_COUNT = Text("count", parsing.count, low=1)
+_SEED = Text("seed", parsing.count, high=parsing.LARGEST_SEED)
 
 
 @click.command()
 @click.argument("run_folder", metavar="RUN", type=FOLDER)
 @click.argument("trial")
 @click.option("--prefix", default="time traveller", show_default=True, help="What the text begins with.")
-@click.option(
-    "--num", "num_tokens", type=click.IntRange(min=1), default=100, show_default=True, help="Tokens to generate."
-)
+@click.option("--num", "num_tokens", type=_COUNT, default=100, show_default=True, help="Tokens to generate.")
 @click.option(
     "--temperature",
     type=_TEMPERATURE,
@@ -25,7 +25,7 @@ _TEMPERATURE = Text("number", parsing.number, low=0.0, open_low=False)
     show_default=True,
     help="0 takes the most probable token each time.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides what is drawn.")
+@click.option("--seed", type=_SEED, default=0, show_default=True, help="Decides what is drawn.")
 @plugins_dir
 def sample(run_folder: Path, trial: str, plugins_dir: Path | None, **request: Any) -> None:
     """Generate text from TRIAL's checkpoint in the folder RUN."""

@@ -1,6 +1,6 @@
 """How weights begin: the grammar of a trial's ``init``."""
 
-import math
+from harness.contracts import numerals
 
 
 def parse_init(init: str) -> tuple[str, float]:
@@ -8,6 +8,10 @@ def parse_init(init: str) -> tuple[str, float]:
     kind, colon, width = init.partition(":")
     if kind == "uniform" and not colon:
         return kind, 0.0
-    if kind not in ("uniform", "normal") or not 0 < float(width) < math.inf:
+    try:
+        value = numerals.number(width)
+    except ValueError:
+        value = 0.0
+    if kind not in ("uniform", "normal") or not value:
         raise ValueError(f"{init!r} is no initialisation: uniform, uniform:0.08 and normal:0.01 are")
-    return kind, float(width)
+    return kind, value

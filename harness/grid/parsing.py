@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from harness.contracts import numerals
 from harness.contracts.initialisation import parse_init
 from harness.contracts.settings import Setting
 from harness.errors import UsageError, did_you_mean
@@ -17,32 +18,45 @@ MAX_VALUES = 10_000
 LARGEST_COUNT = 10**9
 LARGEST_SEED = 2**53 - 1
 """The largest whole number that tables and JSON readers carry exactly."""
-_COUNT = re.compile(r"(\d+(?:\.\d+)?)([kM]?)")
-_PERCENTAGE = re.compile(r"(\d+(?:\.\d+)?) ?%")
 _SETTING = re.compile(r"[A-Za-z_]\w*=")
-_FACTORS = {"": 1, "k": 1_000, "M": 1_000_000}
+_COMMA = re.compile(r"(?<!\\),")
+_ESCAPED = "\\,"
+"""A comma that parts nothing, as in a file's name."""
 
 
 def counts(text: str, option: str, *, low: int = 1) -> tuple[int, ...]:
     """Read whole numbers and ranges, ``low`` the smallest: '1-4' or '1,3,5-7'. Raises: UsageError."""
     values: list[int] = []
     for part in _parts(text, option):
-        first, dash, last = part.partition("-")
         try:
-            begin, end = int(first), int(last) if dash else int(first)
+            begin, end = numerals.span(part)
         except ValueError:
             raise UsageError(
                 f"{option} {text!r} cannot be read: give whole numbers or ranges, as in 2 or 1-4 or 1,2,4-6."
             ) from None
-        if end > LARGEST_COUNT:
-            raise UsageError(f"{option} {text!r} is out of reach: the largest value is {LARGEST_COUNT:,}.")
-        if begin < low:
-            raise UsageError(f"{option} {text!r} begins below {low}: the smallest value is {low}.")
-        if end < begin:
-            raise UsageError(f"{option} {text!r} runs backwards: write {end}-{begin}.")
+        _require_within(begin, end, text, option, low, LARGEST_COUNT)
         _require_few(len(values) + end - begin + 1, text, option)
         values.extend(range(begin, end + 1))
     return _unique(values)
+
+
+def count(text: str, option: str, *, low: int = 0, high: int = LARGEST_COUNT) -> int:
+    """Read one whole number within bounds, both included. Raises: UsageError."""
+    try:
+        value = numerals.whole(text)
+    except ValueError:
+        raise UsageError(f"{option} {text!r} cannot be read: give one whole number.") from None
+    _require_within(value, value, text, option, low, high)
+    return value
+
+
+def _require_within(begin: int, end: int, text: str, option: str, low: int, high: int) -> None:
+    if end > high:
+        raise UsageError(f"{option} {text!r} is out of reach: the largest value is {high:,}.")
+    if begin < low:
+        raise UsageError(f"{option} {text!r} begins below {low}: the smallest value is {low}.")
+    if end < begin:
+        raise UsageError(f"{option} {text!r} runs backwards: write {end}-{begin}.")
 
 
 def token_budgets(text: str, option: str) -> tuple[Budget, ...]:
@@ -57,9 +71,10 @@ def token_budgets(text: str, option: str) -> tuple[Budget, ...]:
             return _token_budget(part)
         high, _, count = rest.partition(":")
         ends = _token_budget(low), _token_budget(high)
-        if ends[0] is None or (ends[1] is not None and ends[1] <= ends[0]) or not 2 <= int(count) <= MAX_VALUES:
+        number = numerals.whole(count)
+        if ends[0] is None or (ends[1] is not None and ends[1] <= ends[0]) or not 2 <= number <= MAX_VALUES:
             raise ValueError(part)
-        return LogRange(ends[0], ends[1], int(count))
+        return LogRange(ends[0], ends[1], number)
 
     return _each(
         text,
@@ -72,18 +87,17 @@ def token_budgets(text: str, option: str) -> tuple[Budget, ...]:
 def _token_budget(text: str) -> int | None:
     if text == "all":
         return None
-    match = _COUNT.fullmatch(text)
-    budget = float(match[1]) * _FACTORS[match[2]] if match else 0.0
-    if budget < 1 or budget != int(budget):
+    budget = numerals.whole(text)
+    if not 1 <= budget <= LARGEST_COUNT:
         raise ValueError(text)
-    return int(budget)
+    return budget
 
 
 def numbers(text: str, option: str, *, low: float, high: float = float("inf"), open_low: bool) -> tuple[float, ...]:
     """Read decimal numbers within bounds; ``open_low`` leaves ``low`` itself out. Raises: UsageError."""
 
     def read(part: str) -> float:
-        value = float(part)
+        value = numerals.number(part)
         if not (low < value if open_low else low <= value) or not value < high:
             raise ValueError(part)
         return value
@@ -100,36 +114,45 @@ def number(text: str, option: str, *, low: float, high: float = float("inf"), op
 
 def percentage(text: str, option: str) -> float:
     """Read a share in per cent, '5%' as 0.05. Raises: UsageError."""
-    match = _PERCENTAGE.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f"{option} {text!r} cannot be read: give per cent, as in 5% or 0.5%.")
-    return float(match[1]) / 100
+    digits, sign, rest = text.partition("%")
+    try:
+        if not sign or rest.strip():
+            raise ValueError(text)
+        return numerals.number(digits) / 100
+    except ValueError:
+        raise UsageError(f"{option} {text!r} cannot be read: give per cent, as in 5% or 0.5%.") from None
 
 
-def seeds(text: str, option: str) -> tuple[int, ...]:
-    """Read seeds: one number N is the N seeds 0 … N-1, a list is those seeds. Raises: UsageError."""
+def seeds(text: str, option: str, *, are_listed: bool = False) -> tuple[int, ...]:
+    """Read seeds: one number N is the N seeds 0 … N-1, unless ``are_listed``; a list or a range is those seeds.
 
-    def read(part: str) -> int:
-        value = int(part)
-        if not 0 <= value <= LARGEST_SEED:
-            raise ValueError(part)
-        return value
-
-    values = _each(
-        text, option, read, f"how many seeds, as in 3, or which ones, as in 3,7; the largest is {LARGEST_SEED}"
-    )
-    if "," in text:
-        return values
-    if values[0] == 0:
-        raise UsageError(f"{option} 0 is no seed at all: give how many seeds, as in 3, or use --seed 0 for seed 0.")
-    _require_few(values[0], text, option)
-    return tuple(range(values[0]))
+    Raises: UsageError.
+    """
+    values: list[int] = []
+    for part in _parts(text, option):
+        try:
+            begin, end = numerals.span(part)
+        except ValueError:
+            raise UsageError(
+                f"{option} {text!r} cannot be used: give how many seeds, as in 3, or which ones, as in 3,7 or 3-5."
+            ) from None
+        if not are_listed and text.strip() == part and "-" not in part:
+            begin, end = 0, begin - 1
+            if end < 0:
+                raise UsageError(
+                    f"{option} 0 is no seed at all: give how many seeds, as in 3, or use --seed 0 for seed 0."
+                )
+        _require_within(begin, end, text, option, 0, LARGEST_SEED)
+        _require_few(len(values) + end - begin + 1, text, option)
+        values.extend(range(begin, end + 1))
+    return _unique(values)
 
 
 def names(text: str, option: str) -> tuple[str, ...]:
     """Read names separated by commas. Raises: UsageError.
 
     What follows a name with a colon and is itself 'key=value' belongs to that name: 'markov:order=2,seed=1' is one.
+    A comma behind a backslash is the name's own.
     """
     listed: list[str] = []
     for part in _parts(text, option):
@@ -137,7 +160,14 @@ def names(text: str, option: str) -> tuple[str, ...]:
             listed[-1] += f",{part}"
         else:
             listed.append(part)
-    return _unique(listed)
+    return _unique([name.replace(_ESCAPED, ",") for name in listed])
+
+
+def typed(value: Any) -> str:
+    """Return a value, or a list of them, as it would be typed."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(str(item).replace(",", _ESCAPED) for item in value)
+    return str(value)
 
 
 def choices(text: str, option: str, *, known: Sequence[str]) -> tuple[str, ...]:
@@ -158,8 +188,8 @@ def inits(text: str, option: str) -> tuple[str, ...]:
     """Read ways for weights to begin. Raises: UsageError."""
 
     def read(part: str) -> str:
-        parse_init(part)
-        return part
+        kind, width = parse_init(part)
+        return f"{kind}:{width:.15g}" if width else kind
 
     return _each(text, option, read, "uniform, uniform:0.08 (its bound) or normal:0.01 (its deviation)")
 
@@ -196,7 +226,7 @@ def file(text: str, option: str) -> Path:
 
 
 def _parts(text: str, option: str) -> list[str]:
-    parts = [part.strip() for part in text.split(",")]
+    parts = [part.strip() for part in _COMMA.split(text)]
     if not any(parts):
         raise UsageError(f"{option} {text!r} is empty: give at least one value, or leave the option out.")
     if not all(parts):

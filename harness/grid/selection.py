@@ -95,22 +95,17 @@ def select(options: Mapping[str, Any], asker: str = "The selection") -> tuple[Se
 
 def _read(option: str, value: Any, asker: str) -> tuple[str, Any]:
     """Return an option's field and its values."""
-    text = _typed(value)
+    text = parsing.typed(value)
     if option == "plugins":
         return option, parsing.names(text, "--plugins")
     if option == "implementation":
         return option, parsing.word(text, "--implementation")
     if option == "seed" or (option == "seeds" and isinstance(value, (list, tuple))):
-        return "seed", parsing.seeds(f"{text},{text}", f"--{option}")  # a single number would be how many
+        return "seed", parsing.seeds(text, f"--{option}", are_listed=True)
     if option not in _OPTIONS:
         raise UsageError(f"{asker} asks for an option {option!r}.{did_you_mean(option, _OPTIONS)}")
     name, row = _OPTIONS[option]
     return name, parsing.value(row, text)
-
-
-def _typed(value: Any) -> str:
-    """Return a value, or a list of them, as it would be typed."""
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def of_values(values: Mapping[str, Any], overrides: Sequence[Override] = ()) -> tuple[Selection, TextSelection]:

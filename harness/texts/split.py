@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal, TypeAlias
 
+from harness.contracts import numerals
 from harness.errors import CorpusError
 
 Mix = Literal["equal", "proportional"]
@@ -14,8 +15,8 @@ AuthorBudget = Literal["equal", "full"]
 AUTHOR_BUDGETS: tuple[AuthorBudget, ...] = ("equal", "full")
 
 HELD_OUT = "held-out"
-_SHARES = re.compile(r"(\d+)/(\d+)/(\d+)")
-_WINDOWS = re.compile(r"windows:(\d+)\+(\d+)x(\d+)")
+_SHARES = re.compile(r"([^/]+)/([^/]+)/([^/]+)")
+_WINDOWS = re.compile(r"windows:([^+]+)\+([^x]+)x(.+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +47,8 @@ class Split:
 
     def parts(self, num_tokens: int) -> Division:
         """Divide a document of so many tokens. Raises: CorpusError where it is too short for the windows."""
-        if windows := _WINDOWS.fullmatch(self.words):
-            train, valid, num_steps = map(int, windows.groups())
+        if windows := _numbers(_WINDOWS, self.words):
+            train, valid, num_steps = windows
             stop = train + valid + num_steps
             if num_tokens < stop:
                 raise CorpusError(
@@ -55,8 +56,8 @@ class Split:
                     "take fewer windows, or a longer text."
                 )
             return Division(train=slice(0, train + num_steps), valid=slice(train, stop), test=slice(stop, stop))
-        if shares := _SHARES.fullmatch(self.words):
-            train, valid, _ = map(int, shares.groups())
+        if shares := _numbers(_SHARES, self.words):
+            train, valid, _ = shares
             first, second = num_tokens * train // 100, num_tokens * (train + valid) // 100
             return Division(train=slice(0, first), valid=slice(first, second), test=slice(second, num_tokens))
         return self._held_out(num_tokens)
@@ -66,11 +67,10 @@ class Split:
         for part, share, is_one in (("validates", self.valid, self.valid > 0), ("tests", self.test, self.test >= 0)):
             if not is_one or share >= 1:
                 raise CorpusError(f"The part that {part} must lie between 0 and 1; it is {share}.")
-        shares, windows = _SHARES.fullmatch(self.words), _WINDOWS.fullmatch(self.words)
-        sound = self.words == HELD_OUT or (windows is not None and "0" not in windows.groups())
-        if shares is not None:
-            percent = [int(each) for each in shares.groups()]
-            sound = sum(percent) == 100 and min(percent[:2]) > 0
+        shares, windows = _numbers(_SHARES, self.words), _numbers(_WINDOWS, self.words)
+        sound = self.words == HELD_OUT or bool(windows and all(windows))
+        if shares:
+            sound = sum(shares) == 100 and min(shares[:2]) > 0
         if not sound:
             raise CorpusError(
                 f"--split {self.words!r} is none: give held-out, per cent as in 80/10/10, or windows as in "
@@ -88,6 +88,15 @@ class Split:
             valid=slice(min(first + gap, max(first, second - 1)), second),
             test=slice(min(second + gap, max(second, num_tokens - 1)), num_tokens),
         )
+
+
+def _numbers(pattern: re.Pattern[str], words: str) -> tuple[int, ...]:
+    """Return the whole numbers in words; none where they are not of the pattern."""
+    match = pattern.fullmatch(words)
+    try:
+        return tuple(map(numerals.whole, match.groups())) if match else ()
+    except ValueError:
+        return ()
 
 
 # --- budgets ----------------------------------------------------------------------------------------------

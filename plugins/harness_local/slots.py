@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 
+from harness.contracts import numerals
 from harness.contracts.executors import Gpu, Slot, SlotRequest
 from harness.errors import UsageError
+
+_MOST_GPUS = 1000
+"""In a range; more is a slip."""
 
 
 def find_slots(request: SlotRequest) -> list[Slot]:
@@ -22,17 +26,26 @@ def _chosen(devices: str, gpus: Sequence[Gpu]) -> Sequence[Gpu]:
         return []
     if devices == "auto":
         return gpus
-    parts = [part.strip() for part in devices.split(",")]
-    if not all(part.isdigit() for part in parts):
-        raise UsageError(f"--devices {devices!r} cannot be read: give auto, cpu, or GPU numbers as in 0,1.")
-    by_index = {str(gpu.index): gpu for gpu in gpus}
-    missing = [part for part in parts if part not in by_index]
+    numbers = _numbers(devices)
+    by_index = {gpu.index: gpu for gpu in gpus}
+    missing = [number for number in numbers if number not in by_index]
     if missing:
-        there = f"there is: {', '.join(by_index)}" if by_index else "no GPU was found here"
+        there = f"there is: {', '.join(map(str, by_index))}" if by_index else "no GPU was found here"
         raise UsageError(
-            f"--devices {devices} names GPU {', '.join(missing)}, but {there}; --devices cpu uses the CPU."
+            f"--devices {devices} names GPU {', '.join(map(str, missing))}, but {there}; --devices cpu uses the CPU."
         )
-    return [by_index[part] for part in dict.fromkeys(parts)]
+    return [by_index[number] for number in numbers]
+
+
+def _numbers(devices: str) -> list[int]:
+    """Read GPU numbers and ranges of them."""
+    try:
+        spans = [numerals.span(part) for part in devices.split(",")]
+    except ValueError:
+        spans = []
+    if not spans or any(not 0 <= last - first <= _MOST_GPUS for first, last in spans):
+        raise UsageError(f"--devices {devices!r} cannot be read: give auto, cpu, or GPU numbers as in 0,1 or 0-3.")
+    return list(dict.fromkeys(number for first, last in spans for number in range(first, last + 1)))
 
 
 def _gpu_slot(gpu: Gpu, part: int, request: SlotRequest) -> Slot:

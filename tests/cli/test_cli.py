@@ -96,7 +96,7 @@ BAD_INPUT = [
     (["--out", "text.txt"], "The run folder text.txt cannot be written"),
     (["--out", "text.txt/inside"], "The run folder text.txt/inside cannot be written"),
     (["--epochs", "0"], "--epochs '0' begins below 1"),
-    (["--jobs", "1000000000"], "Invalid value for '--jobs'"),
+    (["--jobs", "1000000000"], "--jobs '1000000000' is out of reach"),
     (["--text", "html"], "There is no text 'html'."),
     (["--layer", "1"], "No such option '--layer'"),
     (["extra"], "The experiment extra cannot be read"),
@@ -286,7 +286,7 @@ def test_every_error_of_the_user_has_an_exit_code() -> None:
     ("arguments", "said"),
     [
         (("--seed", "9007199254740992"), "--seed"),
-        (("--seeds", "1,9007199254740992"), "the largest is 9007199254740991"),
+        (("--seeds", "1,9007199254740992"), "the largest value is 9,007,199,254,740,991"),
         (("--hiddens", "1000000001"), "the largest value is 1,000,000,000"),
         (("--corpora-dir", "nowhere"), "There is no folder nowhere"),
     ],

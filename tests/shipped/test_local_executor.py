@@ -40,6 +40,7 @@ def test_cpu_takes_no_gpu() -> None:
 
 def test_numbers_take_these_gpus_once_each() -> None:
     assert names("2,0,2", jobs=1) == ["gpu:2", "gpu:0", "cpu:0"]
+    assert names("0-1", jobs=1) == ["gpu:0", "gpu:1", "cpu:0"]
 
 
 @pytest.mark.parametrize("devices", ["7", "0,7"])
@@ -53,7 +54,7 @@ def test_a_gpu_number_without_any_gpu_is_told() -> None:
         slots("0", 1, 1, [])
 
 
-@pytest.mark.parametrize("devices", ["", "gpu", "0,", "0-1", "-1", "cpu,0"])
+@pytest.mark.parametrize("devices", ["", "gpu", "0,", "1-0", "-1", "cpu,0", "0_1"])
 def test_devices_that_cannot_be_read_are_told(devices: str) -> None:
     with pytest.raises(UsageError, match=f"--devices '{devices}' cannot be read"):
         names(devices)
