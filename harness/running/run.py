@@ -20,7 +20,7 @@ from harness.machine.devices import core_numbers, find_gpus
 from harness.plugins.registry import Registry
 from harness.record import provenance
 from harness.record.folder import RunFolder
-from harness.record.ledger import FINISHED, Ledger
+from harness.record.ledger import FINISHED, RUN_ID, Ledger
 from harness.running.live import LiveView, duration, print_line
 from harness.running.scheduler import Runner
 from harness.running.timing import EFFORTS, TimingPhase
@@ -213,7 +213,7 @@ def execute(
     manifest["experiment"] = dict(experiment or {})
     workplace = run.workplace(limits)
     with Ledger(run.folder.ledger) as ledger:
-        run.folder.furnish(provenance.joined(manifest, earlier))
+        run.folder.furnish(provenance.joined(manifest | {RUN_ID: ledger.run_id}, earlier))
         ledger.note("command", json.dumps(list(command)))
         ids = [planned.trial.trial_id for planned in run.plan.trials]
         done = {key for key, status in ledger.statuses().items() if status in FINISHED}

@@ -30,6 +30,8 @@ def older(here: Path, harness: Harness) -> Path:
             db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
         for table in (*DROPPED, "trials", "timings", "probes"):
             db.execute(f"ALTER TABLE {table} ADD COLUMN mood TEXT DEFAULT 'fair'")
+        db.execute("DROP TABLE checksums")
+        db.execute("UPDATE run SET value='1' WHERE key='schema_version'")
     return here / "run"
 
 

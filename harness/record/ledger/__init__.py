@@ -4,8 +4,9 @@ Every event is committed when it comes. A trial that is not finished has status 
 'running'; the report calls both 'skipped' with the reason that they did not run yet.
 """
 
+from harness.record.ledger.opening import RUN_ID
 from harness.record.ledger.reader import LedgerReader
 from harness.record.ledger.schema import ENDED, FINISHED, SCHEMA_VERSION
 from harness.record.ledger.writer import Ledger
 
-__all__ = ["ENDED", "FINISHED", "SCHEMA_VERSION", "Ledger", "LedgerReader"]
+__all__ = ["ENDED", "FINISHED", "RUN_ID", "SCHEMA_VERSION", "Ledger", "LedgerReader"]

@@ -1,5 +1,6 @@
 """The reader's side of the ledger: for reports, also while a run goes on and after a kill."""
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from harness.errors import RunFolderError
-from harness.record.ledger.schema import check, connect, known_columns, unusable
+from harness.record.ledger.opening import check, connect, unusable
+from harness.record.ledger.schema import known_columns
 from harness.worker.trial import SETTINGS
 
 _ROWS_AT_A_TIME = 500
@@ -27,15 +29,11 @@ class LedgerReader:
                 f"There is no ledger at {path}: name a folder that 'harness run' made, e.g. reports/latest."
             )
         self._path = path
-        try:
+        with self._explained():
             is_empty = not check(path)
             # WAL readers need to create the -shm file, so even a reader opens read-write where it may.
             self._db = connect(path, "rw")
             self._db.row_factory = sqlite3.Row
-        except sqlite3.Error as error:
-            raise unusable(
-                path, error, "Name another run's folder, or give the run's command again elsewhere."
-            ) from None
         if is_empty:
             raise RunFolderError(f"The ledger {path} is empty: the run ended before it began; give its command again.")
 
@@ -45,6 +43,16 @@ class LedgerReader:
     def __exit__(self, *_: object) -> None:
         self._db.close()
 
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what can't be read into the sentence for it."""
+        try:
+            yield
+        except (sqlite3.Error, json.JSONDecodeError) as error:
+            raise unusable(
+                self._path, error, "Name another run's folder, or give the run's command again elsewhere."
+            ) from None
+
     def run(self) -> dict[str, str]:
         """Return what was noted about the run as a whole."""
         return {row["key"]: row["value"] for row in self._db.execute("SELECT key, value FROM run")}
@@ -53,10 +61,11 @@ class LedgerReader:
         """Return one dict a trial, in plan order: trial_id, status, reason, attempts, the trial's fields, its facts."""
         trials = []
         for row in self._db.execute("SELECT * FROM trials ORDER BY position, trial_id"):
-            settings = json.loads(row["trial"])
+            with self._explained():
+                settings, facts = json.loads(row["trial"]), json.loads(row["facts"])
             self._require_known(settings)
             own = {name: row[name] for name in ("trial_id", "status", "reason", "attempts")}
-            trials.append({**settings, **json.loads(row["facts"]), **own})
+            trials.append({**settings, **facts, **own})
         return trials
 
     def _require_known(self, settings: Mapping[str, Any]) -> None:

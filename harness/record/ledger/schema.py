@@ -1,21 +1,21 @@
-"""What a ledger's file holds, and whether a file is one."""
+"""What a ledger's file holds, today and before."""
 
 import contextlib
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from harness.contracts.figures import Table
 from harness.contracts.measures import stored_in
-from harness.errors import RunFolderError
+from harness.record.ledger import checksums
 
 FINISHED = ("ok", "diverged")
 """Statuses the same command does not train again."""
 ENDED = (*FINISHED, "failed", "timeout", "skipped")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: with checksums over all rows; a ledger of before has none until it is continued."""
 
 
 def _columns(table: Table) -> str:
@@ -23,7 +23,6 @@ def _columns(table: Table) -> str:
 
 
 SCHEMA = f"""
-BEGIN IMMEDIATE;                        -- all tables or none, wherever a kill strikes
 CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS trials (
     trial_id TEXT PRIMARY KEY,
@@ -69,7 +68,7 @@ CREATE TABLE IF NOT EXISTS probes (     -- what was measured on trained models; 
     n INTEGER NOT NULL,
     PRIMARY KEY (trial_id, probe, quantity, at)
 ) STRICT;
-COMMIT;
+{checksums.SCHEMA}
 """
 
 
@@ -86,17 +85,35 @@ def columns_of_today() -> Mapping[str, tuple[Column, ...]]:
     """Return the columns of each table of the schema."""
     with contextlib.closing(sqlite3.connect(":memory:")) as db:
         db.executescript(SCHEMA)
-        return {table: _columns_in(db, table) for table in _tables_in(db)}
+        return {table: _columns_in(db, table) for table in tables_in(db)}
 
 
-def add_missing_columns(db: sqlite3.Connection) -> None:
-    """Give a ledger of an earlier version the columns it lacks: of its rows so far they are not known."""
+def bring_up_to_date(db: sqlite3.Connection) -> None:
+    """Give a ledger the tables, columns and checksums of today, all or none, wherever a kill strikes.
+
+    Of the rows of an earlier version the values of new columns are not known.
+    """
+    db.executescript(f"BEGIN IMMEDIATE; {SCHEMA}")
     with db:
-        for table, columns in columns_of_today().items():
-            names = {column.name for column in _columns_in(db, table)}
-            for column in columns:
-                if column.name not in names:
-                    db.execute(f"ALTER TABLE {table} ADD COLUMN {column.declaration}")
+        added = [_add_missing_columns(db, table) for table in columns_of_today()]
+        if version_of(db) != str(SCHEMA_VERSION) or any(added):
+            db.execute("INSERT OR REPLACE INTO run (key, value) VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),))
+            checksums.renew(db)
+
+
+def _add_missing_columns(db: sqlite3.Connection, table: str) -> bool:
+    """Return whether there were any."""
+    names = {column.name for column in _columns_in(db, table)}
+    missing = [column for column in columns_of_today()[table] if column.name not in names]
+    for column in missing:
+        db.execute(f"ALTER TABLE {table} ADD COLUMN {column.declaration}")
+    return bool(missing)
+
+
+def version_of(db: sqlite3.Connection) -> str:
+    """Return the version the ledger's last writer noted; '' where there is none."""
+    noted = db.execute("SELECT value FROM run WHERE key='schema_version'").fetchone()
+    return str(noted[0]) if noted else ""
 
 
 def known_columns(db: sqlite3.Connection, table: str) -> list[str]:
@@ -105,7 +122,8 @@ def known_columns(db: sqlite3.Connection, table: str) -> list[str]:
     return [column.name for column in columns_of_today()[table] if column.name in names]
 
 
-def _tables_in(db: sqlite3.Connection) -> list[str]:
+def tables_in(db: sqlite3.Connection) -> list[str]:
+    """Return the names of all tables."""
     return [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type='table'")]
 
 
@@ -115,49 +133,3 @@ def _columns_in(db: sqlite3.Connection, table: str) -> tuple[Column, ...]:
         rest = f"{' NOT NULL' if required else ''}{f' DEFAULT {default}' if default is not None else ''}"
         columns.append(Column(name, f"{name} {kind}{rest}"))
     return tuple(columns)
-
-
-def connect(path: Path, mode: str) -> sqlite3.Connection:
-    """Open the file in SQLite's mode 'ro', 'rw' or 'rwc'."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=10)
-
-
-def check(path: Path) -> bool:
-    """Return whether the file holds a ledger; one that is not there or empty does not.
-
-    Raises: sqlite3.Error where it is damaged or another application's; RunFolderError where it is too new.
-    """
-    if not path.is_file() or path.stat().st_size == 0:
-        return False
-    # Read-only: a connection that may write changes even a damaged file when it is closed.
-    with contextlib.closing(connect(path, "ro")) as db:
-        problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if problem != "ok":
-            raise sqlite3.DatabaseError(problem)
-        _require_whole_pages(db, path)
-        tables = _tables_in(db)
-        if not tables:
-            return False
-        if not {"run", "trials", "epochs", "timings"} <= set(tables):
-            raise sqlite3.DatabaseError("it is another application's")
-        version = db.execute("SELECT value FROM run WHERE key='schema_version'").fetchone()
-    if version is not None and version[0].isdigit() and int(version[0]) > SCHEMA_VERSION:
-        raise RunFolderError(
-            f"{path} was written by a newer harness (ledger version {version[0]}, this one reads up to "
-            f"{SCHEMA_VERSION}): upgrade rnn-harness, or name another folder with --out."
-        )
-    return True
-
-
-def _require_whole_pages(db: sqlite3.Connection, path: Path) -> None:
-    """Raise for a file cut off within its last page, which SQLite fills up with zeros in silence."""
-    page_bytes = db.execute("PRAGMA page_size").fetchone()[0]
-    wal = path.with_name(f"{path.name}-wal")
-    if path.stat().st_size % page_bytes and not (wal.is_file() and wal.stat().st_size):
-        raise sqlite3.DatabaseError("it is cut off")
-
-
-def unusable(path: Path, error: sqlite3.Error, advice: str) -> RunFolderError:
-    """Return the sentence for a file that is no ledger or a damaged one."""
-    cause = (str(error).splitlines() or [type(error).__name__])[-1]
-    return RunFolderError(f"The ledger {path} cannot be used ({cause}) and was left as it is. {advice}")

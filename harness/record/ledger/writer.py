@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import secrets
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,13 +13,16 @@ from typing import Any, Self
 
 from harness.contracts.measures import stored_in
 from harness.errors import RunFolderError
-from harness.record.ledger.schema import SCHEMA, SCHEMA_VERSION, add_missing_columns, check, connect, unusable
+from harness.record.ledger import checksums
+from harness.record.ledger.opening import RUN_ID, check, connect, manifest_id, unusable
+from harness.record.ledger.schema import bring_up_to_date
 from harness.record.parity import Certificate
 from harness.worker.events import EpochEnded, Evaluated, Finished, Started
 from harness.worker.trial import Trial
 
 _CERTIFICATE = {field.name for field in fields(Certificate)}
 _INSERT_TIMING = "INSERT INTO timings (trial_id, phase, round, block, tokens, seconds)"
+_WRITE_BACK_SECONDS = 5.0
 _EPOCH_COLUMNS = tuple(measure.name for measure in stored_in("epochs"))
 _EVALUATION_COLUMNS = tuple(measure.name for measure in stored_in("evaluations"))
 
@@ -41,13 +45,26 @@ class Ledger:
             raise unusable(path, error, "Move it away to start anew, or name another folder with --out.") from None
         with _explained(path):
             self._db = _open_to_write(path)
-        self.note("schema_version", str(SCHEMA_VERSION))
+        self._written_back = time.monotonic()
+        self.run_id = self._run_id()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._db.close()
+
+    def _run_id(self) -> str:
+        """Return what tells this run's files from another's: a new ledger takes over what its folder's manifest says.
+
+        So one that was moved away to start anew has a successor, wherever a kill strikes.
+        """
+        noted = self._db.execute("SELECT value FROM run WHERE key=?", (RUN_ID,)).fetchone()
+        if noted is not None:
+            return str(noted[0])
+        run_id = manifest_id(self.path) or secrets.token_hex(8)
+        self.note(RUN_ID, run_id)
+        return run_id
 
     def note(self, key: str, value: str) -> None:
         """Record a fact about the run as a whole."""
@@ -179,8 +196,20 @@ class Ledger:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        with _explained(self.path), self._db:
-            yield
+        with _explained(self.path):
+            with self._db:
+                yield
+            self._write_back()
+
+    def _write_back(self) -> None:
+        """Bring what the log beside the file holds into the file itself, now and then.
+
+        Who copies the file alone, after a kill or while the run goes on, has all but the last seconds.
+        """
+        now = time.monotonic()
+        if now - self._written_back >= _WRITE_BACK_SECONDS:
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            self._written_back = now
 
     def _replace(self, table: str, row: dict[str, Any]) -> None:
         columns, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
@@ -221,8 +250,9 @@ def _open_to_write(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode=WAL")
         # NORMAL survives a kill of any process; only a power cut may lose the last commits.
         db.execute("PRAGMA synchronous=NORMAL")
-        db.executescript(SCHEMA)
-        add_missing_columns(db)
+        bring_up_to_date(db)
+        checksums.keep(db)
+        db.execute("PRAGMA wal_checkpoint(PASSIVE)")
     except sqlite3.Error:
         db.close()
         raise
