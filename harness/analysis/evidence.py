@@ -49,7 +49,7 @@ def kinds(trials: pd.DataFrame) -> pd.Series:
 
 def weight_shapes(run: Run, trial_id: str) -> dict[str, tuple[int, ...]]:
     """Return the shapes of a trained model's weights; none where its checkpoint is not there or can't be read."""
-    return shapes_in(RunFolder(run.folder).checkpoint(trial_id))
+    return shapes_in(RunFolder(run.folder).checkpoint(trial_id), trial_id)
 
 
 def settings_without(*names: str) -> list[str]:

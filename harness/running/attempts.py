@@ -25,6 +25,7 @@ from harness.worker.events import (
     Finished,
     FirstSteps,
     Progress,
+    Saving,
     Started,
 )
 from harness.worker.job import BaselineJob, SampleRequest, TrainJob
@@ -99,6 +100,7 @@ class Attempts:
             network=network_of(registry, trial),
             text=text,
             checkpoint_path=str(self.workplace.folder.checkpoint(trial.trial_id).absolute()),
+            checkpoint_digests=self.ledger.checkpoint_digests(trial.trial_id),
             recorded_epochs=self.ledger.num_epochs(trial.trial_id),
             parity_steps=self.parity_steps,
             sample=sample,
@@ -131,6 +133,8 @@ class _Conversation:
             case FirstSteps():
                 if self.reference is not None:
                     self._ledger.certified(self._trial.trial_id, compare(event, self.reference))
+            case Saving():
+                self._ledger.saving(self._trial.trial_id, event.digest)
             case Progress():
                 pass
             case _:

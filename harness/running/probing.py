@@ -103,5 +103,6 @@ class ProbingPhase:
             network=scratch_network(registry, trial.cell, REFERENCE_BACKEND),
             text=text,
             checkpoint_path=str(self.workplace.folder.checkpoint(trial.trial_id).absolute()),
+            checkpoint_digests=self.ledger.checkpoint_digests(trial.trial_id),
             probes=probes,
         )

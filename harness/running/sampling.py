@@ -48,6 +48,8 @@ def generate(registry: Registry, folder: RunFolder, trial: Trial, request: Sampl
     Raises: UsageError for an empty prefix; EnvironmentMissing, PluginError, WorkerError.
     """
     request = _as_tokens(trial, request)
+    with LedgerReader(folder.ledger) as ledger:
+        digests = ledger.checkpoint_digests(trial.trial_id)
     with lone_workplace(registry) as workplace:
         job = SampleJob(
             place=place_in(workplace.slots[0]),
@@ -55,6 +57,7 @@ def generate(registry: Registry, folder: RunFolder, trial: Trial, request: Sampl
             trial=trial,
             network=network_of(registry, trial),
             checkpoint_path=str(folder.checkpoint(trial.trial_id).absolute()),
+            checkpoint_digests=digests,
             sample=request,
         )
         return _sampled(workplace, job)

@@ -1,8 +1,11 @@
 """Checkpoints: safetensors files in the canonical layout, which every backend reads and no pickle can hide in."""
 
+import hashlib
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,26 +27,42 @@ class Checkpoint:
     vocabulary: list[str]
     first_step_seconds: float = 0.0
 
-    def write(self, path: Path) -> None:
-        """Write atomically: a kill leaves the former checkpoint or this one."""
-        from safetensors.numpy import save_file
+    @cached_property
+    def digest(self) -> str:
+        """Hash of all it holds: it stands in the file, and in the ledger too."""
+        content = hashlib.sha256(json.dumps(self._metadata(), sort_keys=True).encode())
+        for name, array in sorted(self._arrays().items()):
+            # One contiguous copy at a time: all of them would be the weights once more.
+            contiguous = np.ascontiguousarray(array)
+            content.update(json.dumps([name, contiguous.dtype.str, contiguous.shape]).encode())
+            content.update(contiguous.data)
+        return content.hexdigest()
 
-        metadata = {
+    def _arrays(self) -> Weights:
+        return {**self.weights, **self.optimizer_state}
+
+    def _metadata(self) -> dict[str, str]:
+        return {
             "trial_id": self.trial_id,
             "epoch": str(self.epoch),
             "vocabulary": json.dumps(self.vocabulary),
             "first_step_seconds": repr(self.first_step_seconds),
         }
+
+    def write(self, path: Path) -> None:
+        """Write atomically: a kill leaves the former checkpoint or this one."""
+        from safetensors.numpy import save_file
+
         # Contiguous copies: safetensors writes a view's buffer, not its strides.
-        tensors = {name: np.ascontiguousarray(array) for name, array in (self.weights | self.optimizer_state).items()}
+        tensors = {name: np.ascontiguousarray(array) for name, array in self._arrays().items()}
         with replacing(path) as staging:
             # Straight to the file: the bytes of it all would take seven times the weights' memory.
-            save_file(tensors, staging, metadata)
+            save_file(tensors, staging, {**self._metadata(), "digest": self.digest})
             staging.chmod(0o666 & ~_umask())  # the library lets nobody but the owner read it
 
     @classmethod
     def read(cls, path: Path) -> "Checkpoint":
-        """Read a checkpoint.
+        """Read a checkpoint, whoever's it is.
 
         Raises: ValueError for a file that is not a whole checkpoint; OSError where it cannot be opened.
         """
@@ -55,7 +74,7 @@ class Checkpoint:
             with safe_open(path, framework="numpy") as file:
                 metadata: dict[str, Any] = file.metadata() or {}
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            return cls(
+            checkpoint = cls(
                 trial_id=metadata["trial_id"],
                 epoch=int(metadata["epoch"]),
                 weights={name: array for name, array in arrays.items() if not name.startswith("optimizer.")},
@@ -63,8 +82,25 @@ class Checkpoint:
                 vocabulary=json.loads(metadata["vocabulary"]),
                 first_step_seconds=float(metadata["first_step_seconds"]),
             )
-        except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is not a whole checkpoint: {error}") from None
+        # One of the version before has no digest of its own.
+        if metadata.get("digest", checkpoint.digest) != checkpoint.digest:
+            raise ValueError(f"{path} is not a whole checkpoint: its content is not what was written")
+        return checkpoint
+
+    @classmethod
+    def read_own(cls, path: Path, trial_id: str, digests: Collection[str]) -> "Checkpoint":
+        """Read a trial's own checkpoint; ``digests`` are those the ledger knows of it, none in one of before.
+
+        Raises: ValueError where it is damaged, another trial's, or not the one that was recorded; OSError.
+        """
+        checkpoint = cls.read(path)
+        if checkpoint.trial_id != trial_id:
+            raise ValueError(f"{path} is the checkpoint of the trial {checkpoint.trial_id}")
+        if digests and checkpoint.digest not in digests:
+            raise ValueError(f"{path} is not the checkpoint that the ledger knows of this trial")
+        return checkpoint
 
 
 def _umask() -> int:
@@ -74,12 +110,14 @@ def _umask() -> int:
     return mask
 
 
-def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of a checkpoint's arrays without reading them; none where it can't be read."""
+def shapes_in(path: Path, trial_id: str) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a trial's checkpoint without reading it; none where it can't be read or is another's."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
+            if (file.metadata() or {}).get("trial_id") != trial_id:
+                return {}
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError):
         return {}

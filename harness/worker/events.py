@@ -64,6 +64,15 @@ class EpochEnded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Saving:
+    """A checkpoint is about to take the former one's place."""
+
+    name: ClassVar[str] = "saving"
+    digest: str
+    """Of `harness.worker.checkpoints.Checkpoint`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluated:
     """What the trained model reaches on one author's held-out part."""
 
@@ -164,6 +173,7 @@ Event = (
     | Progress
     | FirstSteps
     | EpochEnded
+    | Saving
     | Evaluated
     | Finished
     | Diverged

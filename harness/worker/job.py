@@ -112,6 +112,8 @@ class TrainJob(_Job):
     network: Network
     text: TextFiles
     checkpoint_path: str
+    checkpoint_digests: tuple[str, ...]
+    """Of the last checkpoints the ledger knows; none where it knows none."""
     recorded_epochs: int
     """Epochs of this trial the ledger already holds; a checkpoint that is ahead of them is not resumed."""
     parity_steps: int
@@ -208,6 +210,7 @@ class ProbeJob(_Job):
     network: Network
     text: TextFiles
     checkpoint_path: str
+    checkpoint_digests: tuple[str, ...]
     probes: tuple[str, ...]
     """Of `harness.worker.probes.PROBES`."""
 
@@ -241,6 +244,7 @@ class SampleJob(_Job):
     trial: Trial
     network: Network
     checkpoint_path: str
+    checkpoint_digests: tuple[str, ...]
     sample: SampleRequest
 
     @property

@@ -20,7 +20,7 @@ def probe_network(job: ProbeJob, connection: Connection) -> None:
     """Load a checkpoint and report each probe of its model."""
     architecture = replace(job.trial.architecture, dtype="float64", dropout=0.0)
     model = build(job.network, open_backend(job.network.backend_target, job.place), architecture, job.trial.training)
-    trained = Checkpoint.read(Path(job.checkpoint_path)).weights
+    trained = Checkpoint.read_own(Path(job.checkpoint_path), job.trial.trial_id, job.checkpoint_digests).weights
     model.load(trained)
     _probe(job, model, {"init": trial_weights(job.trial, job.network), "trained": trained}, connection)
 

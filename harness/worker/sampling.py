@@ -19,7 +19,7 @@ from harness.worker.models import build, open_backend
 
 def continue_prefix(job: SampleJob, connection: Connection) -> None:
     """Load a checkpoint and report the text its model makes of the prefix."""
-    checkpoint = Checkpoint.read(Path(job.checkpoint_path))
+    checkpoint = Checkpoint.read_own(Path(job.checkpoint_path), job.trial.trial_id, job.checkpoint_digests)
     model = build(
         job.network, open_backend(job.network.backend_target, job.place), job.trial.architecture, job.trial.training
     )

@@ -10,7 +10,7 @@ from harness.worker import process
 from harness.worker.checkpoints import Checkpoint
 from harness.worker.connection import Connection
 from harness.worker.evaluation import evaluate_held_out
-from harness.worker.events import Finished, Started
+from harness.worker.events import Finished, Saving, Started
 from harness.worker.first_steps import first_steps
 from harness.worker.job import TrainJob
 from harness.worker.models import build, mapped, open_backend, read_symbols, trial_weights
@@ -27,7 +27,7 @@ def train_trial(job: TrainJob, connection: Connection) -> None:
     _report_start(job, backend, begun, connection)
     if trial.dropout > 0 and not begun.epochs and job.parity_steps:
         _report_steps_without_dropout(job, backend, connection)
-    saver = _Saver(job, model)
+    saver = _Saver(job, model, connection)
     first_step_seconds = train(
         model,
         trial,
@@ -82,14 +82,13 @@ def _begin(job: TrainJob, model: Model) -> _Begun:
 def _resumable(job: TrainJob) -> Checkpoint | None:
     """Return the trial's last checkpoint, or None where there is none that is whole, its own and in the ledger."""
     try:
-        checkpoint = Checkpoint.read(Path(job.checkpoint_path))
+        checkpoint = Checkpoint.read_own(Path(job.checkpoint_path), job.trial.trial_id, job.checkpoint_digests)
     except FileNotFoundError:
         return None
     except ValueError as error:
         print(f"starting over: {error}")
         return None
-    usable = checkpoint.trial_id == job.trial.trial_id and checkpoint.epoch <= job.recorded_epochs
-    return checkpoint if usable else None
+    return checkpoint if checkpoint.epoch <= job.recorded_epochs else None
 
 
 def _report_start(job: TrainJob, backend: Backend, begun: _Begun, connection: Connection) -> None:
@@ -115,9 +114,10 @@ def _report_steps_without_dropout(job: TrainJob, backend: Backend, connection: C
 class _Saver:
     """Writes the trial's checkpoint: now and then while it trains, and the weights alone at its end."""
 
-    def __init__(self, job: TrainJob, model: Model) -> None:
+    def __init__(self, job: TrainJob, model: Model, connection: Connection) -> None:
         self._job = job
         self._model = model
+        self._connection = connection
         self.vocabulary = read_symbols(job.text.vocabulary_path)
         self._last = time.monotonic()
 
@@ -130,11 +130,14 @@ class _Saver:
         self._save(self._job.trial.num_epochs, first_step_seconds, {})
 
     def _save(self, epoch: int, first_step_seconds: float, optimizer_state: Weights) -> None:
-        Checkpoint(
+        checkpoint = Checkpoint(
             trial_id=self._job.trial.trial_id,
             epoch=epoch,
             weights=self._model.weights(),
             optimizer_state=optimizer_state,
             vocabulary=self.vocabulary,
             first_step_seconds=first_step_seconds,
-        ).write(Path(self._job.checkpoint_path))
+        )
+        # Before it is there: of what a kill leaves the ledger then knows the former one or this.
+        self._connection.send(Saving(digest=checkpoint.digest))
+        checkpoint.write(Path(self._job.checkpoint_path))

@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -12,11 +13,12 @@ from typing import Any
 import psutil
 import pytest
 
-from harness.errors import RunFolderError
+from harness.errors import RunFolderError, WorkerError
 from harness.record.ledger import Ledger, LedgerReader
+from harness.running import sampling
 from harness.running.workplace import Limits
-from harness.worker.events import EpochEnded, Event
-from harness.worker.job import TrainJob, read_job
+from harness.worker.events import EpochEnded, Event, Saving
+from harness.worker.job import SampleRequest, TrainJob, read_job
 
 Train = Callable[..., Any]
 Prepare = Callable[..., Any]
@@ -171,7 +173,9 @@ def kill_in_mid_run(prepared: Any, job: TrainJob) -> None:
         ledger.launched(trial_id, device="cpu:0", concurrency=1)
 
         def hear(event: Event) -> None:
-            if isinstance(event, EpochEnded):
+            if isinstance(event, Saving):
+                ledger.saving(trial_id, event.digest)
+            elif isinstance(event, EpochEnded):
                 ledger.epoch(trial_id, event)
                 if event.epoch == 3:
                     for child in psutil.Process(os.getpid()).children():
@@ -212,6 +216,39 @@ def test_a_damaged_checkpoint_is_begun_anew(train: Train, losses: Losses, kept: 
     row = again.trial(trial_id)
     assert (row["status"], row["resumed_epochs"]) == ("ok", 0)
     assert losses(again.folder) == before
+
+
+def flip_a_bit(path: Path, _: Path) -> None:
+    """Flip the lowest bit of the last weight's exponent."""
+    changed = bytearray(path.read_bytes())
+    changed[-2] ^= 0x80
+    path.write_bytes(changed)
+
+
+def take_another_s(path: Path, other: Path) -> None:
+    shutil.copy(other, path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", [flip_a_bit, take_another_s])
+def test_a_checkpoint_that_is_not_what_was_written_is_begun_anew_and_not_sampled_from(
+    train: Train, losses: Losses, damage: Callable[[Path, Path], None]
+) -> None:
+    whole = train("rnn,numpy", seeds=(0, 1))
+    before, folder = losses(whole.folder), whole.prepared.folder
+    first, second = whole.outcome.statuses
+    damage(folder.checkpoint(first), folder.checkpoint(second))
+    request = SampleRequest(prefix="abc", num_tokens=3, temperature=0.0, seed=0)
+    trial = sampling.find_trial(folder, first)
+    with pytest.raises(WorkerError, match=r"is not a whole checkpoint|is the checkpoint of the trial"):
+        sampling.generate(whole.prepared.registry, folder, trial, request)
+    with Ledger(folder.ledger) as ledger:
+        ledger.release(first)
+    again = train("rnn,numpy", seeds=(0, 1))
+    row = again.trial(first)
+    assert (row["status"], row["resumed_epochs"]) == ("ok", 0)
+    assert losses(again.folder) == before
+    assert "starting over: " in folder.log(first).read_text()
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Checkpoints: whole or absent, read back as written, and no pickle."""
 
+import random
 import subprocess
 import sys
 from dataclasses import replace
@@ -7,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.worker.checkpoints import Checkpoint
+from harness.worker.checkpoints import Checkpoint, shapes_in
 
 CHECKPOINT = Checkpoint(
     trial_id="lstm-1",
@@ -69,6 +70,48 @@ def test_a_cut_file_is_not_a_checkpoint(tmp_path, keep):
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(ValueError, match="not a whole checkpoint"):
         Checkpoint.read(path)
+
+
+def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path):
+    path = tmp_path / "c"
+    CHECKPOINT.write(path)
+    whole, generator = path.read_bytes(), random.Random(7)
+    for _ in range(300):
+        changed = bytearray(whole)
+        changed[generator.randrange(len(whole))] ^= 1 << generator.randrange(8)
+        path.write_bytes(changed)
+        try:
+            read = Checkpoint.read_own(path, "lstm-1", [CHECKPOINT.digest])
+        except ValueError:
+            continue
+        assert read.digest == CHECKPOINT.digest  # the name of the file's own digest was hit, say
+
+
+def test_a_digest_is_of_all_that_a_checkpoint_holds():
+    changes = (
+        {"trial_id": "lstm-2"},
+        {"epoch": 4},
+        {"vocabulary": ["<unk>", " ", "e", "\n"]},
+        {"first_step_seconds": 0.5},
+        {"optimizer_state": {"optimizer.step": np.array([8.0])}},
+        {"weights": {**CHECKPOINT.weights, "output.W": CHECKPOINT.weights["output.W"].reshape(3, 2)}},
+        {"weights": {**CHECKPOINT.weights, "output.b": np.zeros(2, np.float64)}},
+    )
+    digests = {CHECKPOINT.digest, *(replace(CHECKPOINT, **change).digest for change in changes)}
+    assert len(digests) == 1 + len(changes)
+
+
+def test_only_a_trial_s_own_checkpoint_that_was_recorded_is_read(tmp_path):
+    path = tmp_path / "c"
+    CHECKPOINT.write(path)
+    for digests in ((), (CHECKPOINT.digest,), ("other", CHECKPOINT.digest)):
+        assert Checkpoint.read_own(path, "lstm-1", digests).epoch == 3
+    with pytest.raises(ValueError, match="is the checkpoint of the trial lstm-1"):
+        Checkpoint.read_own(path, "lstm-2", ())
+    with pytest.raises(ValueError, match="is not the checkpoint that the ledger knows"):
+        Checkpoint.read_own(path, "lstm-1", ("other",))
+    assert shapes_in(path, "lstm-1")["output.b"] == (2,)
+    assert shapes_in(path, "lstm-2") == {}
 
 
 def test_a_missing_file_is_said_to_be_missing(tmp_path):

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from harness.errors import RunFolderError
 from harness.record.ledger.opening import check, connect, unusable
-from harness.record.ledger.schema import known_columns
+from harness.record.ledger.schema import checkpoint_digests, known_columns
 from harness.worker.trial import SETTINGS
 
 _ROWS_AT_A_TIME = 500
@@ -67,6 +67,10 @@ class LedgerReader:
             own = {name: row[name] for name in ("trial_id", "status", "reason", "attempts")}
             trials.append({**settings, **facts, **own})
         return trials
+
+    def checkpoint_digests(self, trial_id: str) -> tuple[str, ...]:
+        """Return the digests one of which the trial's checkpoint has; none where it is not known."""
+        return checkpoint_digests(self._db, trial_id)
 
     def _require_known(self, settings: Mapping[str, Any]) -> None:
         """Raise a RunFolderError for a setting of a newer version: trials that differ in it would count as alike."""

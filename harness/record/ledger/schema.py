@@ -1,6 +1,7 @@
 """What a ledger's file holds, today and before."""
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ ENDED = (*FINISHED, "failed", "timeout", "skipped")
 
 SCHEMA_VERSION = 2
 """2: with checksums over all rows; a ledger of before has none until it is continued."""
+
+DIGESTS = "checkpoint_digests"
+"""The fact that names the last checkpoint of a trial and the one before."""
 
 
 def _columns(table: Table) -> str:
@@ -114,6 +118,12 @@ def version_of(db: sqlite3.Connection) -> str:
     """Return the version the ledger's last writer noted; '' where there is none."""
     noted = db.execute("SELECT value FROM run WHERE key='schema_version'").fetchone()
     return str(noted[0]) if noted else ""
+
+
+def checkpoint_digests(db: sqlite3.Connection, trial_id: str) -> tuple[str, ...]:
+    """Return the digests one of which the trial's checkpoint has; none where it is not known."""
+    row = db.execute("SELECT facts FROM trials WHERE trial_id=?", (trial_id,)).fetchone()
+    return tuple(json.loads(row[0]).get(DIGESTS, ())) if row else ()
 
 
 def known_columns(db: sqlite3.Connection, table: str) -> list[str]:

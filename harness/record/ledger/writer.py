@@ -15,12 +15,13 @@ from harness.contracts.measures import stored_in
 from harness.errors import RunFolderError
 from harness.record.ledger import checksums
 from harness.record.ledger.opening import RUN_ID, check, connect, manifest_id, unusable
-from harness.record.ledger.schema import bring_up_to_date
+from harness.record.ledger.schema import DIGESTS, bring_up_to_date, checkpoint_digests
 from harness.record.parity import Certificate
 from harness.worker.events import EpochEnded, Evaluated, Finished, Started
 from harness.worker.trial import Trial
 
-_CERTIFICATE = {field.name for field in fields(Certificate)}
+_STAYING_FACTS = {*(field.name for field in fields(Certificate)), DIGESTS}
+"""What outlives a trial's next launch: a resumed one has its first steps behind it, and its checkpoint is there."""
 _INSERT_TIMING = "INSERT INTO timings (trial_id, phase, round, block, tokens, seconds)"
 _WRITE_BACK_SECONDS = 5.0
 _EPOCH_COLUMNS = tuple(measure.name for measure in stored_in("epochs"))
@@ -95,7 +96,7 @@ class Ledger:
     ) -> None:
         """Record that a worker is being started for the trial.
 
-        What an earlier worker said is cleared, but for its certificate: a resumed trial has its first steps behind it.
+        What an earlier worker said is cleared, but for its certificate and its checkpoint.
         """
         facts = {
             "slot": device,
@@ -106,10 +107,10 @@ class Ledger:
         }
         with self._transaction():
             (before,) = self._db.execute("SELECT facts FROM trials WHERE trial_id=?", (trial_id,)).fetchone()
-            certificate = {name: value for name, value in json.loads(before).items() if name in _CERTIFICATE}
+            staying = {name: value for name, value in json.loads(before).items() if name in _STAYING_FACTS}
             self._db.execute(
                 "UPDATE trials SET status='running', reason='', attempts=attempts+1, facts=? WHERE trial_id=?",
-                (json.dumps(facts | certificate), trial_id),
+                (json.dumps(facts | staying), trial_id),
             )
 
     def certified(self, trial_id: str, certificate: Certificate) -> None:
@@ -135,6 +136,15 @@ class Ledger:
                 f"{_INSERT_TIMING} VALUES (?, 'training', ?, ?, ?, ?)",
                 [(trial_id, event.epoch, i, tokens, seconds) for i, (tokens, seconds) in enumerate(event.blocks)],
             )
+
+    def saving(self, trial_id: str, digest: str) -> None:
+        """Record that a checkpoint is about to be written; the former one's digest stays, since it may yet be there."""
+        with self._transaction():
+            self._merge(trial_id, {DIGESTS: [*self.checkpoint_digests(trial_id)[-1:], digest]})
+
+    def checkpoint_digests(self, trial_id: str) -> tuple[str, ...]:
+        """Return the digests one of which the trial's checkpoint has; none where it is not known."""
+        return checkpoint_digests(self._db, trial_id)
 
     def evaluated(self, trial_id: str, event: Evaluated) -> None:
         """Record what the trained model reaches on one author's held-out part; a repeated one replaces its record."""
