@@ -13,8 +13,9 @@ from harness.record.parity import compare
 from harness.running.cell_checks import CellChecks
 from harness.running.jobs import files_of, network_of, place_in
 from harness.running.observer import Observer
+from harness.running.protocol import ProtocolError
 from harness.running.references import References
-from harness.running.workers import Ending, ProtocolError
+from harness.running.workers import Ending
 from harness.running.workplace import Workplace
 from harness.worker.events import (
     Diverged,
@@ -65,7 +66,7 @@ class Attempts:
 
         Raises: EnvironmentMissing, WorkerError; SlotLostError.
         """
-        conversation = _Conversation(trial, self.ledger, self.observer)
+        conversation = Conversation(trial, self.ledger, self.observer)
         if self.parity_steps and not trial.is_baseline:
             if problem := await self.checks.problem_of(trial.cell, slot):
                 return Verdict(status="failed", reason=one_line(f"{trial.cell} is no sound cell: {problem}"))
@@ -107,7 +108,7 @@ class Attempts:
         )
 
 
-class _Conversation:
+class Conversation:
     """What one worker has said, recorded as it comes."""
 
     def __init__(self, trial: Trial, ledger: Ledger, observer: Observer) -> None:
@@ -119,10 +120,13 @@ class _Conversation:
         self._bad_end: Diverged | Failed | None = None
 
     def hear(self, event: Event) -> None:
+        """Record an event. Raises: ProtocolError for one that a training worker has no cause to send."""
         match event:
             case Started():
                 self._ledger.started(self._trial.trial_id, event)
             case EpochEnded():
+                if not 1 <= event.epoch <= self._trial.num_epochs:
+                    raise ProtocolError(f"epoch {event.epoch} of {self._trial.num_epochs}")
                 self._ledger.epoch(self._trial.trial_id, event)
             case Evaluated():
                 self._ledger.evaluated(self._trial.trial_id, event)

@@ -174,7 +174,7 @@ class LiveView:
         elif isinstance(event, EpochEnded):
             entry.epoch, entry.fraction = event.epoch, event.epoch / trial.num_epochs
             names = ("train_loss", "valid_loss", "train_tokens", "train_seconds")
-            entry.loss, entry.valid_loss, tokens, seconds = (event.measures[name] for name in names)
+            entry.loss, entry.valid_loss, tokens, seconds = (event.measures.get(name, math.nan) for name in names)
             entry.tokens_per_s = tokens / seconds if seconds else math.nan
             self._say_progress(entry)
 

@@ -2,17 +2,16 @@
 
 import asyncio
 import contextlib
-import dataclasses
+import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from pathlib import Path
 
 from harness.contracts.executors import OpenExecutor, Slot, Task, Worker
-from harness.errors import WorkerError
-from harness.worker.events import Event, parse
+from harness.errors import HarnessError, WorkerError, one_line
+from harness.running.protocol import ProtocolError, read_event
+from harness.worker.events import Event
 
 EXIT_SECONDS = 5.0
 """How long a worker has between closing its events and its end."""
@@ -20,10 +19,6 @@ _LINE_LIMIT = 1 << 24
 """Bytes of the longest event: an epoch of a day has a block for each of its seconds."""
 
 Hear = Callable[[Event], None]
-
-
-class ProtocolError(Exception):
-    """A worker sent what it should not have; the words continue 'it sent'."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +49,7 @@ async def run_worker(
         reader = _EventReader(worker, stall_timeout)
         async with asyncio.timeout(timeout) as whole:
             while (event := await reader.next_event()) is not None:
-                hear(event)
+                _hand_on(event, hear, task.log_path)
         # It has closed its events and has nothing left to do but go; one that hangs at exit is not waited for.
         grace = EXIT_SECONDS
     except TimeoutError:
@@ -65,6 +60,22 @@ async def run_worker(
     finally:
         returncode = await worker.end(grace)
     return Ending(returncode=returncode, enforced=enforced, timed_out=timed_out)
+
+
+def _hand_on(event: Event, hear: Hear, log_path: Path) -> None:
+    """Have an event heard; where that fails, by whosever fault, it costs this worker alone.
+
+    Raises: ProtocolError. What the disk does not take is not the worker's fault, and goes on.
+    """
+    try:
+        hear(event)
+    except (HarnessError, OSError, ProtocolError):
+        raise
+    except Exception as error:
+        with log_path.open("a", encoding="utf-8") as log:
+            traceback.print_exc(file=log)
+        cause = one_line(repr(error))
+        raise ProtocolError(f"{event.name!r}, which could not be recorded ({cause}): see its log") from None
 
 
 class AskedWorker:
@@ -125,7 +136,7 @@ class _EventReader:
             async with asyncio.timeout(self._stall_timeout):
                 if not await self._fill():
                     return self._last_event()
-        return _event(self._lines.popleft())
+        return read_event(self._lines.popleft())
 
     async def _fill(self) -> bool:
         """Read until a line has ended; False where the bytes end first."""
@@ -140,7 +151,7 @@ class _EventReader:
         """Return the event whose line was never ended, for its reader to judge."""
         rest = b"".join(self._begun)
         self._begun.clear()
-        return _event(rest) if rest else None
+        return read_event(rest) if rest else None
 
     def _take(self, received: bytes) -> None:
         *ended, rest = received.split(b"\n")
@@ -151,34 +162,3 @@ class _EventReader:
         self._begun_bytes += len(rest)
         if self._begun_bytes > _LINE_LIMIT:
             raise ProtocolError(f"a line of more than {_LINE_LIMIT:,} bytes")
-
-
-def _event(line: bytes) -> Event:
-    try:
-        event = parse(line.decode("utf-8", "replace"))
-        _require_types(event)
-    except (ValueError, RecursionError):
-        raise ProtocolError(f"a line that is not an event: {line[:80]!r}") from None
-    return event
-
-
-def _require_types(event: Event) -> None:
-    """Raise ValueError where a field is not what the event promises: the ledger and the view rely on it."""
-    kind: type = type(event)
-    for name, kinds in _field_types(kind).items():
-        if not isinstance(getattr(event, name), kinds):
-            raise ValueError(name)
-
-
-@lru_cache
-def _field_types(kind: type) -> dict[str, tuple[type, ...]]:
-    hints = get_type_hints(kind)
-    return {field.name: _json_types(hints[field.name]) for field in dataclasses.fields(kind)}
-
-
-def _json_types(hint: Any) -> tuple[type, ...]:
-    """Return what JSON makes of a type: a list of a tuple, and of a whole float perhaps an int."""
-    if isinstance(hint, UnionType):
-        return tuple(kind for part in get_args(hint) for kind in _json_types(part))
-    kind = get_origin(hint) or hint
-    return {float: (int, float), tuple: (list,)}.get(kind, (kind,))

@@ -3,9 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from harness.contracts.measures import require
+
+UNBOUNDED = "of any sign, infinite, or NaN"
+Unbounded = Annotated[float, UNBOUNDED]
+"""A figure that may not be finite, such as the loss of a trial that diverges; any other number is finite and no less
+than zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +37,8 @@ class Progress:
     epoch: int
     fraction: float
     """Of all the trial's minibatches, 0 to 1."""
-    loss: float
-    tokens_per_s: float
+    loss: Unbounded
+    tokens_per_s: Unbounded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +46,9 @@ class FirstSteps:
     """The figures of a trial's first minibatches, for its parity certificate."""
 
     name: ClassVar[str] = "first_steps"
-    losses: tuple[float, ...]
+    losses: tuple[Unbounded, ...]
     """Mean cross-entropy of each minibatch, nats per token."""
-    grad_norms: tuple[float, ...]
+    grad_norms: tuple[Unbounded, ...]
     """Global norm of the gradients before clipping."""
 
 
@@ -54,7 +59,7 @@ class EpochEnded:
     name: ClassVar[str] = "epoch"
     epoch: int
     """From 1."""
-    measures: Mapping[str, float]
+    measures: Mapping[str, Unbounded]
     """By name, of those that `harness.contracts.measures` stores of an epoch; one that is not there is not known."""
     blocks: tuple[tuple[int, float], ...]
     """(tokens, seconds) of consecutive stretches of training, each ended by reading the loss."""
@@ -78,13 +83,12 @@ class Evaluated:
 
     name: ClassVar[str] = "evaluated"
     author: str
-    part: str
-    """'valid' or 'test'."""
+    part: Literal["valid", "test"]
     num_tokens: int
     """Tokens predicted."""
     num_chars: float
     """Characters behind them."""
-    measures: Mapping[str, float]
+    measures: Mapping[str, Unbounded]
     """By name, of those that `harness.contracts.measures` stores of a held-out part."""
 
     def __post_init__(self) -> None:
@@ -164,7 +168,7 @@ class Probed:
 
     name: ClassVar[str] = "probed"
     probe: str
-    rows: tuple[tuple[str, float, float, float, int], ...]
+    rows: tuple[tuple[str, Unbounded, Unbounded, Unbounded, int], ...]
     """(quantity, where it was measured, mean, standard deviation, number of observations) each."""
 
 
@@ -184,25 +188,10 @@ Event = (
     | Block
     | Probed
 )
-_KINDS: dict[str, type] = {kind.name: kind for kind in get_args(Event)}
+KINDS: dict[str, type] = {kind.name: kind for kind in get_args(Event)}
+"""The classes of events by the name that is sent."""
 
 
 def dump(event: Event) -> str:
     """Return the event as one JSON line without its line end."""
     return json.dumps({"event": event.name, **asdict(event)})
-
-
-def parse(line: str) -> Event:
-    """Read one line.
-
-    Raises: ValueError for anything that is not an event.
-    """
-    values: Any = json.loads(line)
-    if not isinstance(values, dict) or values.get("event") not in _KINDS:
-        raise ValueError(f"not an event: {line[:80]!r}")
-    kind = _KINDS[values.pop("event")]
-    try:
-        event: Event = kind(**values)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"not a {kind.__name__}: {error}") from None
-    return event

@@ -244,10 +244,12 @@ def _storable(text: str) -> str:
 
 @contextlib.contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn a failed write into the sentence for it."""
+    """Turn what the disk does not take into the sentence for it; a row that is no row is a fault of its own."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.NotSupportedError, sqlite3.ProgrammingError):
+        raise
+    except sqlite3.DatabaseError as error:
         raise RunFolderError(
             f"The ledger {path} cannot be written ({error}): free some space there and give the same command again; "
             "every epoch recorded so far is kept."
