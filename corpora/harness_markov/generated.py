@@ -1,13 +1,12 @@
 """Generated texts are kept by what they are made from, with their entropy: a source is run once."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from harness.contracts.corpora import CorpusRequest, Document, Entropy
-from harness.contracts.files import replacing
+from harness.contracts.files import read_sealed, write_sealed
 from harness.errors import CorpusError
 from harness_markov.parameters import Parameter, Values, read
 
@@ -30,18 +29,16 @@ def documents(request: CorpusRequest, name: str, known: dict[str, Parameter], ma
 
 
 def _kept(path: Path) -> tuple[str, Entropy] | None:
+    values = read_sealed(path)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
         return values["text"], Entropy(**values["entropy"])
-    except (OSError, ValueError, TypeError, KeyError):
+    except (TypeError, KeyError):
         return None
 
 
 def _keep(path: Path, text: str, entropy: Entropy) -> tuple[str, Entropy]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as staging:
-            staging.write_text(json.dumps({"text": text, "entropy": asdict(entropy)}), encoding="utf-8")
+        write_sealed(path, {"text": text, "entropy": asdict(entropy)})
     except OSError as error:
         raise CorpusError(f"Cannot write {path} ({error.strerror}): free some space there.") from error
     return text, entropy

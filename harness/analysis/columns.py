@@ -121,6 +121,7 @@ _FACTS = (
         unit="bits per character",
     ),
     Column("leakage_suspected", "Whether valid_bits_per_char lies below lowest_honest_bits_per_char", "flag"),
+    Column("kernels", "What ran as native: compiled, or NumPy and why; empty for other implementations", "text"),
 )
 
 TRIALS = Table(

@@ -136,10 +136,11 @@ def _compile_seconds(trials: pd.DataFrame) -> pd.Series:
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the record with its dictionaries as JSON text, one cell each."""
+    """Return the record with its dictionaries as JSON text, one cell each, and what of them has a column too."""
+    versions = record.get("versions") or {}
     return {
         name: json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else value
-        for name, value in {**DEFAULTS, **record}.items()
+        for name, value in {**DEFAULTS, **record, "kernels": versions.get("kernels", "")}.items()
     }
 
 

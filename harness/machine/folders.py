@@ -5,6 +5,8 @@ from pathlib import Path
 
 import platformdirs
 
+from harness.contracts.files import sweep
+
 CACHE_VARIABLE = "HARNESS_CACHE_DIR"
 
 
@@ -16,6 +18,14 @@ def default_cache_dir() -> Path:
 def config_dir() -> Path:
     """Return the folder HARNESS_CACHE_DIR names, so that all lies in one place, else this user's settings folder."""
     return _named() or platformdirs.user_config_path("rnn-harness")
+
+
+def sweep_cache() -> None:
+    """Remove from the cache what processes that are gone had begun to write."""
+    cache = default_cache_dir()
+    for pattern in ("*", "tokens/*", "environments/packages-*", "downloads/generated"):
+        for folder in cache.glob(pattern):
+            sweep(folder)
 
 
 def _named() -> Path | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import filelock
 
-from harness.contracts.files import replacing, write_whole
+from harness.contracts.files import replacing, sweep, write_whole
 from harness.errors import RunFolderError
 
 
@@ -76,11 +76,15 @@ class RunFolder:
         """Make the inner folders, write the manifest atomically, and sweep up after a kill. Raises: RunFolderError."""
         try:
             self.make_rooms()
-            for leftover in (self.path / "checkpoints").glob("*.part"):
-                leftover.unlink()
+            self.sweep()
             write_whole(self.manifest, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
         except OSError as error:
             raise self._unwritable(error) from None
+
+    def sweep(self) -> None:
+        """Remove what processes that are gone had begun to write."""
+        for folder in (self.path, self.path / "logs", self.path / "checkpoints"):
+            sweep(folder)
 
     def make_rooms(self) -> None:
         """Make the inner folders. Raises: OSError."""

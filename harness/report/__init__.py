@@ -6,6 +6,7 @@ from pathlib import Path
 from harness.analysis.columns import PROBES, TABLES
 from harness.analysis.frames import Run, read_run
 from harness.contracts.descriptors import Exercise
+from harness.record.folder import RunFolder
 from harness.report import charts
 from harness.report.answers import ANSWERS, UNDECIDED, Answer, answer_all, frame_answers, unanswered
 from harness.report.files import write_csv, write_text
@@ -25,6 +26,7 @@ def write_report(folder: Path, exercises: Iterable[Exercise] = ()) -> Path:
     Raises: RunFolderError where there is no ledger, it is damaged, or the folder cannot be written.
     """
     run = read_run(folder)
+    RunFolder(folder).sweep()
     tables = [table for table in TABLES if table is not PROBES or len(run.probes)]
     for table in tables:
         write_csv(folder / table.name, getattr(run, table.name.removesuffix(".csv")))

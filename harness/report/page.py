@@ -21,12 +21,11 @@ from harness.analysis import wording
 from harness.analysis.floor import SURE
 from harness.analysis.frames import Run, records
 from harness.analysis.one_text import Comparison, certified, compare, is_baseline
-from harness.errors import RunFolderError
+from harness.contracts.files import read_sealed, write_sealed
 from harness.machine.folders import default_cache_dir
 from harness.report import answers, findings
 from harness.report.drawing import CONFIG, Rows, Spec
 from harness.report.figures import draw
-from harness.report.files import write_text
 from harness.report.matrix import Matrix, matrices
 from harness.report.ranking import ranking, shared_settings
 from harness.report.tables import corpora, seed_means, stopped, workers
@@ -237,14 +236,14 @@ def _finalize(value: object) -> object:
 @cache
 def vega_script() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script; bundling takes seconds, so it is kept for the next page."""
-    cached = default_cache_dir() / "vega" / f"{metadata.version('vl-convert-python')}.js"
-    with contextlib.suppress(OSError, ValueError):
-        return cached.read_text(encoding="utf-8")
+    cached = default_cache_dir() / "vega" / f"{metadata.version('vl-convert-python')}.json"
+    kept = read_sealed(cached)
+    if isinstance(kept, str):
+        return kept
     script = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
     # A cache that cannot be written costs seconds the next time, and no more.
-    with contextlib.suppress(OSError, RunFolderError):
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        write_text(cached, script)
+    with contextlib.suppress(OSError):
+        write_sealed(cached, script)
     return script
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from harness.contracts.descriptors import REFERENCE_BACKEND
 from harness.contracts.executors import Slot
-from harness.contracts.files import write_whole
+from harness.contracts.files import read_sealed, write_sealed
 from harness.errors import WorkerError, one_line
 from harness.machine.folders import default_cache_dir
 from harness.plugins.registry import Registry
@@ -44,7 +43,7 @@ class CellChecks:
             if problem is None:
                 problem = await self.check(cell, slot.without_gpu())
                 if problem is not None and source:
-                    write_whole(path, json.dumps({"problem": problem}))
+                    write_sealed(path, problem)
         return problem or ""
 
     async def check(self, cell: str, slot: Slot) -> str | None:
@@ -89,8 +88,5 @@ def _result_path(cell: str, source: str) -> Path:
 
 def _read(path: Path) -> str | None:
     """Return what was found before; None where nothing whole is there."""
-    try:
-        problem = json.loads(path.read_text(encoding="utf-8"))["problem"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    problem = read_sealed(path)
     return problem if isinstance(problem, str) else None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.contracts.descriptors import REFERENCE_BACKEND
 from harness.contracts.executors import Slot
-from harness.contracts.files import write_whole
+from harness.contracts.files import read_sealed, write_sealed
 from harness.machine.folders import default_cache_dir
 from harness.plugins.source import digest_sources
 from harness.running.jobs import files_of, place_in, scratch_network
@@ -22,7 +22,7 @@ from harness.worker.events import FirstSteps
 from harness.worker.job import ReferenceJob
 from harness.worker.trial import Trial
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 _NOT_IN_REFERENCE = ("backend", "implementation", "corpus", "authors", "mix", "dropout", "num_epochs")
 """Fields of a trial that its reference does not depend on."""
 _MAKERS = ("harness.contracts.network", "harness.worker.first_steps")
@@ -95,14 +95,14 @@ def reference_key(trial: Trial, parity_steps: int, sources: str) -> str:
 
 
 def read_reference(path: Path) -> FirstSteps | None:
-    """Return a reference made before, or None where there is none that is whole."""
+    """Return a reference made before, or None where there is none that is whole and what was written."""
+    values = read_sealed(path)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
         return FirstSteps(losses=tuple(values["losses"]), grad_norms=tuple(values["grad_norms"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return None
 
 
 def write_reference(path: Path, reference: FirstSteps) -> None:
     """Keep a reference, whole or not at all."""
-    write_whole(path, json.dumps(asdict(reference)))
+    write_sealed(path, asdict(reference))

@@ -17,6 +17,7 @@ from harness.grid.cost import Prediction, predict
 from harness.grid.plan import Plan, check_texts, choose_plugins, idle_settings, plan_trials
 from harness.grid.selection import AXES, Selection
 from harness.machine.devices import core_numbers, find_gpus
+from harness.machine.folders import sweep_cache
 from harness.plugins.registry import Registry
 from harness.record import provenance
 from harness.record.folder import RunFolder
@@ -99,6 +100,7 @@ def prepare(
     Raises: HarnessError for whatever in the selection can't be done.
     """
     choose_plugins(selection.plugins, registry)  # a misspelt name is told before any text is read
+    sweep_cache()
     gpus = find_gpus()
     executor = open_executor(registry, placement.executor, placement.slot_request(gpus))
     corpora = read_corpora(

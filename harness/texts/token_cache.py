@@ -5,7 +5,6 @@ beside the folders says which digests a text under given options came to, and is
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from harness.contracts.files import replacing
+from harness.contracts.files import read_sealed, replacing, write_sealed
 from harness.errors import CorpusError
 from harness.machine.folders import CACHE_VARIABLE
 from harness.texts.split import Mix
@@ -77,10 +76,10 @@ class Figures:
 def find(cache: Path, key: str) -> list[Figures] | None:
     """Return what was kept under a key, or None where nothing is or where any of it is damaged."""
     try:
-        corpora = [Figures(**entry) for entry in json.loads(_index(cache, key).read_bytes())["corpora"]]
+        corpora = [Figures(**entry) for entry in read_sealed(_index(cache, key))]
         digests = {figures.digest for figures in corpora}
         return corpora if corpora and all(_is_whole(cache / digest, digest) for digest in digests) else None
-    except (OSError, ValueError, TypeError, KeyError):
+    except TypeError:
         return None
 
 
@@ -95,8 +94,7 @@ def keep(cache: Path, key: str, entries: Sequence[tuple[Arrays, Figures]]) -> No
             folder.mkdir(parents=True, exist_ok=True)
             if not _is_whole(folder, figures.digest):
                 _write(folder, arrays)
-        with replacing(_index(cache, key)) as staging, staging.open("xb") as file:
-            file.write(json.dumps({"corpora": [asdict(figures) for _, figures in entries]}, indent=1).encode())
+        write_sealed(_index(cache, key), [asdict(figures) for _, figures in entries])
     except OSError as error:
         raise CorpusError(
             f"Cannot write the cache folder {cache}: {error.strerror or error}. "

@@ -21,6 +21,7 @@ class Connection:
     def __init__(self, events_fd: int, lifeline_fd: int | None) -> None:
         self._events = os.fdopen(events_fd, "w", encoding="utf-8", buffering=1)
         if lifeline_fd is not None:
+            _guard_group(lifeline_fd)
             threading.Thread(target=_end_with_parent, args=(lifeline_fd,), daemon=True).start()
 
     @classmethod
@@ -48,6 +49,18 @@ def _end_with_parent(lifeline_fd: int) -> None:
     while os.read(lifeline_fd, 1):
         pass
     os._exit(1)
+
+
+def _guard_group(lifeline_fd: int) -> None:
+    """Have a shell kill this process's group when the parent is gone.
+
+    The signal that ends this process then leaves the compilers and loaders it has started.
+    """
+    if os.getpgrp() == os.getpid():
+        actions = [(os.POSIX_SPAWN_DUP2, lifeline_fd, 0)]
+        with contextlib.suppress(OSError):
+            command = ["sh", "-c", "read nothing; kill -9 -- -$0", str(os.getpid())]
+            os.posix_spawn("/bin/sh", command, {}, file_actions=actions)
 
 
 def _be_killed_with_parent() -> None:

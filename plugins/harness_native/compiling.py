@@ -1,16 +1,20 @@
 """Compiles the kernels for this very processor, once, and keeps the library in the cache."""
 
+import atexit
 import contextlib
 import ctypes
 import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+from harness.contracts.files import staging_of
 
 SOURCE = Path(__file__).with_name("kernels.c")
 _COMPILERS = ("cc", "gcc", "clang")
@@ -33,30 +37,47 @@ def library(real: str) -> ctypes.CDLL:
         raise NoCompilerError("there is no C compiler (cc, gcc or clang)")
     target = _target(compiler)
     flags = (*_FLAGS, *target, f"-DREAL={real}")
-    folder = kernels_dir()
     # What the compiler predefines names its version and every instruction set of this processor.
     predefined = _output([compiler, *target, "-dM", "-E", "-x", "c", os.devnull])
     digest = hashlib.sha256("\0".join((SOURCE.read_text(encoding="utf-8"), predefined, *flags)).encode()).hexdigest()
-    path = folder / f"{real}-{digest[:12]}.so"
-    if not path.exists():
-        with _locked(folder):
-            if not path.exists():
-                _compile(compiler, flags, path)
+    path = _cached(kernels_dir(), f"{real}-{digest[:12]}", (compiler, *flags))
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:
         raise NoCompilerError(f"the compiled kernels can't be loaded: {error}") from None
 
 
-def _compile(compiler: str, flags: tuple[str, ...], path: Path) -> None:
+def _cached(folder: Path, name: str, command: tuple[str, ...]) -> Path:
+    """Return the library in the cache, compiled now where there is none that is whole: its hash ends its name."""
+    path = _whole(folder, name)
+    if path is None:
+        with _locked(folder):
+            path = _whole(folder, name) or _compile(command, folder, name)
+    return path
+
+
+def _whole(folder: Path, name: str) -> Path | None:
+    return next((path for path in folder.glob(f"{name}-*.so") if _is_ours(path) and path == _named(path, name)), None)
+
+
+def _named(library: Path, name: str) -> Path:
+    """Return what a library must be called to be believed."""
+    return library.with_name(f"{name}-{hashlib.sha256(library.read_bytes()).hexdigest()[:32]}.so")
+
+
+def _compile(command: tuple[str, ...], folder: Path, name: str) -> Path:
+    """Compile the kernels, and remove what stood in their place and is not what its name says."""
+    for damaged in folder.glob(f"{name}*.so"):
+        damaged.unlink()
     # Under a name of its own until it is whole: a compiler may be killed, and not every file system takes locks.
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".so")
-    os.close(handle)
+    staging = staging_of(folder / name)
     try:
-        _output([compiler, *flags, str(SOURCE), "-o", name, "-lm"])
-        Path(name).replace(path)
+        _output([*command, str(SOURCE), "-o", str(staging), "-lm"])
+        return staging.replace(_named(staging, name))
+    except OSError as error:
+        raise NoCompilerError(f"the compiled kernels can't be kept: {error}") from None
     finally:
-        Path(name).unlink(missing_ok=True)
+        staging.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -90,13 +111,39 @@ def _target(compiler: str) -> tuple[str, ...]:
 
 
 def kernels_dir() -> Path:
-    """Return the folder for libraries, made where it is missing. Raises: NoCompilerError."""
+    """Return the folder for libraries, made where it is missing; another user's is not taken. Raises: NoCompilerError.
+
+    What lies in it is loaded as code: who may write there could run anything in this user's name.
+    """
     root = os.environ.get("HARNESS_CACHE_DIR") or str(Path(tempfile.gettempdir()) / f"rnn-harness-{os.getuid()}")
     folder = Path(root) / "kernels"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _keep_others_out(folder)
+        return folder if _is_ours(folder.parent) and _is_ours(folder) else _private_folder()
     except OSError as error:
         raise NoCompilerError(f"there is nowhere to keep compiled kernels: {error}") from None
+
+
+def _is_ours(path: Path) -> bool:
+    """Say whether only this user can have written there."""
+    about = path.stat()
+    return about.st_uid == os.getuid() and not about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _keep_others_out(folder: Path) -> None:
+    """Let only this user write into folders of theirs that a generous umask made."""
+    for path in (folder.parent, folder):
+        about = path.stat()
+        if about.st_uid == os.getuid():
+            path.chmod(stat.S_IMODE(about.st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH))
+
+
+@cache
+def _private_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="rnn-harness-kernels-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 

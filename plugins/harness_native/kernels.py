@@ -44,6 +44,13 @@ class Kernels:
         return packed
 
 
+def require_rows(ids: Ids, num_rows: int) -> None:
+    """Raise IndexError where an id names no row of a table: the kernels would read and write beyond it."""
+    # A negative id is a large one where it is read without its sign.
+    if ids.size and int(ids.view(np.uint64).max()) >= num_rows:
+        raise IndexError(f"a token's id is {ids[(ids < 0) | (ids >= num_rows)][0]}, of a table of {num_rows} rows")
+
+
 class Workspace:
     """Arrays that serve every minibatch of one shape again: a fresh one would cost its page faults each time."""
 

@@ -9,7 +9,7 @@ Neural Networks on GPUs" (one product for all time steps).
 
 import numpy as np
 
-from harness_native.kernels import Array, Ids, Kernels, Workspace
+from harness_native.kernels import Array, Ids, Kernels, Workspace, require_rows
 from harness_numpy.layers import Inputs, Params, State
 
 
@@ -32,6 +32,7 @@ class _Sequence:
         W_x = params["W_x"]
         if np.issubdtype(X.dtype, np.integer):
             self.ids = np.ascontiguousarray(X, np.int64)
+            require_rows(self.ids, W_x.shape[1])
             self.inputs = self.room.array("table", W_x.T.shape)
             self.inputs[...] = W_x.T
         else:

@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.contracts.backends import Ids
 from harness.contracts.measures import RANKS
-from harness_native.kernels import Array, Kernels
+from harness_native.kernels import Array, Kernels, require_rows
 from harness_numpy.model import Figures
 
 
@@ -21,6 +21,7 @@ class NativeObjective:
         """Return the figures, and the gradient where it is asked for."""
         figures = np.empty(1 + len(self._ranks))
         targets = np.ascontiguousarray(Y, np.int64)
+        require_rows(targets, logits.shape[-1])
         sizes = (targets.size, logits.shape[-1], len(self._ranks))
         self._kernels.call("cross_entropy", *sizes, logits, targets, self._ranks, int(with_gradient), figures)
         return tuple(figures.tolist()), logits if with_gradient else None

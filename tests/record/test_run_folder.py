@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness.contracts.files import staging_of, sweep
 from harness.errors import RunFolderError
 from harness.record.folder import RunFolder
 
@@ -77,11 +78,34 @@ def test_the_manifest_says_what_ran_on_what(finished_run: Any) -> None:
 
 @pytest.mark.slow
 def test_what_a_killed_worker_left_half_written_is_swept_up(train: Train, here: Path) -> None:
-    leftover = here / "out" / "checkpoints" / "trial.safetensors.123.part"
-    leftover.parent.mkdir(parents=True)
-    leftover.write_bytes(b"half")
+    """In the run and in the cache, but not what a living process is at."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    folders = [here / "out", *(here / "out" / name for name in ("logs", "checkpoints"))]
+    folders += [here / "cache" / name for name in ("tokens/0c0ffee0", "references", "checks", "kernels")]
+    dead, living = [], []
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        staging = staging_of(folder / "file.npy")
+        living.append(staging)
+        dead.append(staging.with_name(staging.name.replace(str(os.getpid()), str(ended.pid))))
+    for path in (*dead, *living):
+        path.write_bytes(b"half")
     train("rnn,numpy")
-    assert [path.suffix for path in leftover.parent.iterdir()] == [".safetensors"]
+    assert not [path for path in dead if path.exists()]
+    assert not [path for path in living if not path.exists()]
+    for path in living:
+        path.unlink()
+
+
+def test_what_another_machine_is_writing_is_swept_up_when_it_is_a_day_old(tmp_path: Path) -> None:
+    path = tmp_path / f".file.elsewhere-{os.getpid()}.part"
+    path.touch()
+    sweep(tmp_path)
+    assert path.exists()
+    os.utime(path, (0, 0))
+    sweep(tmp_path)
+    assert not path.exists()
 
 
 def test_latest_points_to_the_newest_run(tmp_path: Path) -> None:

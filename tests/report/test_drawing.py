@@ -59,6 +59,10 @@ def test_the_drawings_script_is_bundled_once_and_read_afterwards(tmp_path, monke
     for _ in range(2):
         assert vega_script.__wrapped__() == "/* bundle */"
     assert len(bundled) == 1
+    (cached,) = (tmp_path / "vega").iterdir()
+    cached.write_text(cached.read_text().replace("bundle", "bungle"))
+    assert vega_script.__wrapped__() == "/* bundle */"
+    assert len(bundled) == 2
     (tmp_path / "vega").rename(tmp_path / "gone")
     (tmp_path / "vega").touch()  # a cache that cannot be written costs time, and no more
     assert vega_script.__wrapped__() == "/* bundle */"

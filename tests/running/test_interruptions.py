@@ -111,6 +111,16 @@ def test_a_run_killed_again_and_again_loses_no_epoch_and_ends_as_if_never_killed
 
 
 @pytest.mark.slow
+def test_a_killed_run_leaves_nothing_that_its_workers_started(
+    start: Start, small: tuple[str, ...], plugin_folder: PluginFolder
+) -> None:
+    plugins = ("--plugins", "rnn,hang-with-a-child", "--plugins-dir", plugin_folder("misbehaving"))
+    process = start(*small, *plugins, "--out", OUT, "--jobs", 1, "--parity-steps", 0)
+    wait_for(lambda: len(workers_of()) == 2)
+    kill(process)
+
+
+@pytest.mark.slow
 def test_a_killed_worker_loses_no_epoch_and_stops_no_other_trial(
     begin: Callable[..., subprocess.Popen[str]], train: Train, losses: Losses
 ) -> None:

@@ -124,6 +124,9 @@ def test_a_damaged_reference_is_made_again(tmp_path):
     assert references.read_reference(path) == reference
     path.write_text(json.dumps({"losses": [1.0]}))
     assert references.read_reference(path) is None
+    references.write_reference(path, reference)
+    path.write_text(path.read_text().replace("2.0", "2.02"))
+    assert references.read_reference(path) is None
     path.write_text("{")
     assert references.read_reference(path) is None
 

@@ -1,5 +1,6 @@
 """The compiled kernels: their products, their layers, and what happens where they can't be compiled."""
 
+import csv
 import math
 import os
 import subprocess
@@ -195,3 +196,82 @@ def test_of_processes_that_start_at_once_one_compiles_and_all_get_the_kernels(tm
     assert [process.communicate(timeout=60)[0] for process in started] == ["well\n", "well\n"]
     assert [path.suffix for path in (tmp_path / "kernels").iterdir()] == [".so"]
     assert (tmp_path / "called").read_text().count("-shared") == 1
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """An empty cache, and a compiler that takes a moment."""
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
+    compiler = tmp_path / "cc"
+    compiler.write_text(f'#!/bin/sh\nexec {compiling.find_compiler()} "$@" -O0\n')
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    yield tmp_path / "cache" / "kernels"
+    compiling.library.cache_clear()
+
+
+def compiled_anew():
+    compiling.library.cache_clear()
+    return compiling.library("float")
+
+
+@pytest.mark.slow
+def test_a_library_that_is_not_what_was_compiled_is_compiled_anew(own_cache):
+    compiled_anew()
+    (first,) = own_cache.iterdir()
+    whole = first.read_bytes()
+    for damaged in (b"garbage", whole[:-1], whole[:5000] + b"?" + whole[5001:]):
+        first.unlink()  # what is mapped by this process must not change beneath it
+        first.write_bytes(damaged)
+        compiled_anew()
+        (again,) = own_cache.iterdir()
+        assert again.read_bytes() != damaged
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder another user's")
+@pytest.mark.parametrize("which", ["cache", "kernels", "library"])
+def test_what_another_user_left_is_not_loaded(own_cache, which):
+    compiled_anew()
+    (library,) = own_cache.iterdir()
+    loaded = library.stat().st_ino
+    os.chown({"cache": own_cache.parent, "kernels": own_cache, "library": library}[which], 65534, 65534)
+    used = compiling.Path(compiled_anew()._name)
+    assert used.stat().st_ino != loaded
+    assert used.stat().st_uid == os.geteuid()
+    assert used.is_relative_to(own_cache) == (which == "library")
+    assert which == "library" or used.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.slow
+def test_others_are_kept_out_of_the_folder(own_cache):
+    own_cache.mkdir(parents=True)
+    for folder in (own_cache.parent, own_cache):
+        folder.chmod(0o777)
+    library = compiling.Path(compiled_anew()._name)
+    assert library.parent == own_cache
+    assert not any(folder.stat().st_mode & 0o022 for folder in (own_cache.parent, own_cache, library))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("wrong", [-1, SMALL.vocab_size, 1 << 40])
+def test_an_id_that_no_row_of_the_table_has_is_an_error(cell, wrong):
+    model = loaded(lambda *parts: build(cell, NumpyBackend("cpu", 1), *parts), resolve(f"harness_{cell}.cell"), SMALL)
+    right, ids = np.zeros((2, 5, 3), np.int64)
+    ids[3, 1] = wrong
+    for X, Y in ((ids, right), (right, ids)):
+        for step in (model.evaluate_step, model.gradients):
+            with pytest.raises(IndexError, match=f"id is {wrong}, of a table of {SMALL.vocab_size} rows"):
+                step(X, Y, model.initial_state(3))
+
+
+@pytest.mark.slow
+def test_a_row_names_what_ran_as_native(here, harness, small, tmp_path):
+    compiler = tmp_path / "cc"
+    compiler.write_text("#!/bin/sh\necho 'no space for you' >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    command = (*small, "--plugins", "gru,numpy", "--implementation", "all", "--out", "out")
+    harness(*command, CC=str(compiler))
+    with (here / "out" / "trials.csv").open(newline="") as lines:
+        ran = {row["implementation"]: row["kernels"] for row in csv.DictReader(lines)}
+    assert ran == {"native": f"NumPy: {compiler} failed: no space for you", "fused": "", "scratch": ""}

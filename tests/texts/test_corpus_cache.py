@@ -14,6 +14,7 @@ import platformdirs
 import pytest
 
 from harness.contracts.corpora import Document
+from harness.contracts.files import read_sealed, write_sealed
 from harness.errors import CorpusError
 from harness.machine.folders import default_cache_dir
 from harness.texts.selection import Preparation
@@ -56,8 +57,17 @@ def test_an_unchanged_corpus_is_not_tokenised_again(tmp_path: Path) -> None:
     tokenise_book(tmp_path)
     (index,) = tmp_path.glob("*.json")
     # A figure no tokenising gives, so that it can only come from the cache.
-    index.write_text(re.sub(r'("unigram_valid_perplexity": )[\d.]+', r"\g<1>12345.0", index.read_text()))
+    (entry,) = read_sealed(index)
+    write_sealed(index, [entry | {"unigram_valid_perplexity": 12345.0}])
     assert tokenise_book(tmp_path).unigram_valid_perplexity == 12345.0
+
+
+@pytest.mark.parametrize("figure", ["vocab_size", "unigram_valid_perplexity", "train_tokens"])
+def test_figures_that_changed_are_counted_again(tmp_path: Path, figure: str) -> None:
+    first = tokenise_book(tmp_path)
+    (index,) = tmp_path.glob("*.json")
+    index.write_text(re.sub(rf'("{figure}": )[\d.]+', r"\g<1>20", index.read_text()))
+    assert tokenise_book(tmp_path) == first
 
 
 def test_reading_the_cache_is_much_faster_than_tokenising(tmp_path: Path) -> None:

@@ -63,6 +63,11 @@ def leave_a_child():
     kill_itself()
 
 
+def hang_with_a_child():
+    os.fork()
+    time.sleep(3600)
+
+
 def hang_at_exit():
     atexit.register(time.sleep, 3600)
 
@@ -117,6 +122,7 @@ DEEDS = {
         exit_as_if_done,
         kill_itself,
         leave_a_child,
+        hang_with_a_child,
         hang_at_exit,
         crash_at_exit,
         crash,
