@@ -59,7 +59,7 @@ def _guard_group(lifeline_fd: int) -> None:
     if os.getpgrp() == os.getpid():
         actions = [(os.POSIX_SPAWN_DUP2, lifeline_fd, 0)]
         with contextlib.suppress(OSError):
-            command = ["sh", "-c", "read nothing; kill -9 -- -$0", str(os.getpid())]
+            command = ["sh", "-c", "read nothing; kill -9 -$0", str(os.getpid())]
             os.posix_spawn("/bin/sh", command, {}, file_actions=actions)
 
 
