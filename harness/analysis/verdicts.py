@@ -42,18 +42,22 @@ class Verdict:
     """The smallest difference, in nats, that as many pairs of this spread show with a chance of `POWER`."""
     pairs_needed: int | None
     """As many pairs of this spread would show the difference observed with that chance; None beyond `MOST_SEEDS`."""
+    margin: float = EQUIVALENCE
+    """Of equivalence, fixed beforehand."""
 
     @property
     def is_negligible(self) -> bool:
         """Return whether the whole interval lies within the margin of equivalence."""
-        return max(abs(self.difference.low), abs(self.difference.high)) <= EQUIVALENCE
+        return max(abs(self.difference.low), abs(self.difference.high)) <= self.margin
 
 
-def judge(first: npt.ArrayLike, second: npt.ArrayLike, p_value: float | None = None) -> Verdict:
+def judge(
+    first: npt.ArrayLike, second: npt.ArrayLike, p_value: float | None = None, margin: float = EQUIVALENCE
+) -> Verdict:
     """Judge paired losses in nats a token, one pair a seed; ``p_value`` is the test's own, corrected.
 
-    Equivalence is two one-sided t tests at 5 % each (Schuirmann 1987). What is different is called so however small:
-    `Verdict.is_negligible` says so.
+    Other figures of which less is better have a ``margin`` of their own. Equivalence is two one-sided t tests at 5 %
+    each (Schuirmann 1987). What is different is called so however small: `Verdict.is_negligible` says so.
     """
     differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
     differences = differences[np.isfinite(differences)]
@@ -61,21 +65,22 @@ def judge(first: npt.ArrayLike, second: npt.ArrayLike, p_value: float | None = N
     p = _p_value(differences) if p_value is None else p_value
     deviation = float(differences.std(ddof=1)) if differences.size > 1 else math.nan
     return Verdict(
-        kind=_kind(differences, p),
+        kind=_kind(differences, p, margin),
         difference=interval,
         p_value=p,
         num_pairs=int(differences.size),
         first_is_better=probability_of_being_lower(differences),
         detectable=detectable_difference(deviation, differences.size),
         pairs_needed=pairs_needed(abs(interval.estimate), deviation),
+        margin=margin,
     )
 
 
-def _kind(differences: Floats, p_value: float) -> Kind:
+def _kind(differences: Floats, p_value: float, margin: float) -> Kind:
     if p_value <= 1 - CONFIDENCE:
         return "different"
     inner = mean_interval(differences, 2 * CONFIDENCE - 1)  # a 90 % interval is two one-sided tests at 5 %
-    if max(abs(inner.low), abs(inner.high)) <= EQUIVALENCE:
+    if max(abs(inner.low), abs(inner.high)) <= margin:
         return "equivalent"
     return "not enough runs"
 

@@ -1,10 +1,12 @@
-"""What the module an `harness.contracts.descriptors.Exercise` names provides: the trials it needs, and its answer.
+"""What the module an `harness.contracts.descriptors.Exercise` names provides: its tests, its trials, and its answer.
 
 Such a module is heavy and imported only when its exercise is planned or answered::
 
     from harness.analysis import evidence
     from harness.contracts.exercises import Need
     from harness.report import Answer, unanswered
+
+    PRIMARY = ()
 
 
     def needs(budget, available):
@@ -114,6 +116,18 @@ class TextProbe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PrimaryTest:
+    """A test that an exercise's verdict rests on, stated before any trial is made."""
+
+    name: str
+    """What the rows of evidence that hold its outcome bear as their ``test``."""
+    compares: str
+    """What with what, and in which figure."""
+    subjects: str = ""
+    """What it is made of one by one: 'each author'; empty where it is one test."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Need:
     """Trials an exercise needs, and what it measures on them."""
 
@@ -128,6 +142,9 @@ class Need:
 
 class ExerciseModule(Protocol[Run, Answer]):
     """What the module of an exercise provides, for `harness.analysis.frames.Run` and `harness.report.Answer`."""
+
+    PRIMARY: Sequence[PrimaryTest]
+    """The tests its verdict rests on, corrected as one family; all others are secondary. None where it only counts."""
 
     def needs(self, budget: Budget, available: Available) -> Sequence[Need]:
         """Return the trials that answer the question, within a budget."""

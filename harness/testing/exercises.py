@@ -125,10 +125,23 @@ class ExerciseContract:
         assert answer.verdict
         assert all(sentence.endswith(".") for sentence in answer.missing)
         assert answer.answered or answer.missing
+        self._require_stated_tests(answer)
         exercise = Exercise(name="under-test", question="?", source="", target=self.target)
         answered = [Answered(exercise=exercise, answer=answer)]
         assert len(frame_answers(answered)) == 1
         assert len(sections(answered)) == answer.answered
+
+    def _require_stated_tests(self, answer: "Answer") -> None:
+        """Require that rows of evidence called primary are of stated tests, corrected as one family."""
+        from harness.analysis.statistics import holm
+
+        stated = {test.name for test in resolve(self.target).PRIMARY}
+        evidence = answer.evidence
+        if "role" in evidence:
+            primary = evidence[evidence["role"] == "primary"]
+            assert set(primary["test"]) <= stated
+            corrected = holm(primary["p"])
+            assert primary["p_corrected"].to_numpy(float) == pytest.approx(corrected, nan_ok=True)
 
 
 @cache

@@ -1,16 +1,21 @@
 """How far apart authors write: the distance between the distributions of their n-grams."""
 
+import math
 from collections.abc import Mapping, Sequence
-from itertools import product
+from itertools import permutations, product
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from harness.analysis.frames import Run
 from harness.contracts.exercises import ReadText, Row
 
 PROBE = "author_distance"
 ORDER = 3
 """Trigrams: long enough to tell words from words, short enough to be counted."""
+EXACT_AUTHORS = 6
+"""Up to so many authors every relabelling is looked at; beyond, a thousand."""
 
 
 def distances(texts: Sequence[ReadText]) -> dict[str, list[Row]]:
@@ -40,6 +45,14 @@ def _within(by_author: Mapping[str, ReadText]) -> dict[str, list[Row]]:
     return rows
 
 
+def distance(run: Run, author: str, other: str) -> float:
+    """Return the distance between two authors' trigrams, where it was measured."""
+    mine = set(run.trials.loc[run.trials["authors"] == author, "trial_id"])
+    distances = run.probes[(run.probes["probe"] == PROBE) & (run.probes["quantity"] == other)]
+    own = distances[distances["trial_id"].isin(mine)]
+    return float(own["value"].mean()) if len(own) else math.nan
+
+
 def jensen_shannon(first: NDArray[np.unsignedinteger], second: NDArray[np.unsignedinteger]) -> float:
     """Return the Jensen-Shannon divergence of two texts' trigrams, in bits (Lin 1991)."""
     grams = [_grams(np.asarray(text)) for text in (first, second)]
@@ -56,3 +69,31 @@ def _grams(ids: NDArray[np.unsignedinteger]) -> NDArray[np.int64]:
     base = 1 << 20  # more than any vocabulary here has tokens
     grams: NDArray[np.int64] = sum(wide[place : place + count] * base**place for place in range(ORDER))
     return grams
+
+
+def mantel(pairs: pd.DataFrame, first: str, second: str) -> tuple[float, float]:
+    """Return Spearman's ρ of two columns over ordered pairs of authors, and its p value under relabelled authors.
+
+    Pairs share authors, so they are no independent observations: permuting the authors respects that.
+    Source: Mantel, The detection of disease clustering and a generalized regression approach, Cancer Res. 27, 1967.
+    """
+    names = sorted({*pairs["trained_on"], *pairs["evaluated_on"]})
+    places = {name: place for place, name in enumerate(names)}
+    rows, columns = (pairs[side].map(places).to_numpy() for side in ("trained_on", "evaluated_on"))
+    matrix = np.full((len(names), len(names)), np.nan)
+    matrix[rows, columns] = pairs[first].rank()
+    other = pairs[second].rank().to_numpy()
+
+    def correlation(order: Sequence[int]) -> float:
+        own = matrix[np.ix_(order, order)][rows, columns]
+        known = np.isfinite(own)
+        return float(np.corrcoef(own[known], other[known])[0, 1])
+
+    if len(names) <= EXACT_AUTHORS:
+        orders = list(permutations(range(len(names))))
+    else:
+        generator = np.random.default_rng(0)
+        orders = [tuple(range(len(names))), *(tuple(generator.permutation(len(names))) for _ in range(999))]
+    observed = correlation(orders[0])
+    as_far = [abs(correlation(order)) >= abs(observed) - 1e-12 for order in orders]
+    return observed, float(np.mean(as_far))

@@ -12,10 +12,12 @@ from harness.analysis.frames import Run, records
 from harness.analysis.statistics import UNKNOWN, sign_beyond
 from harness.analysis.wording import enumerate_names
 from harness.contracts.descriptors import REFERENCE_BACKEND, SCRATCH
-from harness.contracts.exercises import Available, Budget, Need
+from harness.contracts.exercises import Available, Budget, Need, PrimaryTest
 from harness.report import UNDECIDED, Answer, charts, unanswered
 from harness_d2l.shared import options
 
+PRIMARY: Sequence[PrimaryTest] = ()
+"""None: curves are held against a tolerance, speeds have intervals."""
 _SHOWN = (
     "backend", "cell", "num_layers", "seed", "other", "trial_id_first", "trial_id_second", "valid_perplexity_first",
     "valid_perplexity_second",

@@ -1,24 +1,35 @@
 """GRU in place of the LSTM: accuracy and speed, paired over seeds and depths."""
 
 import math
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from harness.analysis import evidence, wording
-from harness.analysis.evidence import interval_columns, read_interval
+from harness.analysis import evidence, judging, recipes, wording
 from harness.analysis.frames import Run, records
-from harness.analysis.statistics import UNKNOWN, Interval, holm, mean_interval, sign_beyond
-from harness.contracts.exercises import Available, Budget, Need
+from harness.analysis.judging import ACCURACY, PERPLEXITY, Compared, Judged
+from harness.analysis.statistics import UNKNOWN, Interval, sign_beyond
+from harness.contracts.exercises import Available, Budget, Need, PrimaryTest
 from harness.contracts.network import Architecture, canonical_shapes
 from harness.report import UNDECIDED, Answer, charts, unanswered
+from harness_d2l import costs
 from harness_d2l.shared import options
 from harness_gru import cell as gru
 from harness_lstm import cell as lstm
 
+PRIMARY = (
+    PrimaryTest(
+        name="perplexity",
+        compares="GRU minus LSTM at equal hidden units: validation loss, one pair a seed, the mean over depths",
+    ),
+    PrimaryTest(
+        name="accuracy",
+        compares="GRU minus LSTM at equal hidden units: validation accuracy, one pair a seed, the mean over depths",
+    ),
+)
+EQUAL_HIDDENS, EQUAL_PARAMS = "equal hidden units", "equal parameters"
 SAME_SIZE = 0.05
 """How far apart two models' parameters may be, as a share, and still count as equal."""
 VOCABULARY = 28
@@ -50,38 +61,31 @@ def _num_params(equations: Any, num_hiddens: int, num_layers: int) -> int:
 
 def answer(run: Run) -> Answer:
     """Compare GRU with LSTM at equal hidden units, then at equal parameters."""
-    trials = evidence.cells(evidence.finished(run))
-    matched = evidence.on_one_text(evidence.pairs(trials, "cell", "gru", "lstm"))
+    trials = evidence.at_their_best(evidence.cells(evidence.finished(run)))
+    matched = evidence.on_one_text(evidence.pairs(trials, "cell", "gru", "lstm", free=evidence.NUISANCES))
     if matched.empty:
         return unanswered(
             "missing: finished trials of gru and lstm that share seed, depth, backend and settings "
             "(--plugins lstm,gru)."
         )
     equal = evidence.on_one_text(_equal_params(trials))
-    times = _time_ratios(run, pd.concat([matched, equal]))
-    groups = [("equal hidden units", "all", matched)]
-    groups += [("equal hidden units", str(depth), part) for depth, part in matched.groupby("num_layers")]
-    groups += [("equal parameters", "all", equal)] if len(equal) else []
-    speeds = evidence.Speeds(run)
-    table = pd.DataFrame([_compare(speeds, times, *group) for group in groups])
-    table[["p_holm", "accuracy_p_holm"]] = np.reshape(
-        holm(np.concatenate([table["p"], table["accuracy_p"]])), (2, -1)
-    ).T
-    whole = records(table)[0]
-    drawn = _draw(table[table["at"] == "equal hidden units"])
+    primary = judging.judge_primary(PRIMARY, _compared(matched, "valid", EQUAL_HIDDENS, "all"))
+    secondary = judging.judge_secondary(_secondary(matched, equal))
+    spent = _costs(run, matched, equal)
+    drawn = _draw(primary, secondary)
     return Answer(
-        answer=" ".join(_sentences(matched, table)),
-        verdict=_verdict(whole),
-        evidence=table,
+        answer=" ".join(_sentences(run, trials, matched, [*primary, *secondary], spent)),
+        verdict=f"{_verdict(primary)}; {_faster(spent, EQUAL_HIDDENS)}",
+        evidence=pd.concat([judging.frame([*primary, *secondary]), spent], ignore_index=True),
         figure=drawn.figure,
         datasets=drawn.datasets,
-        missing=tuple(_missing(matched, equal, read_interval(whole, "speed_ratio"))),
+        missing=tuple(_missing(matched, equal, spent)),
     )
 
 
 def _equal_params(trials: pd.DataFrame) -> pd.DataFrame:
     """Return pairs of gru and lstm with other hidden units and as many parameters."""
-    both = evidence.pairs(trials, "cell", "gru", "lstm", free=["num_hiddens"])
+    both = evidence.pairs(trials, "cell", "gru", "lstm", free=["num_hiddens", *evidence.NUISANCES])
     both = both[both["num_hiddens_first"] != both["num_hiddens_second"]] if len(both) else both
     if both.empty:
         return both
@@ -89,125 +93,97 @@ def _equal_params(trials: pd.DataFrame) -> pd.DataFrame:
     return both[apart.abs() <= SAME_SIZE]
 
 
-def _compare(
-    speeds: evidence.Speeds, times: Mapping[tuple[str, str], float], at: str, layers: str, matched: pd.DataFrame
-) -> dict[str, object]:
-    perplexity = evidence.differences_by_seed(matched, "valid_perplexity_first", "valid_perplexity_second")
-    accuracy = evidence.differences_by_seed(matched, "valid_accuracy_first", "valid_accuracy_second")
-    speed = _speed(speeds, matched)
-    pairs = list(zip(matched["trial_id_first"], matched["trial_id_second"], strict=True))
-    logs = matched.assign(time=[times.get(pair, math.nan) for pair in pairs]).groupby("seed", sort=False)["time"].mean()
-    log = mean_interval(logs.dropna())
-    time = Interval(*(float(np.exp(value)) for value in (log.estimate, log.low, log.high)))
-    return {
-        "at": at,
-        "layers": layers,
-        "n": perplexity.num_pairs,
-        "pairs": len(matched),
-        "gru_perplexity": matched["valid_perplexity_first"].mean(),
-        "lstm_perplexity": matched["valid_perplexity_second"].mean(),
-        **interval_columns("perplexity_difference", perplexity.interval),
-        "p": perplexity.p_value,
-        "wilcoxon_p": perplexity.wilcoxon_p_value,
-        "effect_size": perplexity.effect_size,
-        **interval_columns("accuracy_difference", accuracy.interval),
-        "accuracy_p": accuracy.p_value,
-        **interval_columns("speed_ratio", speed),
-        "params_ratio": (matched["num_params_first"] / matched["num_params_second"]).astype(float).mean(),
-        **interval_columns("time_ratio", time),
-    }
+def _compared(matched: pd.DataFrame, part: str, at: str, layers: str) -> list[Compared]:
+    """Return both tests' figures on a held-out part; of several depths, their mean."""
+    tests = (("perplexity", PERPLEXITY, "loss"), ("accuracy", ACCURACY, "accuracy"))
+    compared = []
+    for test, scale, figure in tests:
+        first, second = (f"{part}_{figure}_{side}" for side in ("first", "second"))
+        gru, lstm = (_mean(matched[side], figure) for side in (first, second))
+        of: dict[str, Any] = {"at": at, "layers": layers, "part": part, "gru": gru, "lstm": lstm}
+        compared.append(judging.by_seed(matched, test, scale, first, second, **of))
+    return compared
 
 
-def _speed(speeds: evidence.Speeds, matched: pd.DataFrame) -> Interval:
-    """Return gru's tokens per second over lstm's: one pair's rounds, or over the pairs' medians where there are more.
-
-    Seeds share one measurement, so a pair is a kind of trial.
-    """
-    ratios = {}
-    for names in zip(matched["trial_id_first"], matched["trial_id_second"], strict=True):
-        kind = tuple(speeds.measurement(name) for name in names)
-        if all(kind) and kind not in ratios:
-            ratios[kind] = speeds.ratio(*names)
-    known = [ratio for ratio in ratios.values() if math.isfinite(ratio.estimate)]
-    if len(known) < 2:
-        return known[0] if known else UNKNOWN
-    # The kinds' own intervals are narrow; what the ratio is over depths lies between the least and the largest of them.
-    estimate = float(np.exp(np.mean([math.log(ratio.estimate) for ratio in known])))
-    return Interval(estimate, min(ratio.low for ratio in known), max(ratio.high for ratio in known))
+def _mean(figures: pd.Series, figure: str) -> float:
+    """Return a mean as a reader knows it: of losses, their perplexity."""
+    mean = float(figures.astype(float).mean())
+    return float(np.exp(mean)) if figure == "loss" else mean
 
 
-def _time_ratios(run: Run, matched: pd.DataFrame) -> dict[tuple[str, str], float]:
-    """Return by pair the logarithm of gru's seconds over lstm's until the perplexity that both have reached.
-
-    Seconds are tokens by the trial's tokens per second, measured alone where it was: training may share the machine.
-    """
-    ids = {*matched["trial_id_first"], *matched["trial_id_second"]}
-    epochs = run.epochs[run.epochs["trial_id"].isin(ids)]
-    # A list of each trial's rows, not a frame: of thousands of trials frames take seconds.
-    tokens = epochs["train_tokens"].astype(float).groupby(epochs["trial_id"], sort=False).cumsum().to_numpy()
-    losses = epochs["valid_loss"].to_numpy()
-    curves = {
-        trial_id: (tokens[rows].tolist(), losses[rows].tolist())
-        for trial_id, rows in epochs.groupby("trial_id", sort=False).indices.items()
-    }
-    rates = run.trials.set_index("trial_id")["tokens_per_s"].to_dict()
-    ratios = {}
-    for pair in zip(matched["trial_id_first"], matched["trial_id_second"], strict=True):
-        if any(name not in curves for name in pair):
-            continue
-        goal = max(min(curves[name][1]) for name in pair)
-        seconds = [_seconds_to(*curves[name], goal, rates.get(name, math.nan)) for name in pair]
-        if all(math.isfinite(value) and value > 0 for value in seconds):
-            ratios[pair] = math.log(seconds[0] / seconds[1])
-    return ratios
-
-
-def _seconds_to(tokens: Sequence[float], losses: Sequence[float], goal: float, rate: float) -> float:
-    """Return the training seconds to a loss, between epochs in proportion; NaN where it was not reached."""
-    if not rate > 0 or not math.isfinite(goal):
-        return math.nan
-    if losses[0] <= goal:
-        return tokens[0] / rate
-    for (t0, v0), (t1, v1) in pairwise(zip(tokens, losses, strict=True)):
-        if v1 <= goal < v0:
-            return (t0 + (t1 - t0) * (v0 - goal) / (v0 - v1)) / rate
-    return math.nan
-
-
-def _sign(row: Mapping[str, Any]) -> int:
-    """Return -1 where GRU's perplexity is lower, 1 where LSTM's is, 0 where it is not decided."""
-    return evidence.sign_corrected(read_interval(row, "perplexity_difference"), float(row["p_holm"]))
-
-
-def _verdict(row: Mapping[str, Any]) -> str:
-    better = {-1: "GRU has the lower perplexity", 1: "LSTM has the lower perplexity", 0: f"perplexity {UNDECIDED}"}
-    faster = {1: "GRU trains faster", -1: "LSTM trains faster", 0: f"speed {UNDECIDED}"}
-    return f"{better[_sign(row)]}; {faster[sign_beyond(read_interval(row, 'speed_ratio'), 1.0)]}"
-
-
-def _sentences(matched: pd.DataFrame, table: pd.DataFrame) -> list[str]:
-    whole = records(table)[0]
-    depths = matched["num_layers"].nunique()
-    each = f", each the mean over {depths} depths" if depths > 1 else " at one depth"
-    corrected = "; the verdict after Holm's correction over this table" if math.isfinite(whole["p_holm"]) else ""
-    sentences = [
-        f"At equal hidden units: {_verdict(whole)}. GRU's validation perplexity minus LSTM's is "
-        f"{evidence.word_interval(read_interval(whole, 'perplexity_difference'))}, its accuracy's difference "
-        f"{evidence.word_bounds(read_interval(whole, 'accuracy_difference'), 4)} (n = "
-        f"{wording.plural(int(whole['n']), 'seed')}{each}; {_trained(matched)}{corrected})."
+def _secondary(matched: pd.DataFrame, equal: pd.DataFrame) -> list[Compared]:
+    """Return what was not asked first: the test text, each depth where there are several, and equal parameters."""
+    groups = [("test", EQUAL_HIDDENS, "all", matched)]
+    if matched["num_layers"].nunique() > 1:
+        groups += [("valid", EQUAL_HIDDENS, str(depth), part) for depth, part in matched.groupby("num_layers")]
+    groups += [("valid", EQUAL_PARAMS, "all", equal), ("test", EQUAL_PARAMS, "all", equal)] if len(equal) else []
+    return [
+        compared
+        for part, at, layers, pairs in groups
+        if np.isfinite(pairs[f"{part}_loss_first"].astype(float)).any()
+        for compared in _compared(pairs, part, at, layers)
     ]
-    if whole["n"] < 2:
-        sentences.append(f"That is {evidence.count_seeds(matched)}.")
-    sentences.append(f"{_costs(whole)}.")
-    equal = records(table[table["at"] == "equal parameters"])
-    for row in equal:
-        outcome = {-1: "GRU is ahead", 1: "LSTM is ahead", 0: "neither is ahead beyond chance"}[_sign(row)]
+
+
+def _costs(run: Run, matched: pd.DataFrame, equal: pd.DataFrame) -> pd.DataFrame:
+    """Return what the GRU costs over what the LSTM does, rows as of the tests."""
+    speeds, times = evidence.Speeds(run), costs.time_ratios(run, pd.concat([matched, equal]))
+    rows = costs.rows(speeds, times, matched, at=EQUAL_HIDDENS, layers="all")
+    rows += costs.rows(speeds, times, equal, at=EQUAL_PARAMS, layers="all") if len(equal) else []
+    return pd.DataFrame(rows)
+
+
+def _ratio(spent: pd.DataFrame, test: str, at: str) -> Interval:
+    for row in records(spent[(spent["test"] == test) & (spent["at"] == at)]):
+        return evidence.read_interval(row, "difference")
+    return UNKNOWN
+
+
+def _verdict(judged: Sequence[Judged]) -> str:
+    return "; ".join(judging.word_verdict(each, "GRU", "LSTM", each.compared.test) for each in judged)
+
+
+def _faster(spent: pd.DataFrame, at: str) -> str:
+    sign = sign_beyond(_ratio(spent, "tokens a second", at), 1.0)
+    return {1: "GRU trains faster", -1: "LSTM trains faster", 0: f"speed {UNDECIDED}"}[sign]
+
+
+def _sentences(
+    run: Run, trials: pd.DataFrame, matched: pd.DataFrame, judged: Sequence[Judged], spent: pd.DataFrame
+) -> list[str]:
+    depths = matched["num_layers"].nunique()
+    primary = [each for each in judged if each.role == "primary"]
+    each = f", each the mean over {depths} depths" if depths > 1 else " at one depth"
+    used = trials[trials["trial_id"].isin({*matched["trial_id_first"], *matched["trial_id_second"]})]
+    sentences = [
+        f"At equal hidden units: {_verdict(primary)}. {recipes.word_recipe(run, used)}",
+        f"GRU minus LSTM is {wording.enumerate_names([_word(each) for each in primary])} (n = "
+        f"{wording.plural(primary[0].verdict.num_pairs, 'seed')}{each}; {_trained(matched)}; two primary tests, "
+        f"corrected together; equivalent is within {PERPLEXITY.words} and {ACCURACY.words}).",
+    ]
+    sentences += _reaches(primary)
+    tested = judging.find(judged, "perplexity", at=EQUAL_HIDDENS, part="test")
+    if tested is not None:
+        sentences.append(f"On test text (secondary): {_verdict([tested])}, {judging.word_difference(tested)}.")
+    sentences.append(f"{_word_costs(spent, EQUAL_HIDDENS)}.")
+    equal = [each for each in judged if (each.compared.of["at"], each.compared.of["part"]) == (EQUAL_PARAMS, "valid")]
+    if equal:
         sentences.append(
-            f"At equal parameters {outcome}: {evidence.word_bounds(read_interval(row, 'perplexity_difference'))} in "
-            f"perplexity, {evidence.word_bounds(read_interval(row, 'accuracy_difference'), 4)} in accuracy. "
-            f"{_costs(row)}."
+            f"At equal parameters (secondary): {_verdict(equal)}; "
+            f"{wording.enumerate_names([judging.word_difference(each) for each in equal])}. "
+            f"{_word_costs(spent, EQUAL_PARAMS)}."
         )
     return sentences
+
+
+def _word(judged: Judged) -> str:
+    return f"{judging.word_difference(judged)}, {judging.word_chance(judged, 'GRU')}"
+
+
+def _reaches(judged: Sequence[Judged]) -> list[str]:
+    """Say what the runs could have shown of what is not equivalent; one seed says so once."""
+    worded = list(dict.fromkeys(judging.word_reach(each) for each in judged if each.kind != "equivalent"))
+    return [f"{worded[0][0].upper()}{'; '.join(worded)[1:]}."] if worded else []
 
 
 def _trained(matched: pd.DataFrame) -> str:
@@ -217,10 +193,10 @@ def _trained(matched: pd.DataFrame) -> str:
     return f"after {several}{wording.plural(int(epochs[-1]), 'epoch')} of {wording.count(tokens[-1])} tokens"
 
 
-def _costs(row: Mapping[str, Any]) -> str:
+def _word_costs(spent: pd.DataFrame, at: str) -> str:
     """Word parameters, speed and the time to one perplexity, GRU's over LSTM's."""
-    parts = [f"GRU has {float(row['params_ratio']):.0%} of LSTM's parameters"]
-    speed, time = read_interval(row, "speed_ratio"), read_interval(row, "time_ratio")
+    params, speed, time = (_ratio(spent, test, at) for test in costs.MEASURED)
+    parts = [f"GRU has {params.estimate:.0%} of LSTM's parameters"]
     if math.isfinite(speed.estimate):
         faster = {1: "faster", -1: "slower", 0: "not to be told apart"}[sign_beyond(speed, 1.0)]
         parts.append(f"trains {evidence.word_bounds(speed, 2)} times as many tokens a second ({faster})")
@@ -230,7 +206,7 @@ def _costs(row: Mapping[str, Any]) -> str:
     return wording.enumerate_names(parts)
 
 
-def _missing(matched: pd.DataFrame, equal: pd.DataFrame, speed: Interval) -> list[str]:
+def _missing(matched: pd.DataFrame, equal: pd.DataFrame, spent: pd.DataFrame) -> list[str]:
     missing = []
     if matched["seed"].nunique() < 2:
         missing.append("missing: more than one seed (--seeds 3): one gives no interval over seeds.")
@@ -238,33 +214,27 @@ def _missing(matched: pd.DataFrame, equal: pd.DataFrame, speed: Interval) -> lis
         missing.append("missing: a second depth (--layers 1,2).")
     if equal.empty:
         missing.append("missing: a GRU with as many parameters as the LSTM ('harness exercises deep-rnn-2' plans it).")
-    if not math.isfinite(speed.estimate):
+    if not math.isfinite(_ratio(spent, "tokens a second", EQUAL_HIDDENS).estimate):
         missing.append("missing: both cells timed in the same rounds (--timing quick).")
     return missing
 
 
-def _draw(table: pd.DataFrame) -> charts.Drawn:
-    part = table[table["layers"] != "all"]
-    points = charts.point_frame(
-        [
-            (
-                "GRU − LSTM",
-                row["layers"],
-                row["perplexity_difference"],
-                row["perplexity_difference_low"],
-                row["perplexity_difference_high"],
-            )
-            for row in records(part)
-        ]
-    )
-    n = int(part["n"].sum())
+def _draw(primary: Sequence[Judged], secondary: Sequence[Judged]) -> charts.Drawn:
+    """Draw each depth's difference, or that of the one depth there is."""
+    own = [each for each in secondary if each.compared.of["layers"] != "all" and each.compared.test == "perplexity"]
+    shown = own or [each for each in primary if each.compared.test == "perplexity"]
+    points: list[tuple[Any, ...]] = []
+    for each in shown:
+        difference = each.difference
+        points.append(("GRU − LSTM", each.compared.of["layers"], difference.estimate, difference.low, difference.high))
+    n = sum(each.verdict.num_pairs for each in shown)
     return charts.draw(
-        points,
+        charts.point_frame(points),
         name="exercise-deep-rnn-2",
         title="GRU against LSTM",
         x=charts.Axis(title="layers", nominal=True),
-        y=charts.Axis(title="Difference of validation perplexity", zero=True),
-        caption="GRU's validation perplexity minus LSTM's, by depth; below the dotted line GRU is better. Bars are "
-        f"95 % t intervals over seeds, where there are several (n = {n} pairs).",
+        y=charts.Axis(title="Difference of validation perplexity, %", zero=True),
+        caption="GRU's validation perplexity over LSTM's, in per cent, by depth; below the dotted line GRU is better. "
+        f"Bars are 95 % t intervals over seeds, where there are several (n = {n} pairs).",
         level=0.0,
     )

@@ -8,10 +8,12 @@ from harness.analysis import probed
 from harness.analysis.evidence import interval_columns, read_interval, word_bounds
 from harness.analysis.frames import Run, records
 from harness.analysis.wording import enumerate_names
-from harness.contracts.exercises import Available, Budget, Need
+from harness.contracts.exercises import Available, Budget, Need, PrimaryTest
 from harness.report import UNDECIDED, Answer, charts, unanswered
 from harness_d2l.shared import options
 
+PRIMARY: Sequence[PrimaryTest] = ()
+"""None: it measures how far back a prediction depends on its tokens."""
 WINDOWED = ("mlp",)
 """Cells whose predictions see a fixed window; so do all n-gram models."""
 FAINT = 0.01

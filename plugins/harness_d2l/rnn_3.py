@@ -11,11 +11,18 @@ from harness.analysis import evidence, probed, wording
 from harness.analysis.frames import Run, records
 from harness.analysis.statistics import Interval
 from harness.analysis.wording import count, enumerate_names, plural
-from harness.contracts.exercises import Available, Budget, Need
+from harness.contracts.exercises import Available, Budget, Need, PrimaryTest
 from harness.report import UNDECIDED, Answer, charts, unanswered
 from harness_d2l.gradient_rates import STAGES, fit, with_shapes
 from harness_d2l.shared import options
 
+PRIMARY = (
+    PrimaryTest(
+        name="rate a step",
+        compares="the factor by which a further step back multiplies the gradient's norm, against one",
+        subjects="each model, at first and after training",
+    ),
+)
 _CLIPPED = {"clipped_init": "log_norm_init", "clipped_trained": "log_norm_trained"}
 
 

@@ -7,12 +7,19 @@ import pandas as pd
 from harness.analysis import probed
 from harness.analysis.frames import Run, records
 from harness.analysis.wording import enumerate_names, plural
-from harness.contracts.exercises import Available, Budget, Need
+from harness.contracts.exercises import Available, Budget, Need, PrimaryTest
 from harness.report import UNDECIDED, Answer, charts, unanswered
 from harness_d2l import problems
 from harness_d2l.problems import Problem
 from harness_d2l.shared import options
 
+PRIMARY = (
+    PrimaryTest(
+        name="learning by heart",
+        compares="loss on held-out text minus that on training text, in the last epoch",
+        subjects="each kind of model",
+    ),
+)
 _LOOKS: tuple[tuple[tuple[Callable[[Run], Problem | None], str], ...], ...] = (
     ((problems.learning_by_heart, "finished trials with losses on training and held-out text."),),
     (
