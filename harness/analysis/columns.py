@@ -84,7 +84,9 @@ _PROMISED_NEXT = (
     "environment_hash", "parity_steps", "timed_by", "timing_note", "flops_per_token", "device_flops_per_s",
     "device_bytes_per_s", "per_device", "init", "lr_decay", "lr_decay_after", "rmsprop_decay", "mix", "test_loss",
     "test_perplexity", "test_bits_per_char", "test_accuracy", "test_top5_accuracy", "entropy_rate",
-    "excess_bits_per_char", "lowest_honest_bits_per_char", "leakage_suspected",
+    "excess_bits_per_char", "lowest_honest_bits_per_char", "leakage_suspected", "best_epoch_test_loss",
+    "best_epoch_test_perplexity", "best_epoch_test_bits_per_char", "best_epoch_test_accuracy",
+    "best_epoch_test_top5_accuracy", "valid_minibatch_perplexity",
 )  # fmt: skip
 
 _FACTS = (
@@ -135,7 +137,7 @@ TRIALS = Table(
 _PROMISED_EPOCHS = (
     "trial_id", "epoch", "train_loss", "train_perplexity", "train_accuracy", "train_top5_accuracy", "valid_loss",
     "valid_perplexity", "valid_bits_per_char", "valid_accuracy", "valid_top5_accuracy", "grad_norm", "train_tokens",
-    "train_seconds", "valid_seconds", "train_seconds_so_far", "recorded_at",
+    "train_seconds", "valid_seconds", "train_seconds_so_far", "recorded_at", "valid_minibatch_perplexity",
 )  # fmt: skip
 
 EPOCHS = Table(

@@ -116,8 +116,8 @@ def _frame_trials(
     known = pd.DataFrame([_flat(record) for record in records], columns=names).set_index("trial_id")
     known["unigram_valid_perplexity"] = known["corpus_digest"].map(_unigram_perplexities(manifest))
     rates = throughput(timings, known["timed_by"].where(known["timed_by"].notna() & (known["timed_by"] != "")))
-    test = own_test_figures(evaluations, known["authors"])
-    for measured in (_last_epochs(epochs), _best_epochs(epochs), _epoch_sums(epochs), rates, test):
+    tests = [own_test_figures(evaluations, known["authors"], part) for part in ("test", "best_epoch_test")]
+    for measured in (_last_epochs(epochs), _best_epochs(epochs), _epoch_sums(epochs), rates, *tests):
         for name in measured.columns:
             known[name] = measured[name].reindex(known.index)
     known["num_epochs_done"] = known["num_epochs_done"].fillna(0)

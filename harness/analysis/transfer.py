@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.columns import SETTINGS_OF_TRANSFER, TRANSFER, TRANSFERRED
+from harness.contracts.figures import Part
 from harness.contracts.measures import FIGURES, stored_in
+from harness.worker.trial import trains
 
 _MEASURED = ("num_tokens", "num_chars", *(measure.name for measure in stored_in("evaluations")))
 
@@ -19,12 +21,12 @@ def frame_evaluations(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return frame
 
 
-def own_test_figures(evaluations: pd.DataFrame, authors: Mapping[str, str]) -> pd.DataFrame:
+def own_test_figures(evaluations: pd.DataFrame, authors: Mapping[str, str], part: Part = "test") -> pd.DataFrame:
     """Return each trial's figures on the test parts of its own authors together; ``authors`` is by trial_id."""
-    tests = evaluations[evaluations["part"] == "test"]
+    tests = evaluations[evaluations["part"] == part]
     pairs = zip(tests["author"], tests["trial_id"], strict=True)
     tests = tests[np.array([trains(author, authors[trial_id]) for author, trial_id in pairs], dtype=bool)]
-    measured = [figure for figure in FIGURES if figure.column("test")]
+    measured = [figure for figure in FIGURES if figure.column(part)]
     totals = {figure.name: tests[figure.name] * tests["num_tokens"] for figure in measured if not figure.derive}
     sums = tests[["trial_id", "num_tokens", "num_chars"]].assign(**totals)
     known = sums.set_index("trial_id").notna().groupby("trial_id").all()
@@ -33,17 +35,12 @@ def own_test_figures(evaluations: pd.DataFrame, authors: Mapping[str, str]) -> p
     means = sums.div(sums["num_tokens"], axis=0)
     return pd.DataFrame(
         {
-            figure.column("test"): figure.derive(means["loss"], means["num_chars"])
+            figure.column(part): figure.derive(means["loss"], means["num_chars"])
             if figure.derive
             else means[figure.name]
             for figure in measured
         }
     )
-
-
-def trains(author: str, authors: str) -> bool:
-    """Say whether an author is among those who trained a trial, as the trial names them."""
-    return authors == "all" or author in authors.split("+")
 
 
 def frame_transfer(evaluations: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:

@@ -77,14 +77,16 @@ class Model(Protocol):
         ...
 
     def evaluate_step(self, X: Ids, Y: Ids, state: State) -> tuple[Handle, State]:
-        """Return one minibatch's figures without learning (gradient norm 0), and the state."""
+        """Return one minibatch's figures without learning (gradient norm 0) with its rows' losses, and the state."""
         ...
 
     def read(self, handles: Sequence[Handle]) -> NDArray[np.float64]:
         """Wait for the device and return the figures.
 
         Shapes: (len(handles), len(COLUMNS)): mean loss in nats per token, accuracies (shares of tokens among the
-        first k; a tie counts against the model), gradient norm before clipping.
+        first k; a tie counts against the model, and what is not a number is among none), gradient norm before clipping.
+        Behind them, where the handles are of minibatches evaluated, which then are of one shape, each row's mean loss:
+        (len(handles), len(COLUMNS) + batch_size).
         """
         ...
 

@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.contracts.backends import Tokens
 from harness.contracts.measures import STEP
 
@@ -33,6 +36,8 @@ class Evaluation:
     """Tokens predicted: one fewer than the text has where nothing is said of its first."""
     loss: float
     """Mean cross-entropy, nats per token."""
+    token_losses: NDArray[np.float64] | None = None
+    """Of each token predicted, in the text's order; none where what is said is of the whole text alone."""
     others: Mapping[str, float] = field(default_factory=dict)
     """Other figures by the names of `harness.contracts.measures.STEP`, such as its accuracies; one that is not defined
     is left out."""

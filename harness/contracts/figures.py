@@ -9,8 +9,9 @@ Place = Literal["epochs", "trials", "transfer", "summary", "ranking", "compare"]
 """Where a measure is shown: epochs.csv, trials.csv, transfer.csv, summary.csv, the ranking, `harness compare`."""
 Format = Literal["perplexity", "ratio", "signed", "small", "rate", "count", "seconds", "megabytes"]
 """How a value is worded; the words are in `harness.analysis.wording`."""
-Part = Literal["train", "valid", "held_out", "test"]
-"""What a figure is of; 'held_out' are the parts of every author, 'test' is of a trial's own authors together."""
+Part = Literal["train", "valid", "held_out", "test", "best_epoch_test"]
+"""What a figure is of; 'held_out' are the parts of every author, 'test' is of a trial's own authors together, after the
+last epoch or after the one that was best on validation."""
 Table = Literal["", "epochs", "evaluations"]
 """The ledger's tables that have measures."""
 
@@ -93,7 +94,8 @@ class Figure:
                 )
 
     def _places(self, part: Part) -> tuple[Place, ...]:
-        return {"train": self.train, "valid": self.valid, "held_out": self.held_out, "test": self.held_out}[part]
+        of_trial = tuple(place for place in self.held_out if place != "transfer")
+        return {"train": self.train, "valid": self.valid, "best_epoch_test": of_trial}.get(part, self.held_out)
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,11 @@ _PARTS: Mapping[Part, _Words] = {
     "train": _Words("training", "over the epoch's minibatches while it trains; of a trial, its last epoch's", "epochs"),
     "held_out": _Words("held-out", "on the author's validation part", "evaluations"),
     "test": _Words("test", "on the test part; of a trial, on those of its own authors together", ""),
+    "best_epoch_test": _Words(
+        "best epoch's test",
+        "on the test parts of its own authors together, after the epoch that was best on validation",
+        "",
+    ),
 }
 
 

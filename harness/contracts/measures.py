@@ -43,6 +43,18 @@ ROWS: tuple[Figure | Measure, ...] = (
         valid=("epochs", "trials", "summary", "ranking", "compare"),
     ),
     Measure(
+        name="valid_minibatch_perplexity",
+        description="exp of the mean of the validation minibatches' mean losses, which is what D2L 1.0 reports; of "
+        "windows alone, whose last minibatch has fewer rows, so that it is not valid_perplexity",
+        heading="mean of minibatches",
+        format="perplexity",
+        better="lower",
+        table="epochs",
+        of_trial="last",
+        places=("epochs", "trials", "ranking"),
+        optional=True,
+    ),
+    Measure(
         name="excess_bits_per_char",
         description="valid_bits_per_char less the entropy rate; empty where the text's source is unknown",
         heading="excess bits",

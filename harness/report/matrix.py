@@ -11,10 +11,10 @@ import pandas as pd
 from harness.analysis import wording
 from harness.analysis.frames import Run, records
 from harness.analysis.one_text import differing_factors, label_models
-from harness.analysis.transfer import trains
 from harness.analysis.wording import FACTORS, PREPROCESSING, UNITS, enumerate_names
 from harness.report.drawing import Figure, Panel, Rows, Spec, rows, specify
 from harness.report.ranking import Cell
+from harness.worker.trial import trains
 
 MAX_MATRICES = 6
 MAX_ROWS = 60

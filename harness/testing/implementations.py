@@ -71,8 +71,9 @@ class BehaviourContract:
         logits = np.asarray(model.logits(X, model.initial_state(BATCH_SIZE))[0], np.float64)
         log_probabilities = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
         best_first = np.argsort(-logits, axis=-1)
-        assert figures[LOSS] == pytest.approx(-np.take_along_axis(log_probabilities, Y[..., None], -1).mean(), rel=1e-5)
-        assert len(figures) == len(COLUMNS)
+        losses = -np.take_along_axis(log_probabilities, Y[..., None], -1)[..., 0]
+        assert figures[LOSS] == pytest.approx(losses.mean(), rel=1e-5)
+        assert figures[len(COLUMNS) :] == pytest.approx(losses.mean(axis=0), rel=1e-5)
         for name, rank in ACCURACIES.items():
             expected = (best_first[..., :rank] == Y[..., None]).any(-1).mean()
             assert figures[COLUMNS.index(name)] == pytest.approx(expected)
@@ -88,6 +89,19 @@ class BehaviourContract:
         figures = model.read([handle])[0]
         for name in ACCURACIES:
             assert figures[COLUMNS.index(name)] == 0
+
+    def test_logits_that_are_no_numbers_score_no_accuracy(self, equations: Equations) -> None:
+        """Spoil one symbol's logits, then all: the others' are hit no sooner for it, and what is spoilt never is."""
+        model = loaded(self.build, equations, self.small())
+        weights = model.weights()
+        X = minibatches(1).inputs[0]
+        for spoilt in (slice(0, 1), slice(None)):
+            weights["output.b"][spoilt] = np.nan
+            model.load(weights)
+            handle, _ = model.evaluate_step(X, np.zeros_like(X), model.initial_state(BATCH_SIZE))
+            figures = model.read([handle])[0]
+            assert np.isnan(figures[LOSS])
+            assert all(figures[COLUMNS.index(name)] == 0 for name in ACCURACIES)
 
     @pytest.mark.parametrize("training", TRAININGS, ids=list(OPTIMIZERS))
     def test_a_model_resumed_from_its_checkpoint_goes_on_as_if_never_stopped(

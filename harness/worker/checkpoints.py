@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,10 @@ import numpy as np
 
 from harness.contracts.files import replacing
 from harness.contracts.weights import Weights
+from harness.worker.best_epoch import BestEpoch
+
+_OPTIMIZER, _BEST = "optimizer.", "best."
+"""How the names of arrays begin that are not the model's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,8 @@ class Checkpoint:
     """Empty once the trial is finished."""
     vocabulary: list[str]
     first_step_seconds: float = 0.0
+    best: BestEpoch = field(default_factory=BestEpoch)
+    """Its weights are stored where they are not the checkpoint's own; dropped once they have been evaluated."""
 
     @cached_property
     def digest(self) -> str:
@@ -39,7 +45,8 @@ class Checkpoint:
         return content.hexdigest()
 
     def _arrays(self) -> Weights:
-        return {**self.weights, **self.optimizer_state}
+        best = {} if self.best.epoch == self.epoch else self.best.weights
+        return {**self.weights, **self.optimizer_state, **{f"{_BEST}{name}": array for name, array in best.items()}}
 
     def _metadata(self) -> dict[str, str]:
         return {
@@ -47,6 +54,8 @@ class Checkpoint:
             "epoch": str(self.epoch),
             "vocabulary": json.dumps(self.vocabulary),
             "first_step_seconds": repr(self.first_step_seconds),
+            "best_epoch": str(self.best.epoch),
+            "best_valid_loss": repr(self.best.valid_loss),
         }
 
     def write(self, path: Path) -> None:
@@ -77,10 +86,11 @@ class Checkpoint:
             checkpoint = cls(
                 trial_id=metadata["trial_id"],
                 epoch=int(metadata["epoch"]),
-                weights={name: array for name, array in arrays.items() if not name.startswith("optimizer.")},
-                optimizer_state={name: array for name, array in arrays.items() if name.startswith("optimizer.")},
+                weights={name: array for name, array in arrays.items() if _is_own(name)},
+                optimizer_state={name: array for name, array in arrays.items() if name.startswith(_OPTIMIZER)},
                 vocabulary=json.loads(metadata["vocabulary"]),
                 first_step_seconds=float(metadata["first_step_seconds"]),
+                best=_best_epoch(metadata, arrays),
             )
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is not a whole checkpoint: {error}") from None
@@ -103,6 +113,20 @@ class Checkpoint:
         return checkpoint
 
 
+def _is_own(name: str) -> bool:
+    return not name.startswith((_OPTIMIZER, _BEST))
+
+
+def _best_epoch(metadata: dict[str, Any], arrays: Weights) -> BestEpoch:
+    """Return the best epoch a checkpoint knows; of one that an earlier version wrote it is not known."""
+    epoch = metadata.get("best_epoch", "0")
+    if epoch == metadata["epoch"]:
+        weights = {name: array for name, array in arrays.items() if _is_own(name)}
+    else:
+        weights = {name.removeprefix(_BEST): array for name, array in arrays.items() if name.startswith(_BEST)}
+    return BestEpoch(int(epoch), float(metadata.get("best_valid_loss", "nan")), weights)
+
+
 def _umask() -> int:
     """Return the permissions new files lack; it can only be read by setting it."""
     mask = os.umask(0o077)
@@ -118,6 +142,7 @@ def shapes_in(path: Path, trial_id: str) -> dict[str, tuple[int, ...]]:
         with safe_open(path, framework="numpy") as file:
             if (file.metadata() or {}).get("trial_id") != trial_id:
                 return {}
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            names = [name for name in file.keys() if not name.startswith(_BEST)]  # noqa: SIM118 (not a dict)
+            return {name: tuple(file.get_slice(name).get_shape()) for name in names}
     except (OSError, SafetensorError):
         return {}

@@ -77,19 +77,26 @@ class Saving:
     """Of `harness.worker.checkpoints.Checkpoint`."""
 
 
+EvaluatedPart = Literal["valid", "test", "best_epoch_test"]
+"""The last is a test part by the weights of the epoch that was best on validation."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
     """What the trained model reaches on one author's held-out part."""
 
     name: ClassVar[str] = "evaluated"
     author: str
-    part: Literal["valid", "test"]
+    part: EvaluatedPart
     num_tokens: int
     """Tokens predicted."""
     num_chars: float
     """Characters behind them."""
     measures: Mapping[str, Unbounded]
     """By name, of those that `harness.contracts.measures` stores of a held-out part."""
+    blocks: tuple[tuple[int, float], ...] = ()
+    """Tokens predicted and their mean loss, by block of the part (`harness.worker.text_blocks`); none where a model
+    does not say it of single tokens."""
 
     def __post_init__(self) -> None:
         require(self.measures, "evaluations")

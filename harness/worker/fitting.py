@@ -2,18 +2,22 @@
 
 import math
 import time
+from dataclasses import replace
+
+import numpy as np
 
 from harness.contracts.backends import Predictor, Tokens
-from harness.contracts.baselines import Fitted, Say, TrainingText
+from harness.contracts.baselines import Evaluation, Fitted, Say, TrainingText
 from harness.contracts.measures import measured
 from harness.worker import process
 from harness.worker.connection import Connection
-from harness.worker.evaluation import evaluated, read_part
+from harness.worker.evaluation import BEST_EPOCH, evaluated, is_own_test, read_part
 from harness.worker.events import EpochEnded, Finished, Progress, Started
 from harness.worker.job import BaselineJob
 from harness.worker.models import mapped, read_symbols
 from harness.worker.sampling import generate
 from harness.worker.targets import resolve
+from harness.worker.text_blocks import BlockLosses
 
 
 def fit_and_evaluate(job: BaselineJob, connection: Connection) -> None:
@@ -42,7 +46,10 @@ def fit_and_evaluate(job: BaselineJob, connection: Connection) -> None:
     for part in job.text.held_out:
         tokens = read_part(part)
         reached = fitted.evaluate(tokens, say)
-        connection.send(evaluated(part, reached.num_tokens, reached.figures))
+        event = evaluated(part, reached.num_tokens, reached.figures, _blocks(reached, len(tokens)))
+        connection.send(event)
+        if is_own_test(part, trial):
+            connection.send(replace(event, part=BEST_EPOCH))
     connection.send(
         Finished(
             first_step_seconds=0.0,
@@ -51,6 +58,15 @@ def fit_and_evaluate(job: BaselineJob, connection: Connection) -> None:
             sample=generate(fitted, symbols, trial.tokens, job.sample) if isinstance(fitted, Predictor) else "",
         )
     )
+
+
+def _blocks(reached: Evaluation, num_tokens: int) -> tuple[tuple[int, float], ...]:
+    """Return the losses of a text of so many tokens by its blocks; none where they are not known of single tokens."""
+    if reached.token_losses is None:
+        return ()
+    blocks = BlockLosses(num_tokens)
+    blocks.add(np.arange(num_tokens - len(reached.token_losses), num_tokens), 1, reached.token_losses)
+    return blocks.blocks()
 
 
 def _epoch(job: BaselineJob, fitted: Fitted, valid: Tokens, train_seconds: float, say: Say) -> EpochEnded:

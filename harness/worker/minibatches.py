@@ -46,7 +46,11 @@ class Sequential:
         return int(self._row_tokens // self._num_steps)
 
     def __iter__(self) -> Iterator[Minibatch]:
-        return _windows(self._tokens, (self._rows + i * self._num_steps for i in range(len(self))), self._num_steps)
+        return _windows(self._tokens, map(self.positions, range(len(self))), self._num_steps)
+
+    def positions(self, index: int) -> NDArray[np.int64]:
+        """Return where in the text the rows of one of its minibatches begin."""
+        return self._rows + index * self._num_steps
 
     @property
     def num_predicted(self) -> int:
@@ -102,6 +106,11 @@ class Windows:
     def __iter__(self) -> Iterator[Minibatch]:
         starts = _batches(self._order, self._num_windows, self._batch_size)
         return _windows(self._tokens, starts, self._num_steps)
+
+    def positions(self, index: int) -> NDArray[np.int64]:
+        """Return where in the text the rows of one of its minibatches begin."""
+        first = index * self._batch_size
+        return np.asarray(self._order[first : min(first + self._batch_size, self._num_windows)])
 
     @property
     def num_predicted(self) -> int:

@@ -7,9 +7,10 @@ from pathlib import Path
 from harness.contracts.backends import Backend, Model
 from harness.contracts.weights import Weights, num_params
 from harness.worker import process
+from harness.worker.best_epoch import BestEpoch
 from harness.worker.checkpoints import Checkpoint
 from harness.worker.connection import Connection
-from harness.worker.evaluation import evaluate_held_out
+from harness.worker.evaluation import evaluate_best_epoch, evaluate_held_out
 from harness.worker.events import Finished, Saving, Started
 from harness.worker.first_steps import first_steps
 from harness.worker.job import TrainJob
@@ -27,7 +28,7 @@ def train_trial(job: TrainJob, connection: Connection) -> None:
     _report_start(job, backend, begun, connection)
     if trial.dropout > 0 and not begun.epochs and job.parity_steps:
         _report_steps_without_dropout(job, backend, connection)
-    saver = _Saver(job, model, connection)
+    saver = _Saver(job, model, connection, begun.best)
     first_step_seconds = train(
         model,
         trial,
@@ -46,13 +47,20 @@ def train_trial(job: TrainJob, connection: Connection) -> None:
         ),
     )
     saver.save_final(first_step_seconds)
-    evaluate_held_out(model, trial, text.held_out, connection.send)
+    evaluate_held_out(model, trial, text.held_out, connection.send, last_is_best=saver.best.epoch == trial.num_epochs)
+    sample = generate(model, saver.vocabulary, trial.tokens, job.sample)
+    if saver.best.epoch < trial.num_epochs and saver.best.weights:
+        last = model.weights()
+        model.load(saver.best.weights)
+        evaluate_best_epoch(model, trial, text.held_out, connection.send)
+        model.load(last)
+        saver.drop_best(first_step_seconds)
     connection.send(
         Finished(
             first_step_seconds=first_step_seconds,
             peak_rss_bytes=process.peak_rss_bytes(),
             peak_device_bytes=backend.peak_device_bytes(),
-            sample=generate(model, saver.vocabulary, trial.tokens, job.sample),
+            sample=sample,
         )
     )
 
@@ -65,6 +73,7 @@ class _Begun:
     epochs: int
     """Done already."""
     first_step_seconds: float
+    best: BestEpoch
 
 
 def _begin(job: TrainJob, model: Model) -> _Begun:
@@ -73,10 +82,10 @@ def _begin(job: TrainJob, model: Model) -> _Begun:
     if resumed is None:
         weights = trial_weights(job.trial, job.network)
         model.load(weights)
-        return _Begun(num_params(weights), epochs=0, first_step_seconds=0.0)
+        return _Begun(num_params(weights), epochs=0, first_step_seconds=0.0, best=BestEpoch())
     model.load(resumed.weights)
     model.load_optimizer_state(resumed.optimizer_state)
-    return _Begun(num_params(resumed.weights), resumed.epoch, resumed.first_step_seconds)
+    return _Begun(num_params(resumed.weights), resumed.epoch, resumed.first_step_seconds, resumed.best)
 
 
 def _resumable(job: TrainJob) -> Checkpoint | None:
@@ -114,20 +123,27 @@ def _report_steps_without_dropout(job: TrainJob, backend: Backend, connection: C
 class _Saver:
     """Writes the trial's checkpoint: now and then while it trains, and the weights alone at its end."""
 
-    def __init__(self, job: TrainJob, model: Model, connection: Connection) -> None:
+    def __init__(self, job: TrainJob, model: Model, connection: Connection, best: BestEpoch) -> None:
         self._job = job
         self._model = model
         self._connection = connection
+        self.best = best
         self.vocabulary = read_symbols(job.text.vocabulary_path)
         self._last = time.monotonic()
 
-    def after_epoch(self, epoch: int, first_step_seconds: float) -> None:
+    def after_epoch(self, epoch: int, valid_loss: float, first_step_seconds: float) -> None:
+        self.best.consider(self._model, epoch, valid_loss)
         if epoch < self._job.trial.num_epochs and time.monotonic() - self._last >= self._job.checkpoint_seconds:
             self._save(epoch, first_step_seconds, self._model.optimizer_state())
             self._last = time.monotonic()
 
     def save_final(self, first_step_seconds: float) -> None:
         self._save(self._job.trial.num_epochs, first_step_seconds, {})
+
+    def drop_best(self, first_step_seconds: float) -> None:
+        """Write the final checkpoint without the best epoch's weights, which have been evaluated."""
+        self.best = BestEpoch(self.best.epoch, self.best.valid_loss)
+        self.save_final(first_step_seconds)
 
     def _save(self, epoch: int, first_step_seconds: float, optimizer_state: Weights) -> None:
         checkpoint = Checkpoint(
@@ -137,6 +153,7 @@ class _Saver:
             optimizer_state=optimizer_state,
             vocabulary=self.vocabulary,
             first_step_seconds=first_step_seconds,
+            best=self.best,
         )
         # Before it is there: of what a kill leaves the ledger then knows the former one or this.
         self._connection.send(Saving(digest=checkpoint.digest))

@@ -6,24 +6,31 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contracts.backends import COLUMNS, LOSS, Handle, Model, Tokens
+from harness.contracts.backends import LOSS, Handle, Model, Tokens
+from harness.contracts.figures import perplexity
 from harness.contracts.measures import measured
-from harness.contracts.training import Partition
 from harness.worker.events import EpochEnded, Event, Progress
+from harness.worker.figures import TextFigures, evaluate, mean_over_tokens, named
 from harness.worker.first_steps import steps_of_figures
-from harness.worker.minibatches import evaluation_minibatches, training_minibatches
+from harness.worker.minibatches import training_minibatches
 from harness.worker.trial import Trial
 
 Report = Callable[[Event], None]
-AfterEpoch = Callable[[int, float], None]
-"""Called with the epoch and the first step's seconds once its record is out."""
 
-_EVALUATED_AT_ONCE = 64
-"""Minibatches between two looks at the device while a text is evaluated."""
+
+class AfterEpoch(Protocol):
+    """Called once an epoch's record is out."""
+
+    def __call__(self, epoch: int, valid_loss: float, first_step_seconds: float) -> None:
+        """Take the epoch, its validation loss, and the seconds of the trial's first step."""
+        ...
+
+
 _LARGEST_LOSS = math.log(sys.float_info.max)
 """Beyond it the perplexity, exp(loss), is not finite any more, and so the trial has diverged."""
 
@@ -69,9 +76,17 @@ class Stopwatch:
     report_seconds: float
     pending: list[Handle] = field(default_factory=list)
     pending_tokens: int = 0
+    step_tokens: list[int] = field(default_factory=list)
+    """Of each step, also of those that are still pending."""
     figures: list[NDArray[np.float64]] = field(default_factory=list)
     blocks: list[tuple[int, float]] = field(default_factory=list)
     _since: float = 0.0
+
+    def add(self, handle: Handle, num_tokens: int) -> None:
+        """Add a step to the block."""
+        self.pending.append(handle)
+        self.pending_tokens += num_tokens
+        self.step_tokens.append(num_tokens)
 
     def start(self) -> None:
         """Start a block."""
@@ -92,8 +107,8 @@ class Stopwatch:
         self.pending_tokens = 0
 
     def mean(self) -> NDArray[np.float64]:
-        """Return the mean figures of all steps read so far."""
-        return np.concatenate(self.figures).mean(axis=0)  # type: ignore[no-any-return]
+        """Return the mean figures of all steps, which have been read."""
+        return mean_over_tokens(np.concatenate(self.figures), self.step_tokens)
 
     def latest_loss(self) -> float:
         """Return the mean loss of the last block."""
@@ -123,8 +138,7 @@ def train(model: Model, trial: Trial, parts: Parts, report: Report, course: Cour
             if not minibatches.carries_state:
                 state = model.initial_state(X.shape[1])
             handle, state = model.train_step(X, Y, state)
-            watch.pending.append(handle)
-            watch.pending_tokens += X.size
+            watch.add(handle, X.size)
             first_step = epoch == course.first_epoch and index == 0
             if first_step or watch.due():
                 watch.end_block()
@@ -139,45 +153,15 @@ def train(model: Model, trial: Trial, parts: Parts, report: Report, course: Cour
             # Without dropout these are the certificate's steps, so it costs nothing and is the trial's own.
             report(steps_of_figures(np.concatenate(watch.figures)[: course.parity_steps]))
         alive = partial(_report_progress, report, watch, epoch, epoch / trial.num_epochs)
-        report(_epoch_ended(model, trial, epoch, watch, parts, alive))
+        ended = _epoch_ended(model, trial, epoch, watch, parts, alive)
+        report(ended)
         if course.after_epoch is not None:
-            course.after_epoch(epoch, first_step_seconds)
+            course.after_epoch(epoch, ended.measures["valid_loss"], first_step_seconds)
     return first_step_seconds
 
 
 def _report_progress(report: Report, watch: Stopwatch, epoch: int, fraction: float) -> None:
     report(Progress(epoch=epoch, fraction=fraction, loss=watch.latest_loss(), tokens_per_s=watch.latest_rate()))
-
-
-def evaluate(
-    model: Model,
-    tokens: Tokens,
-    batch_size: int,
-    num_steps: int,
-    partition: Partition = "sequential",
-    alive: Callable[[], None] = lambda: None,
-) -> NDArray[np.float64]:
-    """Return the mean figures over ``tokens``, read sequentially with the state carried.
-
-    Tokens after the last whole window of each row are left out. A trial on windows of stride 1 is evaluated on
-    such windows too, each from the zero state. ``alive`` is called now and then on a long text.
-    """
-    minibatches = evaluation_minibatches(tokens, batch_size, num_steps, partition)
-    state = model.initial_state(batch_size)
-    figures: list[NDArray[np.float64]] = []
-    handles: list[Handle] = []
-    for X, Y in minibatches:
-        # Handles may hold memory of the device, so those of a long text are read before its end.
-        if len(handles) == _EVALUATED_AT_ONCE:
-            figures.append(model.read(handles))
-            handles.clear()
-            alive()
-        if not minibatches.carries_state:
-            state = model.initial_state(X.shape[1])
-        handle, state = model.evaluate_step(X, Y, state)
-        handles.append(handle)
-    figures.append(model.read(handles))
-    return np.concatenate(figures).mean(axis=0)  # type: ignore[no-any-return]
 
 
 def _epoch_ended(
@@ -186,14 +170,15 @@ def _epoch_ended(
     train = named(watch.mean())
     _require_finite(train["loss"], epoch)
     since = time.perf_counter()
-    valid = named(evaluate(model, parts.valid, trial.batch_size, trial.num_steps, trial.partition, alive))
+    valid = evaluate(model, parts.valid, trial.batch_size, trial.num_steps, trial.partition, alive)
     valid_seconds = time.perf_counter() - since
-    _require_finite(valid["loss"], epoch)
+    _require_finite(valid.means["loss"], epoch)
     return EpochEnded(
         epoch=epoch,
         measures={
             **measured("train", train),
-            **measured("valid", valid, parts.valid_chars_per_token),
+            **measured("valid", valid.means, parts.valid_chars_per_token),
+            **_of_short_minibatches(trial, valid),
             "train_tokens": sum(tokens for tokens, _ in watch.blocks),
             "train_seconds": sum(seconds for _, seconds in watch.blocks),
             "valid_seconds": valid_seconds,
@@ -202,14 +187,11 @@ def _epoch_ended(
     )
 
 
-def named(figures: NDArray[np.float64]) -> dict[str, float]:
-    """Return a row of what `Model.read` returned by the names of its columns.
-
-    Raises: ValueError where the model gives another number of figures.
-    """
-    if len(figures) != len(COLUMNS):
-        raise ValueError(f"the model gives {len(figures)} figures a step, not these: {', '.join(COLUMNS)}")
-    return dict(zip(COLUMNS, figures.tolist(), strict=True))
+def _of_short_minibatches(trial: Trial, valid: TextFigures) -> dict[str, float]:
+    """Return what is stored beside where the last minibatch has fewer rows: the figure that D2L reports."""
+    if trial.partition != "windows":
+        return {}
+    return {"valid_minibatch_perplexity": float(perplexity(valid.minibatch_loss))}
 
 
 def _require_finite(loss: float, epoch: int) -> None:

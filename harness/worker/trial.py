@@ -104,6 +104,11 @@ class Trial(Training, Structure, TextOfTrial, Subject):
         return cls(**{name: value for name, value in values.items() if name in SETTINGS})
 
 
+def trains(author: str, authors: str) -> bool:
+    """Say whether an author is among those who train a trial, as the trial names them."""
+    return authors == "all" or author in authors.split("+")
+
+
 _PUBLISHED = (
     "cell", "backend", "implementation", "corpus", "authors", "text", "tokens", "train_tokens", "corpus_digest",
     "vocab_size", "num_layers", "num_hiddens", "num_steps", "batch_size", "partition", "optimizer", "learning_rate",

@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from harness.contracts.backends import COLUMNS, Handle, Ids, State
+from harness.contracts.backends import Handle, Ids, State
 from harness.contracts.cells import Params, Shapes
 from harness.contracts.measures import RANKS
 from harness.contracts.network import Architecture
@@ -109,7 +109,7 @@ class JaxModel:
 
     def read(self, handles: Sequence[Handle]) -> NDArray[np.float64]:
         """Wait for the device: copying to the host does."""
-        return np.array(jax.device_get(list(handles)), np.float64).reshape(-1, len(COLUMNS))
+        return np.array(jax.device_get(list(handles)), np.float64)
 
     def gradients(self, X: Ids, Y: Ids, state: State) -> tuple[float, Weights]:
         """Return loss and gradients."""
@@ -167,7 +167,8 @@ def _train_step(
 @partial(jax.jit, static_argnums=0)
 def _evaluate_step(network: Network, params: Arrays, X: Array, Y: Array, state: State) -> tuple[Array, State]:
     loss, (logits, state) = _loss(network, params, X, Y, state, None)
-    return _figures(loss, logits, Y, jnp.zeros_like(loss)), state
+    figures = _figures(loss, logits, Y, jnp.zeros_like(loss))
+    return jnp.concatenate([figures, -jnp.mean(_log_probabilities(logits, Y), axis=(0, 2))]), state
 
 
 @partial(jax.jit, static_argnums=0)
@@ -186,11 +187,17 @@ def _loss(
 ) -> tuple[Array, tuple[Array, State]]:
     """Return the mean cross-entropy, with logits and state."""
     logits, state = network.logits(params, X, state, key)
-    log_probabilities = jnp.take_along_axis(jax.nn.log_softmax(logits), Y[..., None], axis=-1)
-    return -jnp.mean(log_probabilities), (logits, state)
+    return -jnp.mean(_log_probabilities(logits, Y)), (logits, state)
+
+
+def _log_probabilities(logits: Array, Y: Array) -> Array:
+    """Return those of the targets: (num_steps, batch_size, 1)."""
+    return jnp.take_along_axis(jax.nn.log_softmax(logits), Y[..., None], axis=-1)
 
 
 def _figures(loss: Array, logits: Array, Y: Array, norm: Array) -> Array:
     target = jnp.take_along_axis(logits, Y[..., None], axis=-1)
-    rank = jnp.sum(logits >= target, axis=-1)
-    return jnp.stack([loss, *(jnp.mean(rank <= k, dtype=loss.dtype) for k in RANKS), norm])
+    # What is not a number is not below the target, and is no target that could be hit.
+    rank = logits.shape[-1] - jnp.sum(logits < target, axis=-1)
+    known = jnp.isfinite(target[..., 0])
+    return jnp.stack([loss, *(jnp.mean((rank <= k) & known, dtype=loss.dtype) for k in RANKS), norm])

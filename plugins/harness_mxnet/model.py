@@ -12,7 +12,7 @@ from mxnet import autograd, nd
 from mxnet.context import Context
 from numpy.typing import NDArray
 
-from harness.contracts.backends import COLUMNS, Handle, Ids, State
+from harness.contracts.backends import Handle, Ids, State
 from harness.contracts.cells import Shapes
 from harness.contracts.measures import RANKS
 from harness.contracts.network import Architecture
@@ -109,20 +109,20 @@ class MXNetModel:
     def train_step(self, X: Ids, Y: Ids, state: State) -> tuple[Handle, State]:
         """Backpropagate, clip, update; nothing here waits for the result."""
         with autograd.record():
-            loss, shares, _, *state = self._outputs(X, Y, state, training=True)
+            loss, shares, _, _, *state = self._outputs(X, Y, state, training=True)
         loss.backward()
         norm = self._optimizer.update(self._flat, self._flat_gradients)
         return self._queued(loss, shares, norm), [part.detach() for part in state]
 
     def evaluate_step(self, X: Ids, Y: Ids, state: State) -> tuple[Handle, State]:
         """Run forward only."""
-        loss, shares, _, *state = self._outputs(X, Y, state, training=False)
-        return self._queued(loss, shares, nd.zeros_like(loss)), state
+        loss, shares, row_losses, _, *state = self._outputs(X, Y, state, training=False)
+        return self._queued(loss, shares, nd.zeros_like(loss), row_losses), state
 
     def read(self, handles: Sequence[Handle]) -> NDArray[np.float64]:
         """Wait for the engine: copying to NumPy does."""
         self._queue.clear()
-        return np.array([handle.asnumpy() for handle in handles], np.float64).reshape(-1, len(COLUMNS))
+        return np.array([handle.asnumpy() for handle in handles], np.float64)
 
     def gradients(self, X: Ids, Y: Ids, state: State) -> tuple[float, Weights]:
         """Return loss and gradients."""
@@ -133,11 +133,11 @@ class MXNetModel:
 
     def logits(self, X: Ids, state: State) -> tuple[NDArray[np.floating[Any]], State]:
         """Run forward."""
-        _, _, logits, *state = self._outputs(X, X, state, training=False)
+        _, _, _, logits, *state = self._outputs(X, X, state, training=False)
         return logits.asnumpy(), state
 
     def _outputs(self, X: Ids, Y: Ids, state: State, *, training: bool) -> list[Array]:
-        """Return loss (1,), accuracies (len(RANKS),), logits, and the parts of the state."""
+        """Return loss (1,), accuracies (len(RANKS),), the rows' losses, logits, and the parts of the state."""
         inputs = [self._ids(X), self._ids(Y), *state]
         key = (X.shape, training)
         if key not in self._graphs:
@@ -150,12 +150,13 @@ class MXNetModel:
         logits, last = self._network.logits(self._parameters, X, state, training=training)
         rows = logits.reshape((-1, self._architecture.vocab_size))  # (num_steps * batch_size, vocab_size)
         targets = Y.reshape((-1,))
-        loss = -nd.pick(nd.log_softmax(rows), targets).mean()
-        return [loss, *map(nd.BlockGrad, (_accuracies(rows, targets), logits, *last))]
+        log_probabilities = nd.pick(nd.log_softmax(rows), targets)
+        loss, row_losses = -log_probabilities.mean(), -log_probabilities.reshape(X.shape).mean(axis=0)
+        return [loss, *map(nd.BlockGrad, (_accuracies(rows, targets), row_losses, logits, *last))]
 
-    def _queued(self, loss: Array, shares: Array, norm: Array) -> Handle:
+    def _queued(self, *figures: Array) -> Handle:
         """Return a step's figures, once no more than the latest few steps are still to be computed."""
-        handle = nd.concat(loss, shares, norm, dim=0)
+        handle = nd.concat(*figures, dim=0)
         self._queue.append(handle)
         if len(self._queue) > _QUEUED_STEPS:
             self._queue.popleft().wait_to_read()
@@ -190,5 +191,8 @@ class MXNetModel:
 
 def _accuracies(rows: Array, targets: Array) -> Array:
     """Return the shares of targets among the first k, for each k of `RANKS`; ties count against."""
-    rank = nd.broadcast_greater_equal(rows, nd.pick(rows, targets, keepdims=True)).sum(axis=1)
-    return nd.concat(*((rank <= k).mean() for k in RANKS), dim=0)
+    target = nd.pick(rows, targets, keepdims=True)
+    # What is not a number is not below the target, and is no target that could be hit.
+    rank = rows.shape[1] - nd.broadcast_lesser(rows, target).sum(axis=1)
+    known = (target == target).reshape((-1,))
+    return nd.concat(*(((rank <= k) * known).mean() for k in RANKS), dim=0)

@@ -390,20 +390,22 @@ INLINE vector exp_of(vector x) {
 
 /* Mean cross-entropy of softmax(Z) against the targets, and for each k of `ranks` (num_ranks,) the share of targets
  * among the first k, a tie counting against them. Z (count, vocab_size) becomes the loss's gradient where
- * `with_gradient`. figures (1 + num_ranks,): the loss, the shares. */
-void cross_entropy(int64_t count, int64_t vocab_size, int64_t num_ranks, real *Z, const int64_t *targets,
-                   const int64_t *ranks, int64_t with_gradient, double *figures) {
+ * `with_gradient`. figures (1 + num_ranks,): the loss, the shares. row_losses (num_rows,): the mean of every num_rows-th
+ * target's, of which the minibatch's rows consist. */
+void cross_entropy(int64_t count, int64_t num_rows, int64_t vocab_size, int64_t num_ranks, real *Z,
+                   const int64_t *targets, const int64_t *ranks, int64_t with_gradient, double *figures,
+                   double *row_losses) {
     double loss = 0, *hits = figures + 1;
     memset(hits, 0, num_ranks * sizeof(double));
+    memset(row_losses, 0, num_rows * sizeof(double));
     for (int64_t row = 0; row < count; row++) {
         real *z = Z + row * vocab_size, target = z[targets[row]], largest = z[0];
         int64_t rank = 0;
         for (int64_t j = 0; j < vocab_size; j++) {
             largest = z[j] > largest ? z[j] : largest;
-            rank += z[j] >= target;
+            rank += !(z[j] < target); /* what is not a number is not below the target */
         }
-        /* where the target is not a number, it has no rank */
-        for (int64_t i = 0; i < num_ranks; i++) hits[i] += rank >= 1 && rank <= ranks[i];
+        for (int64_t i = 0; i < num_ranks; i++) hits[i] += isfinite(target) && rank <= ranks[i];
         vector sums = {0};
         real sum = 0;
         EACH_VECTOR(j, n, vocab_size) {
@@ -412,7 +414,9 @@ void cross_entropy(int64_t count, int64_t vocab_size, int64_t num_ranks, real *Z
             sums += load(z + j, n); /* past the end it is zero again */
         }
         for (int lane = 0; lane < LANES; lane++) sum += sums[lane];
-        loss += log((double)sum) - ((double)target - (double)largest);
+        const double own = log((double)sum) - ((double)target - (double)largest);
+        loss += own;
+        row_losses[row % num_rows] += own;
         if (with_gradient) {
             EACH_VECTOR(j, n, vocab_size) store(z + j, load(z + j, n) * (1 / (sum * count)), n);
             z[targets[row]] -= (real)1 / count;
@@ -420,6 +424,7 @@ void cross_entropy(int64_t count, int64_t vocab_size, int64_t num_ranks, real *Z
     }
     figures[0] = loss / count;
     for (int64_t i = 0; i < num_ranks; i++) hits[i] /= count;
+    for (int64_t row = 0; row < num_rows; row++) row_losses[row] *= (double)num_rows / count;
 }
 
 /* ---- updates ---------------------------------------------------------------------------------------

@@ -100,16 +100,18 @@ class NGram:
         states, first, which = np.unique(_states(contexts), return_index=True, return_inverse=True)
         by_state = np.argsort(which, kind="stable")
         ends = np.searchsorted(which[by_state], np.arange(len(states)), side="right")
-        sums = np.zeros(1 + len(RANKS))
+        sums, losses = np.zeros(1 + len(RANKS)), np.zeros(len(targets))
         block = max(1, _BLOCK // self._vocab_size)
         for start in range(0, len(states), block):
             stop = min(start + block, len(states))
             here = by_state[(ends[start - 1] if start else 0) : ends[stop - 1]]
             probabilities = self._distributions([grams[first[start:stop]] for grams in contexts])
-            sums += _scores(probabilities, which[here] - start, targets[here])
+            losses[here], scores = _scores(probabilities, which[here] - start, targets[here])
+            sums += scores
             say(1.0)
         loss, *accuracies = (sums / max(1, len(targets))).tolist()
-        return Evaluation(num_tokens=len(targets), loss=loss, others=dict(zip(ACCURACIES, accuracies, strict=True)))
+        others = dict(zip(ACCURACIES, accuracies, strict=True))
+        return Evaluation(num_tokens=len(targets), loss=loss, token_losses=losses, others=others)
 
     def loss(self, ids: Tokens) -> float:
         """Return the mean loss alone, nats per token: sooner than `evaluate`, since only the tokens are looked up."""
@@ -181,8 +183,8 @@ def _states(contexts: Sequence[Ids]) -> Ids:
     return state
 
 
-def _scores(probabilities: Floats, rows: Ids, targets: Ids) -> Floats:
-    """Return the sums of losses, and of hits among the first k for each k of `RANKS`; a tie is no hit.
+def _scores(probabilities: Floats, rows: Ids, targets: Ids) -> tuple[Floats, Floats]:
+    """Return the losses, and the sums of them and of hits among the first k for each k of `RANKS`; a tie is no hit.
 
     Many targets share a distribution: each is compared with the one that comes behind the first k.
     """
@@ -190,7 +192,8 @@ def _scores(probabilities: Floats, rows: Ids, targets: Ids) -> Floats:
     descending = -np.partition(-probabilities, min(most, vocab_size - 1), axis=1)[:, : most + 1]
     descending = -np.sort(-descending, axis=1)
     hits = [float((own > descending[rows, k]).sum()) if k < vocab_size else float(len(own)) for k in RANKS]
-    return np.array([-np.log(own).sum(), *hits])
+    losses = -np.log(own)
+    return losses, np.array([losses.sum(), *hits])
 
 
 # --- counting ---------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from harness_numpy import optimizers
 from harness_numpy.arrays import dropout_mask
 from harness_numpy.backend import NumpyBackend
 from harness_numpy.layers import GRU, LSTM, RNN, Layer, State
-from harness_numpy.model import Array, Arrays, CreateOptimizer, Figures, NumpyModel, Objective, objective
+from harness_numpy.model import Array, Arrays, CreateOptimizer, Figures, NumpyModel, Objective, Outcome, objective
 
 
 class FusedNetwork:
@@ -63,7 +63,7 @@ class FusedNetwork:
             inputs, layer_state = layer.forward(layer_params(params, index), inputs, layer_state)
             masks.append(mask)
             last.append(layer_state)
-        figures, d_logits = self._objective(_output(params, inputs), Y, with_gradient=True)
+        figures, _, d_logits = self._objective(_output(params, inputs), Y, with_gradient=True)
         assert d_logits is not None
         d_outputs = _output_gradients(params, inputs, d_logits, into)
         for index, mask in reversed(list(enumerate(masks))):
@@ -72,11 +72,10 @@ class FusedNetwork:
                 d_outputs = d_inputs if mask is None else d_inputs * mask
         return figures, tuple(last)
 
-    def evaluate(self, params: Arrays, X: Ids, Y: Ids, state: Any) -> tuple[Figures, Any]:
+    def evaluate(self, params: Arrays, X: Ids, Y: Ids, state: Any) -> tuple[Outcome, Any]:
         """Run forward only."""
         logits, state = self.logits(params, X, state)
-        figures, _ = self._objective(logits, Y, with_gradient=False)
-        return figures, state
+        return self._objective(logits, Y, with_gradient=False), state
 
 
 def _output(params: Arrays, H: Array) -> Array:

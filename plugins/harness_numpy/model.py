@@ -1,12 +1,12 @@
 """A language model on NumPy arrays: flat parameters, a network that gives losses and gradients, an optimizer."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contracts.backends import COLUMNS, Handle, Ids, State
+from harness.contracts.backends import Handle, Ids, State
 from harness.contracts.cells import Shapes
 from harness.contracts.measures import RANKS
 from harness.contracts.network import Architecture
@@ -22,6 +22,16 @@ Figures = tuple[float, ...]
 """Mean loss in nats per token, and the accuracies."""
 
 _DROPOUT_STREAM = 3
+
+
+class Outcome(NamedTuple):
+    """What an objective makes of a minibatch's logits."""
+
+    figures: Figures
+    row_losses: Sequence[float]
+    """Each row's mean loss."""
+    d_logits: Array | None
+    """The mean loss's gradient, where it was asked for."""
 
 
 class Network(Protocol):
@@ -41,8 +51,8 @@ class Network(Protocol):
         """Write the mean loss's gradients into ``into``; return the minibatch's figures and the state."""
         ...
 
-    def evaluate(self, params: Arrays, X: Ids, Y: Ids, state: State) -> tuple[Figures, State]:
-        """Return a minibatch's figures and the state, without dropout."""
+    def evaluate(self, params: Arrays, X: Ids, Y: Ids, state: State) -> tuple[Outcome, State]:
+        """Return what becomes of a minibatch without dropout, and the state."""
         ...
 
     def seed_dropout(self, generator: np.random.Generator) -> None:
@@ -53,7 +63,7 @@ class Network(Protocol):
 class Objective(Protocol):
     """Turns logits into figures, and into the loss's gradient; `objective` is NumPy's."""
 
-    def __call__(self, logits: Array, Y: Ids, *, with_gradient: bool) -> tuple[Figures, Array | None]:
+    def __call__(self, logits: Array, Y: Ids, *, with_gradient: bool) -> Outcome:
         """Return both; the logits may be overwritten."""
         ...
 
@@ -125,12 +135,12 @@ class NumpyModel:
 
     def evaluate_step(self, X: Ids, Y: Ids, state: State) -> tuple[Handle, State]:
         """Run forward only."""
-        figures, state = self._network.evaluate(self._params, X, Y, state)
-        return (*figures, 0.0), state
+        outcome, state = self._network.evaluate(self._params, X, Y, state)
+        return (*outcome.figures, 0.0, *outcome.row_losses), state
 
     def read(self, handles: Sequence[Handle]) -> NDArray[np.float64]:
         """NumPy computes at once: there is nothing to wait for."""
-        return np.array(handles, np.float64).reshape(-1, len(COLUMNS))
+        return np.array(handles, np.float64)
 
     def gradients(self, X: Ids, Y: Ids, state: State) -> tuple[float, Weights]:
         """Return loss and gradients."""
@@ -150,19 +160,20 @@ class NumpyModel:
         return self._network.logits(self._params, X, state)
 
 
-def objective(logits: Array, Y: Ids, *, with_gradient: bool) -> tuple[Figures, Array | None]:
+def objective(logits: Array, Y: Ids, *, with_gradient: bool) -> Outcome:
     """Return a minibatch's figures and, if asked, the loss's gradient by the logits, which may be overwritten.
 
     Shapes: logits (num_steps, batch_size, vocab_size), Y (num_steps, batch_size).
     """
-    loss, d_logits = cross_entropy(logits, Y, with_gradient=with_gradient)
-    return (loss, *accuracies(logits, Y)), d_logits
+    losses, d_logits = cross_entropies(logits, Y, with_gradient=with_gradient)
+    loss = float(np.mean(losses, dtype=np.float64))
+    return Outcome((loss, *accuracies(logits, Y)), losses.mean(axis=0, dtype=np.float64).tolist(), d_logits)
 
 
-def cross_entropy(logits: Array, Y: Ids, *, with_gradient: bool) -> tuple[float, Array | None]:
-    """Return the mean loss and, if asked, its gradient by the logits.
+def cross_entropies(logits: Array, Y: Ids, *, with_gradient: bool) -> tuple[Array, Array | None]:
+    """Return each token's loss and, if asked, the mean loss's gradient by the logits.
 
-    Shapes: logits (num_steps, batch_size, vocab_size), Y (num_steps, batch_size).
+    Shapes: logits (num_steps, batch_size, vocab_size), Y and the losses (num_steps, batch_size).
     """
     rows = logits.reshape(-1, logits.shape[-1])
     targets = Y.reshape(-1)
@@ -171,20 +182,22 @@ def cross_entropy(logits: Array, Y: Ids, *, with_gradient: bool) -> tuple[float,
     target_logits = shifted[index, targets]
     np.exp(shifted, out=shifted)
     sums = shifted.sum(axis=1, keepdims=True)
-    loss = float(np.mean(np.log(sums[:, 0]) - target_logits, dtype=np.float64))
+    losses = (np.log(sums[:, 0]) - target_logits).reshape(Y.shape)
     if not with_gradient:
-        return loss, None
+        return losses, None
     shifted /= sums
     shifted[index, targets] -= 1
     shifted /= len(targets)
-    return loss, shifted.reshape(logits.shape)
+    return losses, shifted.reshape(logits.shape)
 
 
 def accuracies(logits: Array, Y: Ids) -> tuple[float, ...]:
     """Return the shares of tokens whose target is among the first k, for each k of `RANKS`; ties count against."""
     target = np.take_along_axis(logits, Y[..., None], axis=-1)
-    rank = np.count_nonzero(logits >= target, axis=-1)
-    return tuple(float(np.mean(rank <= k)) for k in RANKS)
+    # What is not a number is not below the target, and is no target that could be hit.
+    rank = logits.shape[-1] - np.count_nonzero(logits < target, axis=-1)
+    known = np.isfinite(target[..., 0])
+    return tuple(float(np.mean((rank <= k) & known)) for k in RANKS)
 
 
 def _flat_arrays(shapes: Shapes, dtype: str) -> tuple[Array, Arrays]:

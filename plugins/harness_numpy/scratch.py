@@ -10,7 +10,7 @@ from harness.contracts import network
 from harness.contracts.backends import Ids, State
 from harness.contracts.cells import Equations
 from harness.contracts.network import Architecture
-from harness_numpy.model import Array, Arrays, Figures, accuracies, objective
+from harness_numpy.model import Array, Arrays, Figures, Outcome, accuracies, objective
 from harness_numpy.ops import AutogradOps
 
 
@@ -50,11 +50,10 @@ class ScratchNetwork:
             into[name][...] = array
         return (float(value), *accuracies(seen["logits"], Y)), seen["state"]
 
-    def evaluate(self, params: Arrays, X: Ids, Y: Ids, state: State) -> tuple[Figures, State]:
+    def evaluate(self, params: Arrays, X: Ids, Y: Ids, state: State) -> tuple[Outcome, State]:
         """Run forward only."""
         logits, state = self.logits(params, X, state)
-        figures, _ = objective(logits, Y, with_gradient=False)
-        return figures, state
+        return objective(logits, Y, with_gradient=False), state
 
     def last_loss_gradients(self, params: Arrays, X: Ids, targets: Ids, state: State) -> list[Array]:
         """Differentiate the loss of the last step, summed over the rows, by each part of the first state.

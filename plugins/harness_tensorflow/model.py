@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from harness.contracts.backends import COLUMNS, Handle, Ids, State
+from harness.contracts.backends import Handle, Ids, State
 from harness.contracts.measures import RANKS
 from harness.contracts.network import Architecture
 from harness.contracts.optimization import OPTIMIZERS, STEP, moment_name, step_sizes
@@ -108,7 +108,7 @@ class TensorflowModel:
 
     def read(self, handles: Sequence[Handle]) -> NDArray[np.float64]:
         """Wait for the device: copying to the host does."""
-        return np.array([handle.numpy() for handle in handles], np.float64).reshape(-1, len(COLUMNS))
+        return np.array([handle.numpy() for handle in handles], np.float64)
 
     def gradients(self, X: Ids, Y: Ids, state: State) -> tuple[float, Weights]:
         """Return loss and gradients."""
@@ -135,7 +135,8 @@ class TensorflowModel:
     def _evaluate(self, X: Tensor, Y: Tensor, state: State) -> tuple[Tensor, State]:
         logits, state = self._network.logits(X, state, None)
         loss = _cross_entropy(logits, Y)
-        return _figures(loss, logits, Y, tf.zeros_like(loss)), state
+        figures = _figures(loss, logits, Y, tf.zeros_like(loss))
+        return tf.concat([figures, tf.reduce_mean(_losses(logits, Y), axis=0)], axis=0), state
 
     @_compiled
     def _differentiate(self, X: Tensor, Y: Tensor, state: State) -> tuple[Tensor, dict[str, Tensor]]:
@@ -157,13 +158,19 @@ class TensorflowModel:
 
 
 def _cross_entropy(logits: Tensor, Y: Tensor) -> Tensor:
-    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=Y, logits=logits))
+    return tf.reduce_mean(_losses(logits, Y))
+
+
+def _losses(logits: Tensor, Y: Tensor) -> Tensor:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=Y, logits=logits)
 
 
 def _figures(loss: Tensor, logits: Tensor, Y: Tensor, norm: Tensor) -> Tensor:
     target = tf.gather(logits, Y[..., None], batch_dims=2)
-    rank = tf.math.count_nonzero(logits >= target, axis=-1)
-    return tf.stack([loss, *(tf.reduce_mean(tf.cast(rank <= k, loss.dtype)) for k in RANKS), norm])
+    # What is not a number is not below the target, and is no target that could be hit.
+    rank = logits.shape[-1] - tf.math.count_nonzero(logits < target, axis=-1)
+    known = tf.math.is_finite(target[..., 0])
+    return tf.stack([loss, *(tf.reduce_mean(tf.cast((rank <= k) & known, loss.dtype)) for k in RANKS), norm])
 
 
 def _to_numpy(tensor: Tensor) -> NDArray[np.floating[Any]]:

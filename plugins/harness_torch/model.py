@@ -114,7 +114,8 @@ class TorchModel:
         targets = self._ids(Y)
         logits, state = self._network.logits(self._ids(X), state, training=False)
         loss = _cross_entropy(logits, targets)
-        return _figures(loss, logits, targets, torch.zeros_like(loss)), state
+        figures = _figures(loss, logits, targets, torch.zeros_like(loss))
+        return torch.cat((figures, _row_losses(logits, targets))), state
 
     def read(self, handles: Sequence[Handle]) -> NDArray[np.float64]:
         """Wait for the device: copying to the CPU does."""
@@ -165,9 +166,16 @@ def _clip_gradients(gradients: list[Tensor], largest: float) -> Tensor:
 def _figures(loss: Tensor, logits: Tensor, targets: Tensor, norm: Tensor) -> Tensor:
     with torch.no_grad():
         target = logits.gather(-1, targets.unsqueeze(-1))
-        rank = (logits >= target).sum(-1)
-        accuracies = ((rank <= k).to(loss.dtype).mean() for k in RANKS)
+        # What is not a number is not below the target, and is no target that could be hit.
+        rank = logits.shape[-1] - (logits < target).sum(-1)
+        known = target.squeeze(-1).isfinite()
+        accuracies = (((rank <= k) & known).to(loss.dtype).mean() for k in RANKS)
         return torch.stack((loss.detach(), *accuracies, norm))
+
+
+def _row_losses(logits: Tensor, targets: Tensor) -> Tensor:
+    losses = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+    return losses.view_as(targets).mean(0)
 
 
 def _detached(state: State) -> State:

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
+from harness.worker.best_epoch import BestEpoch
 from harness.worker.checkpoints import Checkpoint, shapes_in
 
 CHECKPOINT = Checkpoint(
@@ -27,6 +29,26 @@ def test_a_checkpoint_reads_back_as_it_was_written(tmp_path):
     assert replace(read, weights={}, optimizer_state={}) == replace(CHECKPOINT, weights={}, optimizer_state={})
     assert read.optimizer_state == CHECKPOINT.optimizer_state
     assert [path.name for path in tmp_path.iterdir()] == ["c.safetensors"]
+
+
+def test_the_best_epoch_s_weights_are_stored_beside_those_of_a_later_epoch_and_not_twice(tmp_path):
+    other = {name: array + 1 for name, array in CHECKPOINT.weights.items()}
+    for best in (BestEpoch(2, 1.5, other), BestEpoch(3, 1.25, CHECKPOINT.weights)):
+        replace(CHECKPOINT, best=best).write(tmp_path / "c")
+        read = Checkpoint.read(tmp_path / "c")
+        assert (read.best.epoch, read.best.valid_loss) == (best.epoch, best.valid_loss)
+        assert np.array_equal(read.best.weights["output.W"], best.weights["output.W"])
+        assert read.weights.keys() == CHECKPOINT.weights.keys()
+        assert shapes_in(tmp_path / "c", "lstm-1") == {"output.W": (2, 3), "output.b": (2,), "optimizer.step": (1,)}
+    assert len(load_file(tmp_path / "c")) == len(CHECKPOINT.weights) + 1
+
+
+def test_of_a_checkpoint_of_before_the_best_epoch_is_not_known_and_no_later_one_passes_for_it(tmp_path):
+    metadata = {"trial_id": "lstm-1", "epoch": "3", "vocabulary": "[]", "first_step_seconds": "0.25"}
+    save_file(CHECKPOINT.weights, tmp_path / "c", metadata)
+    best = Checkpoint.read(tmp_path / "c").best
+    best.consider(None, 4, 0.1)
+    assert best.epoch == 0
 
 
 def test_a_checkpoint_has_the_permissions_of_any_new_file(tmp_path):

@@ -11,8 +11,10 @@ from harness.contracts.network import canonical_shapes
 from harness.contracts.weights import initial_weights
 from harness.testing.trials import small_trial
 from harness.worker.events import EpochEnded, Progress
+from harness.worker.figures import evaluate
+from harness.worker.minibatches import training_minibatches
 from harness.worker.targets import resolve
-from harness.worker.training import Course, DivergedError, Parts, evaluate, train
+from harness.worker.training import Course, DivergedError, Parts, train
 from harness_numpy.backend import NumpyBackend
 
 TRIAL = small_trial(
@@ -137,7 +139,7 @@ def test_training_goes_on_from_a_later_epoch_as_if_never_stopped():
     model = build(TRIAL)
     saved = {}
 
-    def save(epoch, _):
+    def save(epoch, _, __):
         if epoch == 3:
             saved["weights"], saved["optimizer"] = model.weights(), model.optimizer_state()
 
@@ -167,3 +169,19 @@ def test_evaluation_reads_all_whole_windows_once():
     model.evaluate_step = lambda X, Y, state: (seen.append(X), step(X, Y, state))[1]
     evaluate(model, CYCLE, 4, 5)
     assert len(seen) == (599 // 4) // 5
+
+
+def test_a_short_last_minibatch_weighs_as_many_tokens_as_it_has():
+    trial = replace(TRIAL, partition="windows", batch_size=500, num_epochs=1, learning_rate=1e-9)
+    (event,), _, _ = events_of(trial)
+    whole, short = 500, 595 - 500
+    model = build(trial)
+    losses = []
+    for X, Y in training_minibatches(CYCLE, 500, 5, "windows", trial.seed, 1):
+        losses.append(model.read([model.evaluate_step(X, Y, model.initial_state(X.shape[1]))[0]])[0, 0])
+    expected = (whole * losses[0] + short * losses[1]) / (whole + short)
+    assert event.measures["train_loss"] == pytest.approx(expected, abs=1e-7)
+    assert abs(expected - np.mean(losses)) > 1e-4
+    assert event.measures["valid_minibatch_perplexity"] == pytest.approx(math.exp(event.measures["valid_loss"]))
+    (plain,), _, _ = events_of(replace(TRIAL, num_epochs=1))
+    assert "valid_minibatch_perplexity" not in plain.measures

@@ -137,7 +137,8 @@ def _digest(names: list[str]) -> Digest:
         pack, present, texts, begin = packers[kinds]
         packed: list[Any] = list(values)
         for index in texts:
-            packed[index] = zlib.crc32(packed[index].encode())
+            value = packed[index]
+            packed[index] = zlib.crc32(value.encode() if isinstance(value, str) else value)
         return zlib.crc32(pack(*(packed[index] for index in present)), begin)
 
     return digest
@@ -145,10 +146,15 @@ def _digest(names: list[str]) -> Digest:
 
 def _packer(names: list[str], kinds: tuple[type, ...]) -> tuple[Callable[..., bytes], list[int], list[int], int]:
     """Return how a row of these types is packed: by what, which values, which of them texts, and the names' digest."""
-    codes = {int: "q", float: "d", str: "I"}
+    codes = {int: "q", float: "d", str: "I", bytes: "I"}
     present = [index for index, kind in enumerate(kinds) if kind is not type(None)]
     if any(kinds[index] not in codes for index in present):
-        raise sqlite3.DatabaseError("a value is neither a number nor a text")
+        raise sqlite3.DatabaseError("a value is neither a number nor a text nor bytes")
     heading = ",".join(f"{names[index]} {codes[kinds[index]]}" for index in present)
     layout = struct.Struct("<" + "".join(codes[kinds[index]] for index in present))
-    return layout.pack, present, [index for index in present if kinds[index] is str], zlib.crc32(heading.encode())
+    return (
+        layout.pack,
+        present,
+        [index for index in present if codes[kinds[index]] == "I"],
+        zlib.crc32(heading.encode()),
+    )

@@ -7,7 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.errors import RunFolderError
+from harness.record.ledger.blocks import unpack_blocks
 from harness.record.ledger.opening import check, connect, unusable
 from harness.record.ledger.schema import checkpoint_digests, known_columns
 from harness.worker.trial import SETTINGS
@@ -105,7 +109,20 @@ class LedgerReader:
         """Return one dict a finished trial and held-out part; none of a ledger that is older than they are."""
         if not self._has_table("evaluations"):
             return []
-        return [dict(row) for row in self._db.execute("SELECT * FROM evaluations ORDER BY trial_id, part, rowid")]
+        names = ", ".join(name for name in known_columns(self._db, "evaluations") if name != "blocks")
+        query = f"SELECT {names} FROM evaluations ORDER BY trial_id, part, rowid"
+        return [dict(row) for row in self._db.execute(query)]
+
+    def text_blocks(self) -> Iterator[tuple[str, str, str, NDArray[np.float64]]]:
+        """Yield trial_id, author, part and its losses by block, where they are known, in the authors' order.
+
+        Shapes: losses (blocks, 2): tokens and their mean loss.
+        """
+        if not self._has_table("evaluations") or "blocks" not in known_columns(self._db, "evaluations"):
+            return
+        query = "SELECT trial_id, author, part, blocks FROM evaluations WHERE blocks IS NOT NULL ORDER BY rowid"
+        for trial_id, author, part, packed in self._db.execute(query):
+            yield trial_id, author, part, unpack_blocks(packed)
 
     def probes(self) -> list[dict[str, Any]]:
         """Return one dict a probed quantity; none where the ledger is older than probes are."""

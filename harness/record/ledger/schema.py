@@ -56,10 +56,11 @@ CREATE TABLE IF NOT EXISTS timings (
 CREATE TABLE IF NOT EXISTS evaluations (
     trial_id TEXT NOT NULL REFERENCES trials,
     author TEXT NOT NULL,
-    part TEXT NOT NULL,                 -- 'valid' or 'test'
+    part TEXT NOT NULL,                 -- 'valid', 'test', or 'best_epoch_test' by the weights best on validation
     num_tokens INTEGER NOT NULL,
     num_chars REAL NOT NULL,
     {_columns("evaluations")},
+    blocks BLOB,                        -- (tokens, mean loss) of each block of the text, little-endian float64
     PRIMARY KEY (trial_id, author, part)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS probes (     -- what was measured on trained models; ledgers of before have none

@@ -14,6 +14,7 @@ from typing import Any, Self
 from harness.contracts.measures import stored_in
 from harness.errors import RunFolderError
 from harness.record.ledger import checksums
+from harness.record.ledger.blocks import pack_blocks
 from harness.record.ledger.opening import RUN_ID, check, connect, manifest_id, unusable
 from harness.record.ledger.schema import DIGESTS, bring_up_to_date, checkpoint_digests
 from harness.record.parity import Certificate
@@ -150,7 +151,8 @@ class Ledger:
         """Record what the trained model reaches on one author's held-out part; a repeated one replaces its record."""
         with self._transaction():
             values = {name: event.measures.get(name) for name in _EVALUATION_COLUMNS}
-            about = {"part": event.part, "num_tokens": event.num_tokens, "num_chars": event.num_chars}
+            about: dict[str, Any] = {"part": event.part, "num_tokens": event.num_tokens, "num_chars": event.num_chars}
+            about |= {"blocks": pack_blocks(event.blocks)}
             row = {"trial_id": trial_id, "author": _storable(event.author), **about, **values}
             self._replace("evaluations", row)
 
