@@ -62,7 +62,7 @@ def epoch_ended(epoch: int = 1, valid_loss: float = 2.0, **changes: Any) -> Epoc
 
 def evaluated(loss: float = 2.0, **changes: Any) -> Evaluated:
     """Return what a trained model reaches on a held-out part of 1,000 characters."""
-    about: dict[str, Any] = {"author": "Ann", "part": "valid", "num_tokens": 1_000, "num_chars": 1_000.0}
+    about: dict[str, Any] = {"author": "Ann", "part": "valid", "num_tokens": 1_000, "num_chars": 1_000.0, "blocks": ()}
     measures = {
         **{measure.name: 0.4 for measure in stored_in("evaluations")},
         "loss": loss,

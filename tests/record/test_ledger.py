@@ -322,3 +322,20 @@ def test_a_ledger_older_than_evaluations_has_none_and_gets_them_when_it_is_conti
         ledger.evaluated(TRIAL.trial_id, evaluated())
     with LedgerReader(path) as reader:
         assert len(reader.evaluations()) == 1
+
+
+def test_losses_by_block_of_text_are_read_back_bit_for_bit_where_they_are_known(path: Path) -> None:
+    blocks = ((500, 2.0625), (499, 1 / 3), (0, 0.0))
+    with Ledger(path) as ledger:
+        ledger.add([TRIAL])
+        ledger.evaluated(TRIAL.trial_id, evaluated(author="Ann", part="test", blocks=blocks))
+        ledger.evaluated(TRIAL.trial_id, evaluated(author="Ben"))
+    with LedgerReader(path) as reader:
+        ((trial_id, author, part, losses),) = reader.text_blocks()
+        assert "blocks" not in reader.evaluations()[0]
+    assert (trial_id, author, part) == (TRIAL.trial_id, "Ann", "test")
+    assert losses.tolist() == [list(block) for block in blocks]
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE evaluations SET blocks=zeroblob(48) WHERE author='Ann'")
+    with pytest.raises(RunFolderError, match="evaluations"):
+        LedgerReader(path)
