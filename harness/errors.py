@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 _LISTED = 20
 """Names a hint lists at most."""
-_LINE_CHARS = 300
 
 
 class HarnessError(Exception):
@@ -53,10 +52,3 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         rest = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
         return f" There is: {', '.join(names[:_LISTED])}{rest}."
     return " There is none."
-
-
-def one_line(text: str) -> str:
-    """Return the first line of a text that may hold anything, printable and not too long for a table's cell."""
-    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in first)
-    return printable if len(printable) <= _LINE_CHARS else printable[: _LINE_CHARS - 1] + "…"

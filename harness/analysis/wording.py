@@ -18,20 +18,10 @@ NARROW = "\u202f"
 SEPARATOR = "\u00a0· "
 """Between the parts of a model's name; a line may break after the dot."""
 
-# Direction marks and control characters can make a text look like another one, so they are shown by name.
-_INVISIBLE = re.compile(
-    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
-)
-_SURROGATES = re.compile(r"[\ud800-\udfff]")
 PREPROCESSING = {"d2l": "letters only", "raw": "raw text"}
 """What was done to a text, by its `--text`."""
 UNITS = {"char": "characters", "word": "words"}
 """What a text is read by, by its `--tokens`."""
-
-
-def visible(text: str) -> str:
-    """Return the text with direction marks and control characters shown as ⟨U+202E⟩; no lone surrogate stays."""
-    return _SURROGATES.sub("\ufffd", _INVISIBLE.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text))
 
 
 # --- numbers ----------------------------------------------------------------------------------------------

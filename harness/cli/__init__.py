@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from harness import __version__
+from harness.contracts.visible import visible
 from harness.errors import HarnessError
 
 COMMANDS = {
@@ -50,14 +51,18 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except click.UsageError as error:
             context = error.ctx or ctx
-            click.echo(f"Error: {error.format_message()} '{context.command_path} --help' explains.", err=True)
+            _complain(f"{error.format_message()} '{context.command_path} --help' explains.")
             ctx.exit(error.exit_code)
         except HarnessError as error:
-            click.echo(f"Error: {error}", err=True)
+            _complain(str(error))
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(130)
+
+
+def _complain(sentence: str) -> None:
+    click.echo(f"Error: {visible(sentence)}", err=True)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -1,6 +1,5 @@
 """The command that compares two runs."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -26,12 +25,11 @@ _PERCENTAGE = Text("share", parsing.percentage)
 )
 def compare(before: Path, after: Path, table: Path | None, page: Path | None, fail_on: float | None) -> None:
     """Compare the runs in the folders A and B: what got faster, better or worse beyond noise."""
-    from rich.console import Console
-
+    from harness.machine.terminal import lines_console
     from harness.report import two_runs
 
     differences = two_runs.compare_folders(before, after)
-    two_runs.print_differences(differences, Console(width=None if sys.stdout.isatty() else 200))
+    two_runs.print_differences(differences, lines_console(width=200))
     if table is not None:
         two_runs.write_table(differences, table)
     if page is not None:

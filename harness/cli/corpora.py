@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import FOLDER, corpora_dir, plugins_dir
+from harness.cli.options import FOLDER, corpora_dir, plugins_dir, say
 
 
 @click.group()
@@ -18,16 +18,13 @@ def corpora() -> None:
 @plugins_dir
 def corpora_list(corpora_dir: Path | None, plugins_dir: Path | None) -> None:
     """List the texts known by name, and which are here."""
-    from rich.console import Console
-
+    from harness.machine.terminal import lines_console
     from harness.plugins import registry
     from harness.texts import listing as texts
     from harness.texts import sources
 
-    # Without a terminal one row is one line, for grep.
-    console = Console(width=None if sys.stdout.isatty() else 10_000)
     request = sources.request(corpora_dir, show_progress=False)
-    console.print(texts.table(registry.load(plugins_dir).corpora.values(), request))
+    lines_console().print(texts.table(registry.load(plugins_dir).corpora.values(), request))
 
 
 @corpora.command("show")
@@ -42,7 +39,7 @@ def corpora_show(name: str, corpora_dir: Path | None, plugins_dir: Path | None) 
 
     request = sources.request(corpora_dir, show_progress=False)
     for line in texts.describe(name, registry.load(plugins_dir).corpora, request):
-        click.echo(line)
+        say(line)
 
 
 @corpora.command("fetch")
@@ -60,7 +57,7 @@ def corpora_fetch(names: tuple[str, ...], corpora_dir: Path | None, plugins_dir:
     for name in names:
         texts.require_known(name, known)
     for name in names:
-        click.echo(texts.fetch(name, known, request))
+        say(texts.fetch(name, known, request))
 
 
 @corpora.command("add")
@@ -74,8 +71,8 @@ def corpora_add(path: Path, name: str, author: str, plugins_dir: Path | None) ->
     from harness.texts import own
 
     entry = own.add(path, name, author.strip(), registry.load(plugins_dir).corpora)
-    click.echo(f"{name}: {entry.size}, by {', '.join(entry.authors)} (sha256 {entry.sha256[:12]}…).")
-    click.echo(f"harness run --corpus {name}")
+    say(f"{name}: {entry.size}, by {', '.join(entry.authors)} (sha256 {entry.sha256[:12]}…).")
+    say(f"harness run --corpus {name}")
 
 
 @corpora.command("remove")
@@ -85,4 +82,4 @@ def corpora_remove(name: str) -> None:
     from harness.texts import own
 
     own.remove(name)
-    click.echo(f"{name}: removed")
+    say(f"{name}: removed")

@@ -1,12 +1,11 @@
 """The `harness env` commands."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from harness.cli.options import plugins_dir
+from harness.cli.options import plugins_dir, say
 
 
 @click.group()
@@ -21,12 +20,11 @@ _backend_names = click.argument("backends", metavar="[BACKEND]...", nargs=-1)
 @plugins_dir
 def env_list(plugins_dir: Path | None) -> None:
     """List each backend's interpreter, or the command that makes one."""
-    from rich.console import Console
-
     from harness.environments import listing
+    from harness.machine.terminal import lines_console
     from harness.plugins import registry
 
-    Console(width=None if sys.stdout.isatty() else 240).print(listing.environments(registry.load(plugins_dir)))
+    lines_console(width=240).print(listing.environments(registry.load(plugins_dir)))
 
 
 @env.command("create")
@@ -34,13 +32,12 @@ def env_list(plugins_dir: Path | None) -> None:
 @plugins_dir
 def env_create(backends: tuple[str, ...], plugins_dir: Path | None) -> None:
     """Build the environments of BACKENDs, or of all that have no interpreter here."""
-    from rich.console import Console
-
     from harness.environments import building, interpreter_for
     from harness.environments.progress import installing
+    from harness.machine.terminal import Terminal
     from harness.plugins import registry
 
-    console = Console()
+    console = Terminal()
     registered = registry.load(plugins_dir)
     for name in backends or _without_interpreter(registered):
         with installing(console, name) as say:
@@ -62,7 +59,7 @@ def env_check(backends: tuple[str, ...], plugins_dir: Path | None) -> None:
     for name in chosen:
         backend = registered.backend(name)
         problem = health.problem(backend, interpreter_for(backend), registered)
-        click.echo(f"{name}: {problem or 'well'}")
+        say(f"{name}: {problem or 'well'}")
         sick = sick or bool(problem)
     raise SystemExit(1 if sick else 0)
 
@@ -77,8 +74,8 @@ def env_remove(backends: tuple[str, ...], plugins_dir: Path | None) -> None:
 
     registered = registry.load(plugins_dir)
     for name in backends:
-        removed = building.remove(registered.backend(name), click.echo)
-        click.echo(f"{name}: {'removed' if removed else 'there was none'}")
+        removed = building.remove(registered.backend(name), say)
+        say(f"{name}: {'removed' if removed else 'there was none'}")
 
 
 def _without_interpreter(registered: Any) -> list[str]:

@@ -37,10 +37,10 @@ def exercises(exercises: tuple[str, ...], budget: str, plugins_dir: Path | None,
     'harness plugins' lists the IDs. The same command again continues where it stopped.
     """
     from harness.contracts.exercises import BUDGETS
+    from harness.machine.terminal import Terminal, print_line
     from harness.plugins import registry
     from harness.running import run
     from harness.running.exercises import execute, prepare
-    from harness.running.live import Terminal, print_line
 
     console = Terminal()
     amount, known = BUDGETS[budget], registry.load(plugins_dir)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.contracts.settings import Setting
+from harness.contracts.visible import visible
 from harness.grid import parsing
 
 if TYPE_CHECKING:
@@ -59,10 +60,15 @@ corpora_dir = click.option(
 devices = click.option("--devices", default="auto", show_default=True, help="auto, cpu, or GPU numbers as in 0,1.")
 
 
+def say(text: str) -> None:
+    """Print a line that may hold anything."""
+    click.echo(visible(text))
+
+
 def write_report(folder: Path, console: Any, exercises: Iterable["Exercise"]) -> None:
     """Write the report of the run in a folder with the exercises' answers, and say where it is."""
+    from harness.machine.terminal import print_line
     from harness.report import write_report
-    from harness.running.live import print_line
 
     page = write_report(folder, exercises)
     print_line(console, f"Report: {page}")

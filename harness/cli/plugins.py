@@ -1,11 +1,10 @@
 """The commands that list the plugins, and check one."""
 
-import sys
 from pathlib import Path
 
 import click
 
-from harness.cli.options import plugins_dir
+from harness.cli.options import plugins_dir, say
 
 
 @click.group(invoke_without_command=True)
@@ -16,13 +15,11 @@ def plugins(ctx: click.Context, plugins_dir: Path | None) -> None:
     if ctx.invoked_subcommand is not None:
         ctx.obj = plugins_dir
         return
-    from rich.console import Console
-
     from harness.environments import listing
+    from harness.machine.terminal import lines_console
     from harness.plugins import registry
 
-    # Without a terminal one row is one line, for grep.
-    console = Console(width=None if sys.stdout.isatty() else 10_000)
+    console = lines_console()
     console.print(listing.table(registry.load(plugins_dir), width=console.width))
 
 
@@ -40,5 +37,5 @@ def check(ctx: click.Context, names: tuple[str, ...], plugins_dir: Path | None) 
 
     problems = check_cells(registry.load(plugins_dir or ctx.obj), names)
     for name, problem in problems.items():
-        click.echo(f"{name}: {problem or 'sound'}")
+        say(f"{name}: {problem or 'sound'}")
     raise SystemExit(1 if any(problems.values()) else 0)

@@ -2,6 +2,8 @@
 
 import click
 
+from harness.cli.options import say
+
 
 @click.group()
 def presets() -> None:
@@ -14,7 +16,7 @@ def presets_list() -> None:
     from harness.grid import experiments
 
     for name in experiments.preset_names():
-        click.echo(f"{name:<15} {experiments.preset(name).title}")
+        say(f"{name:<15} {experiments.preset(name).title}")
 
 
 @presets.command("show")

@@ -18,16 +18,16 @@ from harness.errors import PluginError
 @plugins_dir
 def report(folder: Path, plugins_dir: Path | None) -> None:
     """Rebuild the CSV files and the page of the run in FOLDER [reports/latest]."""
-    from rich.console import Console
+    from harness.machine.terminal import Terminal
 
-    console = Console()
+    console = Terminal()
     write_report(folder, console, _exercises(plugins_dir, console))
 
 
 def _exercises(plugins_dir: Path | None, console: Any) -> Iterable["Exercise"]:
     """Return the exercises that are here; a report needs no plugin, so plugins at odds cost it the answers alone."""
+    from harness.machine.terminal import print_line
     from harness.plugins import registry
-    from harness.running.live import print_line
 
     try:
         return registry.load(plugins_dir).exercises.values()

@@ -97,9 +97,9 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, **opt
     show' prints one, or the manifest.json of an earlier run.
     """
     from harness.grid import experiments
+    from harness.machine.terminal import Terminal, print_line
     from harness.plugins import registry
     from harness.running import run
-    from harness.running.live import Terminal, print_line
     from harness.running.workplace import Limits
 
     console = Terminal()

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import FOLDER, Text, plugins_dir
+from harness.cli.options import FOLDER, Text, plugins_dir, say
 from harness.grid import parsing
 
 _TEMPERATURE = Text("number", parsing.number, low=0.0, open_low=False)
@@ -36,4 +36,4 @@ def sample(run_folder: Path, trial: str, plugins_dir: Path | None, **request: An
 
     folder = RunFolder(run_folder)
     chosen = sampling.find_trial(folder, trial)
-    click.echo(sampling.generate(registry.load(plugins_dir), folder, chosen, SampleRequest(**request)))
+    say(sampling.generate(registry.load(plugins_dir), folder, chosen, SampleRequest(**request)))

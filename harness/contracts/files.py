@@ -88,4 +88,5 @@ def write_whole(path: Path, text: str) -> None:
     """Write a text file, and the folders it lies in where they are not there. Raises: OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as staging:
-        staging.write_text(text, encoding="utf-8")
+        # A name that is not UTF-8 stands in JSON as \udce9, which is how JSON itself writes it.
+        staging.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -4,10 +4,10 @@ import os
 import subprocess
 
 from harness.contracts.descriptors import Backend
+from harness.contracts.visible import one_line
 from harness.environments.finding import Interpreter
 from harness.environments.links import linked_packages
 from harness.environments.variables import worker_environment
-from harness.errors import one_line
 from harness.plugins.registry import Registry
 
 SECONDS = 180

@@ -79,7 +79,7 @@ def preset(name: str) -> Experiment:
 def read(path: Path) -> Experiment:
     """Return the experiment of a TOML file or of a run's manifest. Raises: UsageError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         hint = f" A preset is named by --preset {path}." if str(path) in preset_names() else ""
         cause = getattr(error, "strerror", None) or "it is not UTF-8 text"

@@ -14,7 +14,8 @@ from packaging.specifiers import SpecifierSet
 
 from harness.contracts import hooks
 from harness.contracts.descriptors import SCRATCH, Backend, Baseline, Cell, Corpus, Executor, Exercise, Implementation
-from harness.errors import PluginError, did_you_mean, one_line
+from harness.contracts.visible import one_line
+from harness.errors import PluginError, did_you_mean
 from harness.plugins.discovery import Origin, installed, single_files, watched
 
 _HOOKS: dict[str, type] = {

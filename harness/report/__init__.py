@@ -6,6 +6,7 @@ from pathlib import Path
 from harness.analysis.columns import PROBES, TABLES
 from harness.analysis.frames import Run, read_run
 from harness.contracts.descriptors import Exercise
+from harness.contracts.visible import visible
 from harness.record.folder import RunFolder
 from harness.report import charts
 from harness.report.answers import ANSWERS, UNDECIDED, Answer, answer_all, frame_answers, unanswered
@@ -43,4 +44,4 @@ def write_report(folder: Path, exercises: Iterable[Exercise] = ()) -> Path:
 
 def _samples(run: Run) -> str:
     """Return each sample under its trial's id."""
-    return "".join(f"=== {trial_id}\n{text}\n\n" for trial_id, text in run.samples.items())
+    return "".join(f"=== {trial_id}\n{visible(text)}\n\n" for trial_id, text in run.samples.items())

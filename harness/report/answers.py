@@ -13,7 +13,7 @@ from harness.analysis.columns import Column, Table
 from harness.analysis.frames import Run
 from harness.contracts.descriptors import Exercise
 from harness.contracts.exercises import ExerciseModule
-from harness.errors import one_line
+from harness.contracts.visible import one_line
 from harness.report.drawing import Figure, Rows, rows
 from harness.report.figures import Figures
 from harness.worker.targets import resolve

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis import wording
+from harness.contracts.visible import visible
 from harness.report.drawing import COLOURS, Figure, Key, Panel, Rows, rows, specify
 
 
@@ -74,7 +75,7 @@ def _candidates(points: pd.DataFrame, series: Sequence[str], x: Axis, y: Axis) -
     """Return the points of these series as a reader sees their names; a bound without a place is none."""
     candidates = points[points["series"].isin(series)].copy()
     for column in ("series", *(column for axis, column in ((x, "x"), (y, "y")) if axis.nominal)):
-        candidates[column] = candidates[column].map(wording.visible)
+        candidates[column] = candidates[column].map(visible)
     if y.log:
         candidates.loc[~(candidates["low"].astype(float) > 0), "low"] = np.nan
     return candidates

@@ -10,6 +10,7 @@ import pandas as pd
 from harness.analysis import wording
 from harness.analysis.frames import records
 from harness.analysis.one_text import Comparison
+from harness.contracts.visible import visible
 from harness.report.drawing import QUIET, Figure, Key, Panel, perplexity_axis, specify, whole_ticks
 from harness.report.levels import SAME_LEVELS, ceiling, describe_levels, level_marks, levels, near, say_cut
 
@@ -33,9 +34,9 @@ def curve_points(comparison: Comparison, series: Sequence[str], most: int) -> pd
     points = pd.DataFrame(
         {
             # Only the last point says which trial it is: its mark alone has a tooltip.
-            "trial": epochs["label"].map(wording.visible).where(last, ""),
+            "trial": epochs["label"].map(visible).where(last, ""),
             "line": pd.factorize(epochs["trial_id"])[0],
-            "series": epochs["series"].map(wording.visible),
+            "series": epochs["series"].map(visible),
             "layers": epochs["num_layers"],
             "epoch": epochs["epoch"],
             "valid": epochs["valid_perplexity"],

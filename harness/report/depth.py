@@ -9,6 +9,7 @@ from harness.analysis import wording
 from harness.analysis.frames import records
 from harness.analysis.one_text import Comparison, is_baseline
 from harness.analysis.statistics import mean_margin
+from harness.contracts.visible import visible
 from harness.report.drawing import Figure, Key, Panel, perplexity_axis, specify
 from harness.report.levels import SAME_LEVELS, Level, ceiling, level_marks, levels, near, say_cut
 
@@ -35,7 +36,7 @@ def depth_points(comparison: Comparison, series: Sequence[str]) -> pd.DataFrame:
     places = summary["series"].map({name: place for place, name in enumerate(series)})
     points = pd.DataFrame(
         {
-            "series": summary["series"].map(wording.visible),
+            "series": summary["series"].map(visible),
             "layers": summary["num_layers"],
             "place": summary["num_layers"] + (0.0 if one_seed.all() else _shift(summary["num_layers"], places)),
             "seeds": summary["num_seeds"],

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from harness.analysis import wording
+from harness.contracts.visible import visible
 
 Rows = list[dict[str, Any]]
 Spec = dict[str, Any]
@@ -84,7 +85,7 @@ class Key:
     @property
     def names(self) -> list[str]:
         """The series as the data name them."""
-        return [wording.visible(name) for name in self.series]
+        return [visible(name) for name in self.series]
 
     @property
     def legend(self) -> list[str]:

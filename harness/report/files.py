@@ -9,9 +9,10 @@ from typing import Any, TextIO
 import pandas as pd
 
 from harness.contracts.files import replacing
+from harness.contracts.visible import visible
 from harness.errors import RunFolderError
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n")
 """What makes a spreadsheet take a text for a formula."""
 
 
@@ -79,8 +80,9 @@ def _cells(column: pd.Series) -> tuple[str, list[Any]]:
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
+        value = visible(value)
         return value if _PLAIN.fullmatch(value) else _quoted(_defused(value))
-    return "" if pd.isna(value) else _quoted(_defused(str(value)))
+    return "" if pd.isna(value) else _quoted(_defused(visible(str(value))))
 
 
 def _holds_text(column: pd.Series) -> bool:

@@ -12,6 +12,7 @@ import pandas as pd
 from harness.analysis import wording
 from harness.analysis.frames import records
 from harness.analysis.one_text import Comparison
+from harness.contracts.visible import visible
 from harness.report.drawing import QUIET, RULE
 
 MAX_BASELINES = 4
@@ -90,7 +91,7 @@ def level_marks(among: Sequence[Level], y: alt.Y) -> list[alt.Chart]:
     named = [
         {
             "valid": level.perplexity,
-            "text": wording.visible(f"{level.name} {wording.perplexity(level.perplexity)}"),
+            "text": visible(f"{level.name} {wording.perplexity(level.perplexity)}"),
             "floor": level.is_floor,
         }
         for level in among

@@ -12,6 +12,7 @@ from harness.analysis import wording
 from harness.analysis.frames import Run, records
 from harness.analysis.one_text import differing_factors, label_models
 from harness.analysis.wording import FACTORS, PREPROCESSING, UNITS, enumerate_names
+from harness.contracts.visible import visible
 from harness.report.drawing import Figure, Panel, Rows, Spec, rows, specify
 from harness.report.ranking import Cell
 from harness.worker.trial import trains
@@ -73,7 +74,7 @@ def _matrix(key: tuple[str, str, str], transfer: pd.DataFrame, anchor: str) -> M
 
 
 def _visible(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.assign(**{name: frame[name].map(wording.visible) for name in ("trained_on", "evaluated_on")})
+    return frame.assign(**{name: frame[name].map(visible) for name in ("trained_on", "evaluated_on")})
 
 
 def _means(transfer: pd.DataFrame) -> pd.DataFrame:
@@ -126,7 +127,7 @@ def _draw(means: pd.DataFrame, anchor: str) -> Figure:
     known = means["perplexity"][np.isfinite(means["perplexity"].astype(float))]
     low, high = (float(known.min()), float(known.max())) if len(known) else (1.0, 1.0)
     names = {"trained_on": "trained on", "evaluated_on": "read on"}
-    places = {name: [wording.visible(each) for each in dict.fromkeys(means[name])] for name in names}
+    places = {name: [visible(each) for each in dict.fromkeys(means[name])] for name in names}
     x, y = (
         channel(f"{name}:N", sort=places[name], axis=_axis(names[name], words))
         # A word a line below, lest long names meet on a narrow page.

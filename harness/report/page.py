@@ -22,6 +22,7 @@ from harness.analysis.floor import SURE
 from harness.analysis.frames import Run, records
 from harness.analysis.one_text import Comparison, certified, compare, is_baseline
 from harness.contracts.files import read_sealed, write_sealed
+from harness.contracts.visible import visible
 from harness.machine.folders import default_cache_dir
 from harness.report import answers, findings
 from harness.report.drawing import CONFIG, Rows, Spec
@@ -230,7 +231,7 @@ def _finalize(value: object) -> object:
     """Show direction marks and control characters of every text that enters the page."""
     if isinstance(value, Markup):
         return value
-    return wording.visible(value) if isinstance(value, str) else value
+    return visible(value) if isinstance(value, str) else value
 
 
 @cache

@@ -9,9 +9,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from harness.analysis import wording
 from harness.analysis.frames import records
 from harness.analysis.one_text import Comparison
+from harness.contracts.visible import visible
 from harness.report.drawing import QUIET, Figure, Key, Panel, log_ticks, specify
 
 _BYTES = 12
@@ -28,7 +28,7 @@ def roofline_points(comparison: Comparison, series: Sequence[str]) -> pd.DataFra
         return pd.DataFrame(columns=_COLUMNS)
     points = pd.DataFrame(
         {
-            "series": timed["series"].map(wording.visible),
+            "series": timed["series"].map(visible),
             "layers": timed["num_layers"],
             "intensity": timed["flops_per_token"] * timed["batch_size"] / (_BYTES * timed["num_params"]),
             "rate": timed["tokens_per_s"] * timed["flops_per_token"],

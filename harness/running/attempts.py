@@ -6,7 +6,7 @@ import signal
 from dataclasses import dataclass
 
 from harness.contracts.executors import Slot
-from harness.errors import one_line
+from harness.contracts.visible import one_line
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
 from harness.record.parity import compare

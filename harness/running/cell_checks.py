@@ -10,7 +10,8 @@ from pathlib import Path
 from harness.contracts.descriptors import REFERENCE_BACKEND
 from harness.contracts.executors import Slot
 from harness.contracts.files import read_sealed, write_sealed
-from harness.errors import WorkerError, one_line
+from harness.contracts.visible import one_line
+from harness.errors import WorkerError
 from harness.machine.folders import default_cache_dir
 from harness.plugins.registry import Registry
 from harness.plugins.source import digest_source, digest_sources

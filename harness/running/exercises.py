@@ -11,16 +11,17 @@ from rich.console import Console
 
 from harness.contracts.descriptors import Exercise
 from harness.contracts.exercises import Available, Budget, ExerciseModule, Need, ReadText, TextProbe
+from harness.contracts.visible import one_line
 from harness.environments import why_not
-from harness.errors import HarnessError, PluginError, UsageError, did_you_mean, one_line
+from harness.errors import HarnessError, PluginError, UsageError, did_you_mean
 from harness.grid.cost import Prediction
 from harness.grid.plan import Plan
 from harness.grid.selection import select
+from harness.machine.terminal import print_line
 from harness.plugins.registry import Registry
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
 from harness.running import run
-from harness.running.live import print_line
 from harness.running.observer import Say
 from harness.running.probing import ProbingPhase
 from harness.running.workplace import Limits

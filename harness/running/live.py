@@ -1,16 +1,13 @@
 """What a user sees while trials run: one live view in a terminal, plain lines elsewhere."""
 
-import contextlib
 import math
-import os
 import re
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.constrain import Constrain
@@ -32,25 +29,6 @@ _ETA_SECONDS = 2.0
 _WIDE = 100
 """A narrower terminal gets fewer columns, so that trial ids stay whole."""
 _STYLES = {"ok": "green", "diverged": "yellow", "waiting": "yellow"}
-
-
-class Terminal(Console):
-    """A console that falls silent when nobody can read it any more: a run doesn't end with its reader."""
-
-    def print(self, *objects: Any, **options: Any) -> None:
-        """Print, if that is still possible."""
-        try:
-            super().print(*objects, **options)
-        except OSError:
-            self.on_broken_pipe()
-
-    def on_broken_pipe(self) -> None:
-        """Fall silent, and let what is still buffered go nowhere."""
-        self.quiet = True
-        with contextlib.suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())
-            os.close(nowhere)
 
 
 @dataclass
@@ -242,11 +220,6 @@ class LiveView:
             shown = [text for name, text in cells.items() if wide or name not in ("on", "done")]
             table.add_row(escape(entry.trial.trial_id), *shown)
         return table
-
-
-def print_line(console: Console, line: str) -> None:
-    """Print a line as it stands: no brackets are marks, no numbers coloured, and the terminal wraps it."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from harness.contracts.descriptors import REFERENCE_BACKEND
 from harness.contracts.executors import Slot
-from harness.errors import EnvironmentMissing, WorkerError, one_line
+from harness.contracts.visible import one_line
+from harness.errors import EnvironmentMissing, WorkerError
 from harness.record.ledger import Ledger
 from harness.running.jobs import files_of, place_in, scratch_network
 from harness.running.observer import Say

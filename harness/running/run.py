@@ -18,11 +18,12 @@ from harness.grid.plan import Plan, check_texts, choose_plugins, idle_settings, 
 from harness.grid.selection import AXES, Selection
 from harness.machine.devices import core_numbers, find_gpus
 from harness.machine.folders import sweep_cache
+from harness.machine.terminal import print_line
 from harness.plugins.registry import Registry
 from harness.record import provenance
 from harness.record.folder import RunFolder
 from harness.record.ledger import FINISHED, RUN_ID, Ledger
-from harness.running.live import LiveView, duration, print_line
+from harness.running.live import LiveView, duration
 from harness.running.scheduler import Runner
 from harness.running.timing import EFFORTS, TimingPhase
 from harness.running.workplace import LOCAL, Limits, Workplace, open_executor

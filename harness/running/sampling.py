@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import RunFolderError, UsageError, WorkerError, did_you_mean, one_line
+from harness.contracts.visible import decoded, one_line
+from harness.errors import RunFolderError, UsageError, WorkerError, did_you_mean
 from harness.plugins.registry import Registry
 from harness.record.folder import RunFolder
 from harness.record.ledger import LedgerReader
@@ -65,7 +66,7 @@ def generate(registry: Registry, folder: RunFolder, trial: Trial, request: Sampl
 
 def _as_tokens(trial: Trial, request: SampleRequest) -> SampleRequest:
     """Bring the prefix into the form the model was trained on: 'Time  Traveller!' is 'time traveller' for d2l."""
-    pieces = list(split_tokens(request.prefix, trial.text, trial.tokens))
+    pieces = list(split_tokens(decoded(request.prefix), trial.text, trial.tokens))
     if not pieces:
         raise UsageError(f"--prefix {request.prefix!r} has no token in it: give some letters to begin with.")
     prefix = ("" if trial.tokens == "char" else " ").join(pieces)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.contracts.executors import Slot, SlotLostError
-from harness.errors import EnvironmentMissing, RunFolderError, WorkerError, one_line
+from harness.contracts.visible import one_line
+from harness.errors import EnvironmentMissing, RunFolderError, WorkerError
 from harness.grid.plan import Plan
 from harness.record.ledger import FINISHED, Ledger
 from harness.running.attempts import Attempts, Verdict, log_tail

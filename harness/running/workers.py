@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.contracts.executors import OpenExecutor, Slot, Task, Worker
-from harness.errors import HarnessError, WorkerError, one_line
+from harness.contracts.visible import one_line
+from harness.errors import HarnessError, WorkerError
 from harness.running.protocol import ProtocolError, read_event
 from harness.worker.events import Event
 

@@ -11,10 +11,11 @@ from typing import TypeVar
 
 from harness.contracts.descriptors import REFERENCE_BACKEND
 from harness.contracts.executors import OpenExecutor, Slot, SlotLostError, SlotRequest, Task
+from harness.contracts.visible import one_line
 from harness.environments import Interpreter, interpreter_for, why_not
 from harness.environments.links import linked_packages
 from harness.environments.variables import worker_environment
-from harness.errors import EnvironmentMissing, PluginError, WorkerError, one_line
+from harness.errors import EnvironmentMissing, PluginError, WorkerError
 from harness.machine.devices import core_numbers
 from harness.machine.folders import default_cache_dir
 from harness.plugins.registry import Registry

@@ -1,10 +1,12 @@
 """Text files and folders on this machine as documents."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from harness.contracts.corpora import Document
+from harness.contracts.visible import decoded
 from harness.errors import CorpusError
 from harness.texts.books import book_of
 from harness.texts.decoding import decode
@@ -36,7 +38,15 @@ def _read_folder(folder: Path) -> list[Document]:
     files = _text_files(folder)
     if not files:
         raise CorpusError(f"The folder {folder} holds no .txt file; put UTF-8 text files or folders of them there.")
-    return [_read_member(file, folder) for file in files]
+    return _told_apart([_read_member(file, folder) for file in files])
+
+
+def _told_apart(documents: list[Document]) -> list[Document]:
+    """Name books by their whole titles where their names read the same: 'C' and 'C#' are two."""
+    titles: dict[str, set[str]] = {}
+    for document in documents:
+        titles.setdefault(document.name, set()).add(book_of(document.title))
+    return [replace(each, name=book_of(each.title)) if len(titles[each.name]) > 1 else each for each in documents]
 
 
 def _read_member(file: Path, folder: Path) -> Document:
@@ -52,7 +62,8 @@ def _read_file(file: Path, *, author: str, title: str) -> Document:
     text = strip_boilerplate(whole, str(file))
     if not text.strip():
         raise CorpusError(f"{file} is empty; name a file with text in it, or remove it from its folder.")
-    name = slug(book_of(title)) or "text"
+    author, title = decoded(author), decoded(title)
+    name = slug(book_of(title)) or title
     return Document(author=author, title=title, text=text, name=name, taken_off=len(whole) - len(text))
 
 

@@ -9,7 +9,9 @@ def fold(name: str) -> tuple[str, ...]:
     """Return a name's words without case and accents: 'Charlotte Brontë' and 'charlotte-bronte' are one."""
     decomposed = unicodedata.normalize("NFKD", name.casefold())
     bare = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return tuple(re.findall(r"\w+", re.sub("['’]", "", bare).replace("_", " ")))
+    words = re.findall(r"\w+", re.sub("['’]", "", bare).replace("_", " "))
+    # A name of emoji alone is these: else all such names were one.
+    return tuple(words) or tuple(word for word in bare.split() if not word.isascii())
 
 
 def slug(name: str) -> str:

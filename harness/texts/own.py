@@ -5,6 +5,7 @@ The plugin `harness_own` announces them, so own texts take the road of all other
 
 import hashlib
 import json
+import os
 import re
 import shlex
 from collections.abc import Collection
@@ -15,6 +16,7 @@ from typing import Any
 from harness.contracts.corpora import CorpusRequest, Document
 from harness.contracts.descriptors import Corpus
 from harness.contracts.files import write_whole
+from harness.contracts.visible import decoded
 from harness.errors import CorpusError, did_you_mean
 from harness.machine.folders import config_dir
 from harness.texts.authors import authors_of
@@ -82,7 +84,7 @@ def add(path: Path, name: str, author: str, taken: Collection[str]) -> Entry:
         )
     if name in taken:
         raise CorpusError(f"There is a corpus {name!r} already: choose another --name.")
-    path = path.expanduser().absolute()
+    path, author = path.expanduser().absolute(), decoded(author)
     documents = _documents(path, author)
     entry = Entry(
         path=str(path),
@@ -120,7 +122,7 @@ def _hash(path: Path) -> str:
     content = hashlib.sha256()
     for file in text_files(path):
         data = file.read_bytes()
-        content.update(f"{file.relative_to(path).as_posix()}\n{len(data)}\n".encode() + data)
+        content.update(os.fsencode(file.relative_to(path).as_posix()) + f"\n{len(data)}\n".encode() + data)
     return content.hexdigest()
 
 

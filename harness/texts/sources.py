@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.contracts.corpora import CorpusRequest, Document
 from harness.contracts.descriptors import Corpus
+from harness.contracts.visible import decoded
 from harness.errors import CorpusError, HarnessError, did_you_mean
 from harness.machine.folders import default_cache_dir
 from harness.texts.books import canonical_name, find_books, select_books, split_selection
@@ -43,9 +44,9 @@ def read_texts(selection: str, corpora: Mapping[str, Corpus], request: CorpusReq
         request = replace(request, books=books)
     documents = read_documents(name, corpora, request)
     if not books:
-        return Texts(name=name, documents=documents)
+        return Texts(name=decoded(name), documents=documents)
     chosen = select_books(documents, books, name)
-    return Texts(name=canonical_name(name, chosen, documents), documents=chosen)
+    return Texts(name=canonical_name(decoded(name), chosen, documents), documents=chosen)
 
 
 def choose(selection: str, corpora: Mapping[str, Corpus]) -> tuple[str, tuple[str, ...]]:

@@ -62,12 +62,6 @@ def test_runs_of_numbers_read_as_ranges(numbers, worded):
     assert wording.enumerate_numbers(numbers) == worded
 
 
-def test_hidden_characters_are_shown():
-    assert wording.visible("a\u202eb\x1b\u200fc\nd") == "a⟨U+202E⟩b⟨U+001B⟩⟨U+200F⟩c\nd"
-    assert wording.visible("\ud800") == "\ufffd"
-    assert wording.visible("Brontë שלום 時間") == "Brontë שלום 時間"
-
-
 def test_a_label_counts_one_as_one():
     frame = pd.DataFrame({"num_layers": [1, 2], "num_epochs": [1, 11]})
     assert [text.replace("\u00a0", " ") for text in wording.label(frame, ["num_layers", "num_epochs"])] == [

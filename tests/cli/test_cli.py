@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness import __version__, cli
-from harness.errors import HarnessError, WorkerError, did_you_mean, one_line
+from harness.contracts.visible import one_line
+from harness.errors import HarnessError, WorkerError, did_you_mean
 
 Harness = Callable[..., subprocess.CompletedProcess[str]]
 HEAVY = {"numpy", "rich", "pandas", "scipy", "altair", "jinja2", "torch", "autograd", "asyncio", "sqlite3", "pluggy"}
@@ -263,7 +264,7 @@ def test_a_name_is_corrected_or_the_names_are_listed_but_not_thousands() -> None
         ("one\ntwo", "one"),
         ("\n \n  two  \nthree", "two"),
         ("", ""),
-        ("bell\a and \x1b[31mred\udcff", "bell\ufffd and \ufffd[31mred\ufffd"),
+        ("bell\a and \x1b[31mred\udcff", "bell⟨U+0007⟩ and ⟨U+001B⟩[31mred⟨FF⟩"),
         ("x" * 400, "x" * 299 + "…"),
         ("Grüße – “quoted”", "Grüße – “quoted”"),
     ],

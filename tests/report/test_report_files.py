@@ -12,16 +12,16 @@ def cells(path):
         return list(csv.reader(file))
 
 
-@pytest.mark.parametrize("text", ["=cmd()", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+@pytest.mark.parametrize("text", ["=cmd()", "+1", "-1", "@SUM(A1)", "\t=1", "\n=1"])
 def test_a_text_that_a_spreadsheet_would_run_gets_an_apostrophe(tmp_path, text):
     write_csv(tmp_path / "a.csv", pd.DataFrame({"name": [text, "lstm"]}))
     assert cells(tmp_path / "a.csv") == [["name"], ["'" + text], ["lstm"]]
 
 
 def test_no_line_end_within_a_text_begins_a_row(tmp_path):
-    texts = ["a\r=cmd()", "a\n=cmd()", 'a"\r\n=cmd(),b']
+    texts = ["a\n=cmd()", 'a"\n=cmd(),b', "a\r=cmd()"]
     write_csv(tmp_path / "a.csv", pd.DataFrame({"reason": texts}))
-    assert cells(tmp_path / "a.csv") == [["reason"], *([text] for text in texts)]
+    assert cells(tmp_path / "a.csv") == [["reason"], *([text.replace("\r", "⟨U+000D⟩")] for text in texts)]
 
 
 def test_numbers_stay_as_they_are(tmp_path):

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from harness.analysis import columns, wording
 from harness.analysis.columns import Column
+from harness.contracts.visible import visible
 from harness.report.files import write_csv, write_text
 from harness.report.page import render_tables
 from harness.report.two_runs.rows import SIGNIFICANT, VERDICTS, Differences, Row
@@ -36,9 +37,9 @@ HOW = (
 def print_differences(differences: Differences, console: Console) -> None:
     """Print the rows, worst first, what was not compared and why, and the count of each verdict."""
     for letter, name in zip("AB", differences.names, strict=True):
-        console.print(f"{letter}: {wording.visible(name)}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{letter}: {visible(name)}", markup=False, highlight=False, soft_wrap=True)
     for remark in differences.remarks:
-        console.print(wording.visible(remark), markup=False, highlight=False, soft_wrap=True)
+        console.print(visible(remark), markup=False, highlight=False, soft_wrap=True)
     judged = [row for row in _ordered(differences) if row.verdict != "not comparable"]
     shown = judged if len(judged) <= MAX_ROWS else [row for row in judged if row.verdict != "same within noise"]
     if shown:
@@ -47,7 +48,7 @@ def print_differences(differences: Differences, console: Console) -> None:
         hidden = len(judged) - len(shown[:MAX_ROWS])
         console.print(f"{wording.plural(hidden, 'row')} not shown; --csv and --html have all.", highlight=False)
     for sentence in [*_refusals(differences), *_alone(differences), _count(differences)]:
-        console.print(wording.visible(sentence), markup=False, highlight=False, soft_wrap=True)
+        console.print(visible(sentence), markup=False, highlight=False, soft_wrap=True)
 
 
 def _ordered(differences: Differences) -> list[Row]:
@@ -61,7 +62,7 @@ def _table(rows: Sequence[Row]) -> Table:
     for row in rows:
         cells = _cells(row)
         cells[-1] = f"[{_COLOURS[row.verdict]}]{row.verdict}[/]" + (escape(f" ({row.note})") if row.note else "")
-        table.add_row(*(escape(wording.visible(cell)) for cell in cells[:-1]), wording.visible(cells[-1]))
+        table.add_row(*(escape(visible(cell)) for cell in cells[:-1]), visible(cells[-1]))
     return table
 
 
