@@ -124,6 +124,11 @@ _FACTS = (
     ),
     Column("leakage_suspected", "Whether valid_bits_per_char lies below lowest_honest_bits_per_char", "flag"),
     Column("kernels", "What ran as native: compiled, or NumPy and why; empty for other implementations", "text"),
+    Column("revision", "Digest of the code that trained it; comments and layout are not in it", "text"),
+    Column("superseded", "Why another training stands in its place; such a row is in no mean and no ranking", "text"),
+    Column("timing_effort", "quick or thorough; empty in ledgers of before", "text"),
+    Column("timed_on", "The machine that it was timed on, as machine names it", "text"),
+    Column("machine", "The hardware and packages it ran on: its key under machines in manifest.json", "text"),
 )
 
 TRIALS = Table(

@@ -55,6 +55,9 @@ class Run:
     """Where its checkpoints lie."""
     probes: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=columns.PROBES.names))
     """One row a quantity probed on a trained model."""
+    superseded: dict[str, pd.DataFrame] = field(default_factory=dict)
+    """By the names of the frames above, their rows of superseded trials: these are in none of the others, so that what
+    another revision of the code trained enters no mean, ranking or answer."""
 
 
 def read_run(folder: Path) -> Run:
@@ -77,18 +80,20 @@ def read_run(folder: Path) -> Run:
     manifest = read_manifest(folder)
     evaluations = evaluations[evaluations["trial_id"].isin(list(order))]
     trials = _frame_trials(planned, epochs, timings, manifest, evaluations)
+    frames = {"trials": trials, "epochs": epochs, "timings": timings, "probes": probes}
+    frames["transfer"] = frame_transfer(evaluations, trials)
+    superseded = [record["trial_id"] for record in planned if record["superseded"]]
+    current = [record for record in planned if not record["superseded"]]
+    standing = {name: frame[~frame["trial_id"].isin(superseded)] for name, frame in frames.items()}
     return Run(
-        trials=trials,
-        pending=pd.Series({r["trial_id"]: r["status"] not in ENDED for r in planned}, dtype=bool),
-        epochs=epochs,
-        timings=timings,
-        summary=summarise(trials),
-        transfer=frame_transfer(evaluations, trials),
-        samples=_texts(planned, "sample", ("ok",)),
-        log_tails=_texts(planned, "log_tail", ("failed", "timeout")),
+        **(standing if superseded else frames),
+        pending=pd.Series({r["trial_id"]: r["status"] not in ENDED for r in current}, dtype=bool),
+        summary=summarise(standing["trials"]),
+        samples=_texts(current, "sample", ("ok",)),
+        log_tails=_texts(current, "log_tail", ("failed", "timeout")),
         manifest=manifest,
         folder=folder,
-        probes=probes,
+        superseded={name: frame[frame["trial_id"].isin(superseded)] for name, frame in frames.items()},
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import FOLDER, JOBS, TIMING, devices, plugins_dir, write_report
+from harness.cli.options import FOLDER, JOBS, TIMING, devices, force, plugins_dir, write_report
 
 
 @click.command()
@@ -30,6 +30,7 @@ from harness.cli.options import FOLDER, JOBS, TIMING, devices, plugins_dir, writ
     help="How long the trials whose speed is asked for are timed. [the budget's]",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and a predicted duration, and stop.")
+@force
 @plugins_dir
 def exercises(exercises: tuple[str, ...], budget: str, plugins_dir: Path | None, **options: Any) -> None:
     """Train what the exercises ID need (all of them where none is named), and answer them.
@@ -45,14 +46,15 @@ def exercises(exercises: tuple[str, ...], budget: str, plugins_dir: Path | None,
     console = Terminal()
     amount, known = BUDGETS[budget], registry.load(plugins_dir)
     dry_run, timing = options.pop("dry_run"), options.pop("timing") or amount.timing
+    anew = options.pop("anew")
     placement = run.Placement(**options)
     planned = prepare(exercises, amount, known, placement, console)
     if dry_run:
-        print_line(console, run.describe_plan(planned.prepared))
+        print_line(console, run.describe_plan(planned.prepared, anew))
         return
     folder = planned.prepared.folder
     with folder.opened():
-        outcome = execute(planned, timing, ["harness", *sys.argv[1:]], console)
+        outcome = execute(planned, timing, anew, ["harness", *sys.argv[1:]], console)
         write_report(folder.path, console, known.exercises.values())
     if placement.out is None:
         folder.point_latest_here()

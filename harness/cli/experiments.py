@@ -14,7 +14,7 @@ from harness.grid import parsing
 _ELSEWHERE = frozenset(
     (
         *("out", "devices", "jobs", "per_device", "executor", "timing", "timeout", "stall_timeout"),
-        *("dry_run", "plugins_dir", "corpora_dir", "preset", "help"),
+        *("dry_run", "anew", "plugins_dir", "corpora_dir", "preset", "help"),
     )
 )
 """Parameters that say where and how a run goes, and decide none of its figures."""

@@ -57,6 +57,13 @@ corpora_dir = click.option(
     show_envvar=True,
     help="A folder that may hold the corpora already.",
 )
+force = click.option(
+    "--force",
+    "anew",
+    type=Text("trials", parsing.names),
+    default=(),
+    help="Train these anew though they are finished: all, or beginnings of trial ids. Earlier rows stay, superseded.",
+)
 devices = click.option("--devices", default="auto", show_default=True, help="auto, cpu, or GPU numbers as in 0,1.")
 
 

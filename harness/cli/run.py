@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from harness.cli import experiments as cli_experiments
-from harness.cli.options import FOLDER, JOBS, TIMING, Text, corpora_dir, devices, plugins_dir, write_report
+from harness.cli.options import FOLDER, JOBS, TIMING, Text, corpora_dir, devices, force, plugins_dir, write_report
 from harness.contracts import numerals
 from harness.grid import parsing
 from harness.grid.selection import AXES, TEXT_OPTIONS, of_values
@@ -88,6 +88,7 @@ def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     show_envvar=True,
     help="After training, time each kind of trial alone, in interleaved rounds: about 7 or 40 s each.",
 )
+@force
 @plugins_dir
 @click.pass_context
 def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, **options: Any) -> None:
@@ -104,7 +105,7 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, **opt
 
     console = Terminal()
     placement = run.Placement(**_take(options, "out", "devices", "jobs", "num_threads", "per_device", "executor"))
-    measurements = run.Measurements(**_take(options, "parity_steps", "timing"))
+    measurements = run.Measurements(**_take(options, "parity_steps", "timing", "anew"))
     limits = Limits(**_take(options, "timeout", "stall_timeout"))
     overrides = cli_experiments.current(ctx).overrides
     selection, texts = of_values(cli_experiments.with_seeds(ctx, options), overrides)
@@ -112,7 +113,7 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, **opt
     experiments.check_names(overrides, known)
     prepared = run.prepare(known, selection, texts, placement, console)
     if dry_run:
-        print_line(console, run.describe_plan(prepared))
+        print_line(console, run.describe_plan(prepared, measurements.anew))
         return
     with prepared.folder.opened():
         experiment = cli_experiments.current(ctx, prepared.plan.plugins).as_dict()

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 from harness.contracts import hooks
 from harness.errors import PluginError
+from harness.worker.module_folders import SourceLoader
 
 LOAD_SECONDS = 10
 """A plugin that takes longer to import is broken: its module may import only light things."""
@@ -80,7 +81,7 @@ def _is_taken(name: str, path: Path) -> bool:
 
 
 def _import_file(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(path.stem, path, loader=SourceLoader(path.stem, str(path)))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

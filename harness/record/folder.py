@@ -91,6 +91,15 @@ class RunFolder:
         for folder in (self.path / "logs", self.path / "checkpoints"):
             folder.mkdir(exist_ok=True)
 
+    def rename(self, trial_id: str, new_id: str) -> None:
+        """Move what a trial left to another id. Raises: RunFolderError."""
+        for path in (self.log, self.job, self.checkpoint):
+            try:
+                with contextlib.suppress(FileNotFoundError):
+                    path(trial_id).replace(path(new_id))
+            except OSError as error:
+                raise self._unwritable(error) from None
+
     def _unwritable(self, error: OSError) -> RunFolderError:
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         return RunFolderError(

@@ -22,6 +22,8 @@ class Manifest:
     python: str = ""
     packages: dict[str, str] = field(default_factory=dict)
     hardware: dict[str, Any] = field(default_factory=dict)
+    machines: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Python, packages and hardware of each machine that trained, by what trials.csv calls it."""
     corpora: list[dict[str, Any]] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
     problem: str = ""
@@ -56,6 +58,9 @@ def read_manifest(folder: Path) -> Manifest:
     earlier = values.get("earlier_commands")
     if isinstance(earlier, list):
         sound["earlier_commands"] = [command for command in earlier if _fits(command, list, str)]
+    machines = values.get("machines")
+    if isinstance(machines, dict) and all(isinstance(machine, dict) for machine in machines.values()):
+        sound["machines"] = machines
     experiment = values.get("experiment")
     if isinstance(experiment, dict) and isinstance(experiment.get("figure"), str):
         sound["figure"] = experiment["figure"]

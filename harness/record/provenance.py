@@ -1,6 +1,8 @@
 """What the manifest says of a run: what was asked for, of which texts, with which versions, on which machine."""
 
 import contextlib
+import hashlib
+import json
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -41,14 +43,20 @@ def describe(
 ) -> dict[str, Any]:
     """Return the manifest: the command, the plan, versions, hardware, environments, corpora and seeds."""
     backends = {planned.trial.backend for planned in plan.trials}
+    machine = {
+        "python": platform.python_version(),
+        "packages": _versions([*_RECORDED_DISTRIBUTIONS, *sorted(backends)]),
+        "hardware": _hardware(gpus),
+    }
+    digest = hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()[:8]
     return {
         "command": list(command),
         "harness_version": harness.__version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "plan": {"digest": plan.digest, "trials": len(plan.trials), "runnable": len(plan.runnable)},
-        "python": platform.python_version(),
-        "packages": _versions([*_RECORDED_DISTRIBUTIONS, *sorted(backends)]),
-        "hardware": _hardware(gpus),
+        **machine,
+        "machine": digest,
+        "machines": {digest: machine},
         "environments": {name: asdict(lock) | {"digest": lock.digest} for name, lock in locks.items()},
         "corpora": [_corpus(corpus, registry) for corpus in corpora],
         "seeds": sorted({planned.trial.seed for planned in plan.trials}),
@@ -56,19 +64,28 @@ def describe(
 
 
 def joined(manifest: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
-    """Return the manifest with what an earlier, different command left in the same folder.
+    """Return the manifest with what earlier commands left in the same folder.
 
-    Its trials are still in the ledger, so its texts, seeds and environments still belong to the run.
+    Their trials are still in the ledger, so their texts, seeds, environments and machines still belong to the run.
     """
     commands = [*earlier.get("earlier_commands", []), earlier.get("command")]
     known = {corpus["digest"] for corpus in manifest["corpora"]}
     corpora = [corpus for corpus in earlier.get("corpora", []) if corpus.get("digest") not in known]
     return manifest | {
         "earlier_commands": [command for command in commands if command and command != manifest["command"]],
+        "machines": _machines(earlier) | manifest["machines"],
         "environments": earlier.get("environments", {}) | manifest["environments"],
         "corpora": manifest["corpora"] + corpora,
         "seeds": sorted({*manifest["seeds"], *earlier.get("seeds", [])}),
     }
+
+
+def _machines(earlier: dict[str, Any]) -> dict[str, Any]:
+    """Return the machines of earlier commands; an older manifest has one, under no name, as its trials name none."""
+    if "machines" in earlier:
+        return dict(earlier["machines"])
+    machine = {name: earlier[name] for name in ("python", "packages", "hardware") if name in earlier}
+    return {"": machine} if machine else {}
 
 
 def _versions(names: Sequence[str]) -> dict[str, str]:

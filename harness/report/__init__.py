@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import pandas as pd
+
 from harness.analysis.columns import PROBES, TABLES
 from harness.analysis.frames import Run, read_run
 from harness.contracts.descriptors import Exercise
@@ -30,7 +32,7 @@ def write_report(folder: Path, exercises: Iterable[Exercise] = ()) -> Path:
     RunFolder(folder).sweep()
     tables = [table for table in TABLES if table is not PROBES or len(run.probes)]
     for table in tables:
-        write_csv(folder / table.name, getattr(run, table.name.removesuffix(".csv")))
+        write_csv(folder / table.name, _frame(run, table.name.removesuffix(".csv")))
     files = {table.name: table.row for table in tables} | {"samples.txt": "the text each finished trial generated"}
     write_text(folder / "samples.txt", _samples(run))
     answered = answer_all(run, exercises)
@@ -40,6 +42,12 @@ def write_report(folder: Path, exercises: Iterable[Exercise] = ()) -> Path:
     page = folder / PAGE
     write_text(page, render(run, list(files.items()), answered))
     return page
+
+
+def _frame(run: Run, name: str) -> pd.DataFrame:
+    """Return a frame with its rows of superseded trials behind the others."""
+    frame, superseded = getattr(run, name), run.superseded.get(name)
+    return frame if superseded is None or superseded.empty else pd.concat([frame, superseded])
 
 
 def _samples(run: Run) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.contracts.executors import Slot
 from harness.contracts.visible import one_line
+from harness.plugins.revisions import Revisions
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
 from harness.record.parity import compare
@@ -15,7 +16,7 @@ from harness.running.jobs import files_of, network_of, place_in
 from harness.running.observer import Observer
 from harness.running.protocol import ProtocolError
 from harness.running.references import References
-from harness.running.workers import Ending
+from harness.running.workers import Ending, EndWorker
 from harness.running.workplace import Workplace
 from harness.worker.events import (
     Diverged,
@@ -36,6 +37,7 @@ SAMPLE_PREFIX = "time traveller"
 """What every finished trial continues, as D2L's predict does."""
 _LOG_TAIL_BYTES = 4096
 _LOG_TAIL_LINES = 12
+_EDITED = "its code was edited while the run went on: the same command again trains it by the code of now"
 _LESS_MEMORY = "try fewer --jobs, or smaller --hiddens, --batch-size or --steps"
 _OUT_OF_MEMORY = re.compile(r"\w*(MemoryError|OutOfMemory)|.*out of memory", re.IGNORECASE)
 """Python's and NumPy's MemoryError, torch's OutOfMemoryError, CUDA's and XLA's own words."""
@@ -66,7 +68,10 @@ class Attempts:
 
         Raises: EnvironmentMissing, WorkerError; SlotLostError.
         """
-        conversation = Conversation(trial, self.ledger, self.observer)
+        revisions = self.workplace.revisions
+        if revisions.is_edited(trial):
+            return Verdict(status="failed", reason=_EDITED)
+        conversation = Conversation(trial, self.ledger, self.observer, revisions)
         if self.parity_steps and not trial.is_baseline:
             if problem := await self.checks.problem_of(trial.cell, slot):
                 return Verdict(status="failed", reason=one_line(f"{trial.cell} is no sound cell: {problem}"))
@@ -111,8 +116,9 @@ class Attempts:
 class Conversation:
     """What one worker has said, recorded as it comes."""
 
-    def __init__(self, trial: Trial, ledger: Ledger, observer: Observer) -> None:
+    def __init__(self, trial: Trial, ledger: Ledger, observer: Observer, revisions: Revisions) -> None:
         self._trial = trial
+        self._revisions = revisions
         self._ledger = ledger
         self._observer = observer
         self.finished: Finished | None = None
@@ -124,6 +130,9 @@ class Conversation:
         match event:
             case Started():
                 self._ledger.started(self._trial.trial_id, event)
+                # All it computes by is imported by now: what is edited later is no part of it.
+                if self._revisions.is_edited(self._trial):
+                    raise EndWorker(_EDITED)
             case EpochEnded():
                 if not 1 <= event.epoch <= self._trial.num_epochs:
                     raise ProtocolError(f"epoch {event.epoch} of {self._trial.num_epochs}")

@@ -14,14 +14,13 @@ from harness.contracts.visible import one_line
 from harness.errors import WorkerError
 from harness.machine.folders import default_cache_dir
 from harness.plugins.registry import Registry
-from harness.plugins.source import digest_source, digest_sources
 from harness.running.jobs import place_in, scratch_network
 from harness.running.workplace import Workplace, lone_workplace
 from harness.worker.events import Checked
 from harness.worker.job import CheckJob
 
 _CHECKERS = ("harness.worker.cell_checks", "harness.contracts.network")
-"""Whose packages check: what passed others is checked again."""
+"""Which check, with all they import of ours: what passed others is checked again."""
 
 
 @dataclass
@@ -37,8 +36,9 @@ class CellChecks:
         What can't be checked has no reference either, and so no certificate. Raises: SlotLostError.
         """
         registry = self.workplace.registry
-        source = digest_source(registry.cell(cell).equations, registry.module_paths)
-        path = _result_path(cell, source + digest_sources(_CHECKERS))
+        sources = self.workplace.revisions.sources
+        source = sources.digest(registry.cell(cell).equations)
+        path = _result_path(cell, source + sources.digest(*_CHECKERS))
         async with self._locks[cell]:
             problem = _read(path)
             if problem is None:

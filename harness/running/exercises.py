@@ -153,10 +153,15 @@ def _joined(parts: Sequence[run.PreparedRun], folder: RunFolder) -> run.Prepared
     )
 
 
-def execute(planned: PlannedExercises, timing: str, command: Sequence[str], console: Console) -> run.Outcome:
-    """Train, time and probe what is not done yet; the caller holds the folder open. Raises: HarnessError."""
+def execute(
+    planned: PlannedExercises, timing: str, anew: tuple[str, ...], command: Sequence[str], console: Console
+) -> run.Outcome:
+    """Train, time and probe what is not done yet, or is asked for ``anew``; the caller holds the folder open.
+
+    Raises: HarnessError.
+    """
     limits = Limits()
-    measurements = run.Measurements(timing=timing, timed=planned.timed)
+    measurements = run.Measurements(timing=timing, timed=planned.timed, anew=anew)
     outcome = run.execute(planned.prepared, limits, measurements, command, console)
     if outcome.interrupted or _probe(planned, limits, console):
         return outcome

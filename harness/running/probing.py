@@ -28,7 +28,8 @@ class ProbingPhase:
     def run(self, trials: Sequence[Trial], probes: Mapping[str, Sequence[str]], say: Say) -> bool:
         """Make the probes, named by trial_id, that are not recorded yet; return False after Ctrl-C.
 
-        A trial that is not done, or left no checkpoint, is not probed; a probe that fails is said, and nothing more.
+        A trial that is not done, left no checkpoint, or whose code was edited since, is not probed; a probe that fails
+        is said, and nothing more.
         """
         statuses, done = self.ledger.statuses(), self.ledger.probes_done()
         waiting: list[tuple[Trial, tuple[str, ...]]] = []
@@ -38,7 +39,7 @@ class ProbingPhase:
                 wanted = [name for name in wanted if name in FOR_BASELINES]
             elif not self.workplace.folder.checkpoint(trial.trial_id).is_file():
                 continue
-            if wanted and statuses.get(trial.trial_id) == "ok":
+            if wanted and statuses.get(trial.trial_id) == "ok" and not self.workplace.revisions.is_edited(trial):
                 waiting.append((trial, tuple(wanted)))
         if not waiting:
             return True

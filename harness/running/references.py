@@ -15,7 +15,6 @@ from harness.contracts.descriptors import REFERENCE_BACKEND
 from harness.contracts.executors import Slot
 from harness.contracts.files import read_sealed, write_sealed
 from harness.machine.folders import default_cache_dir
-from harness.plugins.source import digest_sources
 from harness.running.jobs import files_of, place_in, scratch_network
 from harness.running.workplace import Workplace
 from harness.worker.events import FirstSteps
@@ -26,7 +25,7 @@ _FORMAT_VERSION = 2
 _NOT_IN_REFERENCE = ("backend", "implementation", "corpus", "authors", "mix", "dropout", "num_epochs")
 """Fields of a trial that its reference does not depend on."""
 _MAKERS = ("harness.contracts.network", "harness.worker.first_steps")
-"""Beside the cell and the backend, whose packages make a reference: an edit of either makes it anew."""
+"""Beside the cell and the backend, with all they import of ours: an edit makes references anew."""
 
 
 @dataclass
@@ -62,7 +61,7 @@ class References:
             modules = [registry.cell(cell).equations, *_MAKERS]
             if REFERENCE_BACKEND in registry.backends:
                 modules.append(registry.backend(REFERENCE_BACKEND).target.partition(":")[0])
-            self._digests[cell] = digest_sources(modules, registry.module_paths)
+            self._digests[cell] = self.workplace.revisions.sources.digest(*modules)
         return self._digests[cell]
 
     async def _make(self, trial: Trial, slot: Slot, parity_steps: int, name: str) -> FirstSteps | None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from harness.contracts.executors import Gpu, OpenExecutor, Slot, SlotRequest
 from harness.environments import interpreter_for
 from harness.environments.locks import lock_of
+from harness.environments.store import Lock
 from harness.errors import EnvironmentMissing
 from harness.grid.cost import Prediction, predict
 from harness.grid.plan import Plan, check_texts, choose_plugins, idle_settings, plan_trials
@@ -20,10 +21,13 @@ from harness.machine.devices import core_numbers, find_gpus
 from harness.machine.folders import sweep_cache
 from harness.machine.terminal import print_line
 from harness.plugins.registry import Registry
+from harness.plugins.revisions import Revisions
 from harness.record import provenance
 from harness.record.folder import RunFolder
-from harness.record.ledger import FINISHED, RUN_ID, Ledger
+from harness.record.ledger import FINISHED, RUN_ID, Ledger, recorded_trials
+from harness.running import repeats, revising
 from harness.running.live import LiveView, duration
+from harness.running.observer import Say
 from harness.running.scheduler import Runner
 from harness.running.timing import EFFORTS, TimingPhase
 from harness.running.workplace import LOCAL, Limits, Workplace, open_executor
@@ -66,6 +70,8 @@ class Measurements:
     """'off', or a key of `harness.running.timing.EFFORTS`."""
     timed: frozenset[str] | None = None
     """Ids of the trials to time; None is all."""
+    anew: tuple[str, ...] = ()
+    """Beginnings of the ids of trials to train although they are finished; 'all' is every one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +86,15 @@ class PreparedRun:
     executor: OpenExecutor
     folder: RunFolder
 
-    def workplace(self, limits: Limits) -> Workplace:
-        """Return where its workers work."""
+    def workplace(self, limits: Limits, machine: str = "") -> Workplace:
+        """Return where its workers work, on this machine of the manifest."""
         return Workplace(
-            registry=self.registry, folder=self.folder, corpora=self.corpora, executor=self.executor, limits=limits
+            registry=self.registry,
+            folder=self.folder,
+            corpora=self.corpora,
+            executor=self.executor,
+            limits=limits,
+            machine=machine,
         )
 
     @property
@@ -129,8 +140,11 @@ def _folder(placement: Placement, plan: Plan) -> RunFolder:
     return RunFolder(placement.out or Path("reports") / f"{plan.slug}-{plan.digest}")
 
 
-def describe_plan(run: PreparedRun) -> str:
-    """Return the plan, the skips with their reasons and the predicted duration, for a terminal."""
+def describe_plan(run: PreparedRun, anew: Sequence[str] = ()) -> str:
+    """Return the plan, the skips with their reasons and the predicted duration, for a terminal.
+
+    What a ledger already holds is read; ``anew`` as in `Measurements`. Raises: UsageError, RunFolderError.
+    """
     varying = [name for name in AXES if name not in _ALWAYS_SHOWN and _varies(run.plan.runnable, name)]
     lines = [
         f"{trial.trial_id}  {_texts(trial)}, {trial.train_tokens:,} tokens, {_settings(trial, varying)}"
@@ -138,12 +152,19 @@ def describe_plan(run: PreparedRun) -> str:
         for trial, seconds in zip(run.plan.runnable, run.prediction.trial_seconds, strict=True)
     ]
     lines += _skips(run.plan)
+    recorded = recorded_trials(run.folder.ledger)
+    lines += revising.revise(recorded, _ids(run.plan), Revisions(run.registry), anew).remarks
     lines.append(
         f"{_counted(len(run.plan.runnable), 'trial')} on {_places(run.executor.slots)}: "
         f"about {duration(run.prediction.wall_seconds(len(run.executor.slots)))}. "
         f"The report would be {run.folder.path / 'index.html'}."
     )
     return "\n".join(lines)
+
+
+def _ids(plan: Plan) -> dict[str, None]:
+    """Return the ids of the plan's trials, in order."""
+    return dict.fromkeys(planned.trial.trial_id for planned in plan.trials)
 
 
 def _texts(trial: Trial) -> str:
@@ -214,17 +235,15 @@ def execute(
     earlier = run.folder.raw_manifest()
     manifest = provenance.describe(command, run.plan, run.corpora, run.registry, run.gpus, locks)
     manifest["experiment"] = dict(experiment or {})
-    workplace = run.workplace(limits)
+    manifest = provenance.joined(manifest, earlier)
+    workplace, say = run.workplace(limits, manifest["machine"]), partial(print_line, console)
     with Ledger(run.folder.ledger) as ledger:
-        run.folder.furnish(provenance.joined(manifest | {RUN_ID: ledger.run_id}, earlier))
+        run.folder.furnish(manifest | {RUN_ID: ledger.run_id})
         ledger.note("command", json.dumps(list(command)))
-        ids = [planned.trial.trial_id for planned in run.plan.trials]
+        ids = _ids(run.plan)
+        _revise(run, workplace, measurements.anew, ledger, say)
+        _say_what_stands(run, ledger, workplace, locks, manifest["machines"], say)
         done = {key for key, status in ledger.statuses().items() if status in FINISHED}
-        if done & set(ids):
-            remark = f"{len(done & set(ids)):,} of {_counted(len(ids), 'trial')}: finished already, not trained again."
-            print_line(console, remark)
-        for line in _skips(run.plan):
-            print_line(console, line)
         costs = {key: seconds for key, seconds in run.costs.items() if key not in done}
         with LiveView(costs, console) as view:
             runner = Runner(
@@ -235,12 +254,40 @@ def execute(
                 environment_hashes={name: lock.digest for name, lock in locks.items()},
             )
             runner.run(run.plan, cost=lambda trial: costs[trial.trial_id])
-        interrupted = runner.interrupted or not _time(run, workplace, measurements, ledger, console)
+        interrupted = runner.interrupted or not _time(run, workplace, measurements, ledger, say)
         statuses = ledger.statuses()
     return Outcome({key: statuses[key] for key in ids}, interrupted)
 
 
-def _time(run: PreparedRun, workplace: Workplace, measurements: Measurements, ledger: Ledger, console: Console) -> bool:
+def _revise(run: PreparedRun, workplace: Workplace, anew: Sequence[str], ledger: Ledger, say: Say) -> None:
+    """Put aside what other code trained, or what is to be trained anew."""
+    recorded = ledger.trials()
+    revision = revising.revise(recorded, _ids(run.plan), workplace.revisions, anew)
+    revising.apply(revision, recorded, run.folder, ledger)
+    for line in revision.remarks:
+        say(line)
+
+
+def _say_what_stands(
+    run: PreparedRun,
+    ledger: Ledger,
+    workplace: Workplace,
+    locks: Mapping[str, Lock],
+    machines: Mapping[str, Any],
+    say: Say,
+) -> None:
+    """Say how many trials are finished already, what they ran on that is another now, and what is skipped."""
+    ids = _ids(run.plan)
+    done = [row for row in ledger.trials() if row["trial_id"] in ids and row["status"] in FINISHED]
+    if done:
+        say(f"{len(done):,} of {_counted(len(ids), 'trial')}: finished already, not trained again.")
+    for line in repeats.differences(done, workplace, locks, machines):
+        say(line)
+    for line in _skips(run.plan):
+        say(line)
+
+
+def _time(run: PreparedRun, workplace: Workplace, measurements: Measurements, ledger: Ledger, say: Say) -> bool:
     """Time what is done; return False after Ctrl-C."""
     if measurements.timing == "off":
         return True
@@ -248,4 +295,4 @@ def _time(run: PreparedRun, workplace: Workplace, measurements: Measurements, le
     trials = [
         trial for trial in run.plan.runnable if measurements.timed is None or trial.trial_id in measurements.timed
     ]
-    return phase.run(trials, partial(print_line, console))
+    return phase.run(trials, say)

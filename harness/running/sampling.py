@@ -7,8 +7,9 @@ from pathlib import Path
 from harness.contracts.visible import decoded, one_line
 from harness.errors import RunFolderError, UsageError, WorkerError, did_you_mean
 from harness.plugins.registry import Registry
+from harness.plugins.revisions import Revisions
 from harness.record.folder import RunFolder
-from harness.record.ledger import LedgerReader
+from harness.record.ledger import LedgerReader, recorded_trials
 from harness.running.jobs import network_of, place_in
 from harness.running.workers import Ending
 from harness.running.workplace import Workplace, lone_workplace
@@ -25,13 +26,16 @@ def find_trial(folder: RunFolder, name: str) -> Trial:
     """
     with LedgerReader(folder.ledger) as ledger:
         rows = {row["trial_id"]: row for row in ledger.trials()}
-    matches = [key for key in rows if key == name] or [key for key in rows if key.startswith(name)]
+    current = [key for key, row in rows.items() if not row["superseded"]]
+    matches = [key for key in rows if key == name] or [key for key in current if key.startswith(name)]
     if not matches:
         raise UsageError(f"There is no trial {name!r} in {folder.path}.{did_you_mean(name, rows)}")
     if len(matches) > 1:
         some = ", ".join(matches[:5]) + (" …" if len(matches) > 5 else "")
         raise UsageError(f"{name!r} begins {len(matches):,} trials ({some}): give more of the id.")
     trial = Trial.from_dict(rows[matches[0]])
+    if why := rows[matches[0]]["superseded"]:
+        raise UsageError(f"Trial {matches[0]} is superseded ({why}): name {trial.trial_id}, which stands in its place.")
     if trial.is_baseline:
         raise UsageError(
             f"Trial {matches[0]} is a baseline, of which no checkpoint is kept: samples.txt has what it generated."
@@ -46,12 +50,14 @@ def find_trial(folder: RunFolder, name: str) -> Trial:
 def generate(registry: Registry, folder: RunFolder, trial: Trial, request: SampleRequest) -> str:
     """Return the prefix and its continuation, by the trial's own backend and implementation.
 
-    Raises: UsageError for an empty prefix; EnvironmentMissing, PluginError, WorkerError.
+    Raises: UsageError for an empty prefix; RunFolderError where other code is here than what trained the trial;
+    EnvironmentMissing, PluginError, WorkerError.
     """
     request = _as_tokens(trial, request)
     with LedgerReader(folder.ledger) as ledger:
         digests = ledger.checkpoint_digests(trial.trial_id)
     with lone_workplace(registry) as workplace:
+        _require_its_code(folder, trial, workplace.revisions)
         job = SampleJob(
             place=place_in(workplace.slots[0]),
             module_paths=registry.module_paths,
@@ -62,6 +68,18 @@ def generate(registry: Registry, folder: RunFolder, trial: Trial, request: Sampl
             sample=request,
         )
         return _sampled(workplace, job)
+
+
+def _require_its_code(folder: RunFolder, trial: Trial, revisions: Revisions) -> None:
+    revision = next(
+        (row["revision"] for row in recorded_trials(folder.ledger) if row["trial_id"] == trial.trial_id), ""
+    )
+    now = revisions.of(trial)
+    if revision and now and revision != now:
+        raise RunFolderError(
+            f"Trial {trial.trial_id} was trained by other code than is here (revision {revision}, now {now}): "
+            "give the run's command again, which trains it anew, or bring its code back."
+        )
 
 
 def _as_tokens(trial: Trial, request: SampleRequest) -> SampleRequest:

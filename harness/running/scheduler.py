@@ -129,6 +129,8 @@ class Runner:
             concurrency=self._concurrency,
             per_device=slot.per_device,
             environment_hash=self.environment_hashes.get(trial.backend, ""),
+            revision=self.workplace.revisions.of(trial),
+            machine=self.workplace.machine,
         )
         self.observer.launched(trial, slot)
         try:

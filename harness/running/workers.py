@@ -22,6 +22,10 @@ _LINE_LIMIT = 1 << 24
 Hear = Callable[[Event], None]
 
 
+class EndWorker(Exception):  # noqa: N818 (it is no error of the worker's)
+    """Raised by who hears a worker that is to be ended; the words say why."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ending:
     """How a worker ended."""
@@ -58,6 +62,8 @@ async def run_worker(
         enforced = f"it took more than {timeout:g} s (--timeout)" if whole.expired() else reader.stalled
     except ProtocolError as error:
         enforced = f"it sent {error}"
+    except EndWorker as error:
+        enforced = str(error)
     finally:
         returncode = await worker.end(grace)
     return Ending(returncode=returncode, enforced=enforced, timed_out=timed_out)
@@ -66,11 +72,11 @@ async def run_worker(
 def _hand_on(event: Event, hear: Hear, log_path: Path) -> None:
     """Have an event heard; where that fails, by whosever fault, it costs this worker alone.
 
-    Raises: ProtocolError. What the disk does not take is not the worker's fault, and goes on.
+    Raises: ProtocolError, EndWorker. What the disk does not take is not the worker's fault, and goes on.
     """
     try:
         hear(event)
-    except (HarnessError, OSError, ProtocolError):
+    except (HarnessError, OSError, ProtocolError, EndWorker):
         raise
     except Exception as error:
         with log_path.open("a", encoding="utf-8") as log:

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from harness.errors import EnvironmentMissing, PluginError, WorkerError
 from harness.machine.devices import core_numbers
 from harness.machine.folders import default_cache_dir
 from harness.plugins.registry import Registry
+from harness.plugins.revisions import Revisions
 from harness.record.folder import RunFolder
 from harness.running.workers import AskedWorker, Ending, Hear, asked_worker, run_worker
 from harness.texts.tokenised import TokenisedCorpus
@@ -67,8 +69,15 @@ class Workplace:
     corpora: Sequence[TokenisedCorpus]
     executor: OpenExecutor
     limits: Limits
+    machine: str = ""
+    """Digest of the hardware and packages, as the manifest describes them."""
     inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     """Variables of which a worker sees those on the allow-list."""
+
+    @cached_property
+    def revisions(self) -> Revisions:
+        """The revisions of the code its workers run."""
+        return Revisions(self.registry)
 
     @property
     def slots(self) -> Sequence[Slot]:

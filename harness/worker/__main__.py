@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.worker.connection import Connection
 from harness.worker.events import Diverged, Failed
 from harness.worker.job import read_job
+from harness.worker.module_folders import add_module_folders
 from harness.worker.targets import resolve
 from harness.worker.training import DivergedError
 
@@ -29,7 +30,7 @@ def main(job_path: str) -> int:
     """Do the job; return 0 when it is done, 1 when it failed, the reason sent as an event and logged."""
     connection = Connection.from_environment()
     job = read_job(Path(job_path))
-    sys.path.extend(job.module_paths)
+    add_module_folders(job.module_paths)
     if job.place.cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, job.place.cores)  # before any framework counts the cores it may use
     try:

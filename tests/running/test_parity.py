@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.plugins.source import digest_source
 from harness.record import parity
 from harness.running import references
 from harness.testing.models import SMALL, TRAINING, loaded, minibatches, reference_model, train, weights_for
@@ -184,12 +183,6 @@ def test_a_plugin_s_next_revision_is_not_held_against_the_reference_of_the_last(
         assert done.returncode == 0, done.stderr
         (row,) = csv.DictReader((here / name / "trials.csv").read_text().splitlines())
         assert row["parity_certified"] == "True"
-
-
-def test_equations_in_a_package_are_found_and_others_have_no_digest():
-    assert digest_source("harness_lstm.cell")
-    assert digest_source("harness_lstm.cell") != digest_source("harness_gru.cell")
-    assert digest_source("no_such_module.cell") == ""
 
 
 @pytest.mark.slow

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from built_in import built_in
 from rich.console import Console
 
 from harness.analysis.frames import read_run
 from harness.contracts.executors import Slot
+from harness.plugins.revisions import Revisions
 from harness.record.ledger import Ledger
 from harness.running.attempts import Conversation
 from harness.running.live import LiveView
@@ -163,7 +165,7 @@ def conversation(tmp_path: Path) -> Any:
         ledger.add([trial])
         ledger.launched(trial.trial_id, device="cpu:0", concurrency=1)
         view.launched(trial, Slot(name="cpu:0", kind="cpu", num_threads=1, environment={}))
-        yield Conversation(trial, ledger, view)
+        yield Conversation(trial, ledger, view, Revisions(built_in()))
 
 
 @pytest.mark.slow

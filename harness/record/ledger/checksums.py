@@ -77,20 +77,18 @@ def _triggers(table: str, owner: str, names: list[str]) -> Iterator[str]:
     begin = f"CREATE TEMP TRIGGER checksum_{table}_"
     # A policy of the statement outside (OR REPLACE, OR IGNORE) holds in here too: hence no upsert.
     where = f"WHERE of_table='{table}' AND owner="
-    yield (
-        f"{begin}insert AFTER INSERT ON main.{table} BEGIN "
+    add = (
         f"INSERT INTO {TABLE} SELECT '{table}', NEW.{owner}, 0, 0 "
         f"WHERE NOT EXISTS (SELECT 1 FROM {TABLE} {where}NEW.{owner}); "
-        f"UPDATE {TABLE} SET num_rows=num_rows+1, digest=digest+{new} {where}NEW.{owner}; END"
+        f"UPDATE {TABLE} SET num_rows=num_rows+1, digest=digest+{new} {where}NEW.{owner};"
     )
-    yield (
-        f"{begin}update AFTER UPDATE ON main.{table} BEGIN "
-        f"UPDATE {TABLE} SET digest=digest-{old}+{new} {where}NEW.{owner}; END"
-    )
-    yield (
-        f"{begin}delete AFTER DELETE ON main.{table} BEGIN "
-        f"UPDATE {TABLE} SET num_rows=num_rows-1, digest=digest-{old} {where}OLD.{owner}; END"
-    )
+    change = f"UPDATE {TABLE} SET digest=digest-{old}+{new} {where}NEW.{owner};"
+    take = f"UPDATE {TABLE} SET num_rows=num_rows-1, digest=digest-{old} {where}OLD.{owner};"
+    on = f"ON main.{table}"
+    yield f"{begin}insert AFTER INSERT {on} BEGIN {add} END"
+    yield f"{begin}update AFTER UPDATE {on} WHEN NEW.{owner} = OLD.{owner} BEGIN {change} END"
+    yield f"{begin}rename AFTER UPDATE {on} WHEN NEW.{owner} <> OLD.{owner} BEGIN {take} {add} END"
+    yield f"{begin}delete AFTER DELETE {on} BEGIN {take} END"
 
 
 def _summed_tables(db: sqlite3.Connection) -> list[str]:

@@ -18,6 +18,7 @@ from harness.worker.trial import SETTINGS
 
 _ROWS_AT_A_TIME = 500
 """Few enough to stay in the processor's cache until they are arrays: of thousands a fifth more time goes."""
+_OF_ROW = ("trial_id", "status", "reason", "attempts", "revision", "superseded")
 
 
 class LedgerReader:
@@ -62,27 +63,16 @@ class LedgerReader:
         return {row["key"]: row["value"] for row in self._db.execute("SELECT key, value FROM run")}
 
     def trials(self) -> list[dict[str, Any]]:
-        """Return one dict a trial, in plan order: trial_id, status, reason, attempts, the trial's fields, its facts."""
-        trials = []
-        for row in self._db.execute("SELECT * FROM trials ORDER BY position, trial_id"):
-            with self._explained():
-                settings, facts = json.loads(row["trial"]), json.loads(row["facts"])
-            self._require_known(settings)
-            own = {name: row[name] for name in ("trial_id", "status", "reason", "attempts")}
-            trials.append({**settings, **facts, **own})
-        return trials
+        """Return one dict a trial, in plan order: the trial's fields, its facts, and the columns of its row.
+
+        Those are trial_id, status, reason, attempts, revision, superseded; the last two are empty in older ledgers.
+        """
+        with self._explained():
+            return read_trials(self._db, self._path)
 
     def checkpoint_digests(self, trial_id: str) -> tuple[str, ...]:
         """Return the digests one of which the trial's checkpoint has; none where it is not known."""
         return checkpoint_digests(self._db, trial_id)
-
-    def _require_known(self, settings: Mapping[str, Any]) -> None:
-        """Raise a RunFolderError for a setting of a newer version: trials that differ in it would count as alike."""
-        if unknown := [name for name in settings if name not in SETTINGS]:
-            raise RunFolderError(
-                f"The ledger {self._path} was written by a newer harness, whose trials have a setting {unknown[0]!r}: "
-                "upgrade rnn-harness, or name another run's folder."
-            )
 
     def columns(self, table: Literal["epochs", "timings"]) -> Iterator[dict[str, Sequence[Any]]]:
         """Yield those columns of the table that are known today, some rows at a time: a dict a row would fill memory.
@@ -133,3 +123,43 @@ class LedgerReader:
     def _has_table(self, name: str) -> bool:
         tables = self._db.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name=?", (name,))
         return tables.fetchone() is not None
+
+
+def read_trials(db: sqlite3.Connection, path: Path) -> list[dict[str, Any]]:
+    """Return what `LedgerReader.trials` does, of a connection to the ledger at this path.
+
+    Raises: RunFolderError for a setting of a newer version; json.JSONDecodeError.
+    """
+    cursor = db.execute("SELECT * FROM trials ORDER BY position, trial_id")
+    names = [column[0] for column in cursor.description]
+    trials = []
+    for values in cursor:
+        row = dict(zip(names, values, strict=True))
+        settings = json.loads(row["trial"])
+        _require_known(settings, path)
+        trials.append({**settings, **json.loads(row["facts"]), **{name: row.get(name, "") for name in _OF_ROW}})
+    return trials
+
+
+def _require_known(settings: Mapping[str, Any], path: Path) -> None:
+    """Raise a RunFolderError for a setting of a newer version: trials that differ in it would count as alike."""
+    if unknown := [name for name in settings if name not in SETTINGS]:
+        raise RunFolderError(
+            f"The ledger {path} was written by a newer harness, whose trials have a setting {unknown[0]!r}: "
+            "upgrade rnn-harness, or name another run's folder."
+        )
+
+
+def recorded_trials(path: Path) -> list[dict[str, Any]]:
+    """Return a ledger's trials as `LedgerReader.trials` does; none where there is no ledger yet.
+
+    Raises: RunFolderError where it is damaged.
+    """
+    try:
+        is_ledger = check(path)
+    except sqlite3.Error:
+        is_ledger = True  # whose damage its reader explains
+    if not is_ledger:
+        return []
+    with LedgerReader(path) as ledger:
+        return ledger.trials()

@@ -35,7 +35,9 @@ CREATE TABLE IF NOT EXISTS trials (
     status TEXT NOT NULL DEFAULT 'waiting',
     reason TEXT NOT NULL DEFAULT '',
     attempts INTEGER NOT NULL DEFAULT 0,
-    facts TEXT NOT NULL DEFAULT '{{}}'    -- JSON: what Started and Finished said, device, concurrency
+    facts TEXT NOT NULL DEFAULT '{{}}',   -- JSON: what Started and Finished said, device, concurrency
+    revision TEXT NOT NULL DEFAULT '',  -- of the code that trains it; '' in ledgers of before
+    superseded TEXT NOT NULL DEFAULT '' -- why another training stands in its place; its trial_id has an @ and a number
 ) STRICT;
 CREATE TABLE IF NOT EXISTS epochs (
     trial_id TEXT NOT NULL REFERENCES trials,
@@ -93,6 +95,13 @@ def columns_of_today() -> Mapping[str, tuple[Column, ...]]:
         return {table: _columns_in(db, table) for table in tables_in(db)}
 
 
+@cache
+def tables_of_trials() -> tuple[str, ...]:
+    """Return the tables whose rows belong to a trial, the trials themselves among them."""
+    tables = columns_of_today().items()
+    return tuple(table for table, columns in tables if any(column.name == "trial_id" for column in columns))
+
+
 def bring_up_to_date(db: sqlite3.Connection) -> None:
     """Give a ledger the tables, columns and checksums of today, all or none, wherever a kill strikes.
 
@@ -144,3 +153,14 @@ def _columns_in(db: sqlite3.Connection, table: str) -> tuple[Column, ...]:
         rest = f"{' NOT NULL' if required else ''}{f' DEFAULT {default}' if default is not None else ''}"
         columns.append(Column(name, f"{name} {kind}{rest}"))
     return tuple(columns)
+
+
+def rename_trial(db: sqlite3.Connection, old: str, new: str, superseded: str) -> None:
+    """Give a trial's rows another id, within the caller's transaction, and note why it is superseded."""
+    for table in tables_of_trials():
+        db.execute(f"UPDATE {table} SET trial_id=? WHERE trial_id=?", (new, old))
+    db.execute("UPDATE trials SET superseded=? WHERE trial_id=?", (superseded, new))
+    # Trials of one kind share the measurement of one of them.
+    db.execute(
+        "UPDATE trials SET facts=json_set(facts, '$.timed_by', ?) WHERE json_extract(facts, '$.timed_by')=?", (new, old)
+    )

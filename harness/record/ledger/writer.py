@@ -16,7 +16,8 @@ from harness.errors import RunFolderError
 from harness.record.ledger import checksums
 from harness.record.ledger.blocks import pack_blocks
 from harness.record.ledger.opening import RUN_ID, check, connect, manifest_id, unusable
-from harness.record.ledger.schema import DIGESTS, bring_up_to_date, checkpoint_digests
+from harness.record.ledger.reader import read_trials
+from harness.record.ledger.schema import DIGESTS, bring_up_to_date, checkpoint_digests, rename_trial
 from harness.record.parity import Certificate
 from harness.worker.events import EpochEnded, Evaluated, Finished, Started
 from harness.worker.trial import Trial
@@ -82,9 +83,24 @@ class Ledger:
         with self._transaction():
             self._db.executemany("INSERT OR IGNORE INTO trials (trial_id, position, trial) VALUES (?, ?, ?)", rows)
 
+    def trials(self) -> list[dict[str, Any]]:
+        """Return what is recorded of each trial, as `LedgerReader.trials` does."""
+        return read_trials(self._db, self.path)
+
     def statuses(self) -> dict[str, str]:
         """Return the status of each trial by its id."""
         return dict(self._db.execute("SELECT trial_id, status FROM trials"))
+
+    def supersede(self, trial_id: str, new_id: str, why: str) -> None:
+        """Keep a trial's rows under another id, where another training is to stand in its place."""
+        with self._transaction():
+            rename_trial(self._db, trial_id, new_id, why)
+
+    def restore(self, superseded_id: str, trial_id: str) -> None:
+        """Give a superseded trial its own id back, under which nothing was begun since."""
+        with self._transaction():
+            self._db.execute("DELETE FROM trials WHERE trial_id=? AND attempts=0", (trial_id,))
+            rename_trial(self._db, superseded_id, trial_id, "")
 
     def num_epochs(self, trial_id: str) -> int:
         """Return how many of a trial's epochs are recorded, without a gap, from the first."""
@@ -93,9 +109,17 @@ class Ledger:
         return count if count == last else 0
 
     def launched(
-        self, trial_id: str, *, device: str, concurrency: int, per_device: int = 1, environment_hash: str = ""
+        self,
+        trial_id: str,
+        *,
+        device: str,
+        concurrency: int,
+        per_device: int = 1,
+        environment_hash: str = "",
+        revision: str = "",
+        machine: str = "",
     ) -> None:
-        """Record that a worker is being started for the trial.
+        """Record that a worker is being started for the trial, of the code and the machine with these digests.
 
         What an earlier worker said is cleared, but for its certificate and its checkpoint.
         """
@@ -104,14 +128,16 @@ class Ledger:
             "concurrency": concurrency,
             "per_device": per_device,
             "environment_hash": environment_hash,
+            "machine": machine,
             "launched_at": time.time(),
         }
         with self._transaction():
             (before,) = self._db.execute("SELECT facts FROM trials WHERE trial_id=?", (trial_id,)).fetchone()
             staying = {name: value for name, value in json.loads(before).items() if name in _STAYING_FACTS}
             self._db.execute(
-                "UPDATE trials SET status='running', reason='', attempts=attempts+1, facts=? WHERE trial_id=?",
-                (json.dumps(facts | staying), trial_id),
+                "UPDATE trials SET status='running', reason='', attempts=attempts+1, facts=?, revision=? "
+                "WHERE trial_id=?",
+                (json.dumps(facts | staying), revision, trial_id),
             )
 
     def certified(self, trial_id: str, certificate: Certificate) -> None:

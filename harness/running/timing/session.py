@@ -39,6 +39,7 @@ Starting = contextlib.AbstractAsyncContextManager[AskedWorker]
 class Effort:
     """How long timing may take and how narrow its intervals should become."""
 
+    name: str
     seconds_per_trial: float
     """Budget: so many seconds for each kind of trial."""
     half_width: float
@@ -47,8 +48,11 @@ class Effort:
 
 
 EFFORTS = {
-    "quick": Effort(seconds_per_trial=7.0, half_width=0.02, block_seconds=0.2),
-    "thorough": Effort(seconds_per_trial=40.0, half_width=0.005, block_seconds=0.5),
+    effort.name: effort
+    for effort in (
+        Effort(name="quick", seconds_per_trial=7.0, half_width=0.02, block_seconds=0.2),
+        Effort(name="thorough", seconds_per_trial=40.0, half_width=0.005, block_seconds=0.5),
+    )
 }
 
 

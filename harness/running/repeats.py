@@ -1,0 +1,73 @@
+"""What a repeated command would run on that its finished trials did not: they stay as they were measured."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.environments.store import Lock
+from harness.running.workplace import Workplace
+from harness.worker.trial import Trial
+
+_HARDWARE = ("processor", "logical_cores", "gpus")
+Row = Mapping[str, Any]
+
+
+def differences(
+    rows: Sequence[Row], workplace: Workplace, locks: Mapping[str, Lock], machines: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yield a sentence for each way in which finished trials ran otherwise than they would now.
+
+    ``locks`` are by backend, ``machines`` as the manifest has them.
+    """
+    counts: Counter[tuple[str, ...]] = Counter()
+    for row in rows:
+        trial = Trial.from_dict(dict(row))
+        before = _before(row, machines.get(str(row.get("machine") or ""), {}))
+        now = _now(trial, workplace, locks.get(trial.backend), machines[workplace.machine])
+        counts[tuple(_changes(before, now))] += 1
+    for changes, number in counts.items():
+        if changes:
+            trials = "finished trial" if number == 1 else "finished trials"
+            stay = "it stays as it was" if number == 1 else "they stay as they were"
+            yield f"{number:,} {trials} had {', '.join(changes)}: {stay} measured; --force trains anew."
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in before.items():
+        if name in now and value not in (None, now[name]):
+            yield f"{name} {_worded(value)} (now {_worded(now[name])})"
+
+
+def _worded(value: object) -> str:
+    if isinstance(value, list):
+        return (
+            ", ".join(str(each.get("name", each)) if isinstance(each, dict) else str(each) for each in value) or "none"
+        )
+    return str(value)
+
+
+def _before(row: Row, machine: Mapping[str, Any]) -> dict[str, Any]:
+    versions = row.get("versions")
+    return {
+        "threads": row.get("num_threads"),
+        "device": _device(str(row["slot"])) if row.get("slot") else None,
+        **(versions if isinstance(versions, dict) else {}),
+        **_hardware(machine),
+    }
+
+
+def _now(trial: Trial, workplace: Workplace, lock: Lock | None, machine: Mapping[str, Any]) -> dict[str, Any]:
+    slot = workplace.first_slot(trial)
+    versions = dict(text.split("==", 1) for text in lock.distributions) if lock else {}
+    python = {"python": lock.python} if lock else {}
+    return {"threads": slot.num_threads, "device": _device(slot.name), **versions, **python, **_hardware(machine)}
+
+
+def _device(slot: str) -> str:
+    return slot.partition(":")[0]
+
+
+def _hardware(machine: Mapping[str, Any]) -> dict[str, Any]:
+    hardware = machine.get("hardware")
+    known = hardware if isinstance(hardware, dict) else {}
+    return {name.replace("_", " "): known[name] for name in _HARDWARE if name in known}

@@ -1,0 +1,121 @@
+"""What of earlier commands' results no longer stands: the code was edited since, or they are asked for anew.
+
+Such a trial keeps its rows, checkpoint and log under an id of their own, ``ID@1``, and is superseded by what is trained
+under its id next. Trials of a ledger that is older than revisions are taken as they are.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import UsageError, did_you_mean
+from harness.plugins.revisions import Revisions
+from harness.record.folder import RunFolder
+from harness.record.ledger import Ledger
+from harness.worker.trial import NO_BACKEND, Trial
+
+EDITED = "its code was edited"
+"""Why a trial is superseded; where the code is what it was, it counts again."""
+ANEW = "it was trained anew"
+ALL = "all"
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revision:
+    """What becomes of the trials a ledger holds."""
+
+    superseded: dict[str, str] = field(default_factory=dict)
+    """Why, by the trial's id."""
+    restored: dict[str, str] = field(default_factory=dict)
+    """By the trial's id, that of the superseded one which counts again."""
+    remarks: list[str] = field(default_factory=list)
+    """A sentence for each kind of change."""
+
+
+def revise(rows: Sequence[Row], planned: Collection[str], revisions: Revisions, chosen: Sequence[str] = ()) -> Revision:
+    """Return what becomes of a ledger's trials under the code of now; ``chosen`` are to be trained anew.
+
+    Raises: UsageError for a choice that is none of the planned trials.
+    """
+    anew = _chosen(planned, chosen)
+    revision = Revision()
+    begun = [row for row in rows if not row["superseded"] and row["attempts"]]
+    for row in begun:
+        now = revisions.of(Trial.from_dict(dict(row)))
+        if row["revision"] and now and row["revision"] != now:
+            revision.superseded[row["trial_id"]] = EDITED
+        elif row["trial_id"] in anew:
+            revision.superseded[row["trial_id"]] = ANEW
+    standing = {row["trial_id"] for row in begun} - revision.superseded.keys()
+    for row in rows:
+        trial_id = row["trial_id"].partition("@")[0]
+        is_wanted = trial_id in planned and trial_id not in standing | anew
+        if is_wanted and row["superseded"] == EDITED and row["revision"] == revisions.of(Trial.from_dict(dict(row))):
+            revision.restored[trial_id] = row["trial_id"]
+    revision.remarks.extend(_remarks(begun, planned, revision, revisions))
+    return revision
+
+
+def apply(revision: Revision, rows: Sequence[Row], folder: RunFolder, ledger: Ledger) -> None:
+    """Move what is superseded, and what counts again. Raises: RunFolderError."""
+    taken = {row["trial_id"] for row in rows}
+    for trial_id, why in revision.superseded.items():
+        new_id = next(name for name in _names(trial_id) if name not in taken)
+        folder.rename(trial_id, new_id)
+        ledger.supersede(trial_id, new_id, why)
+        taken.add(new_id)
+    for trial_id, superseded_id in revision.restored.items():
+        folder.rename(superseded_id, trial_id)
+        ledger.restore(superseded_id, trial_id)
+
+
+def _names(trial_id: str) -> Iterator[str]:
+    number = 0
+    while True:
+        number += 1
+        yield f"{trial_id}@{number}"
+
+
+def _chosen(planned: Collection[str], chosen: Sequence[str]) -> set[str]:
+    """Return the planned trials that are meant: all, or those whose ids begin so."""
+    anew: set[str] = set()
+    for name in chosen:
+        meant = {trial_id for trial_id in planned if name == ALL or trial_id.startswith(name)}
+        if not meant:
+            raise UsageError(
+                f"--force {name!r} begins no trial of this command: give all, or the beginning of trial ids."
+                f"{did_you_mean(name, planned)}"
+            )
+        anew |= meant
+    return anew
+
+
+def _remarks(begun: Sequence[Row], planned: Collection[str], revision: Revision, revisions: Revisions) -> Iterator[str]:
+    kinds: dict[tuple[str, str, str], list[Row]] = {}
+    for row in begun:
+        if why := revision.superseded.get(row["trial_id"]):
+            kinds.setdefault((_subject(row), why, _fate(row["trial_id"], planned, revision)), []).append(row)
+    for (subject, why, fate), rows in kinds.items():
+        now = revisions.of(Trial.from_dict(dict(rows[0])))
+        before = ", ".join(sorted({row["revision"] for row in rows}))
+        cause = f"{subject} was edited (revision {before}, now {now})" if why == EDITED else f"{subject}, by --force"
+        yield f"{_trials(len(rows))} {fate}: {cause}. What was reached before stays in the tables, as superseded."
+    if revision.restored:
+        yield f"{_trials(len(revision.restored))} counted again: the code is again what trained them."
+
+
+def _fate(trial_id: str, planned: Collection[str], revision: Revision) -> str:
+    if trial_id in revision.restored:
+        return "put aside for what this code trained before"
+    return "trained anew" if trial_id in planned else "no longer counted, and no part of this command"
+
+
+def _trials(number: int) -> str:
+    return f"{number:,} trial is" if number == 1 else f"{number:,} trials are"
+
+
+def _subject(row: Row) -> str:
+    if row["backend"] == NO_BACKEND:
+        return f"the baseline {row['cell']}"
+    return f"the code of {row['cell']} on {row['backend']} ({row['implementation']})"
