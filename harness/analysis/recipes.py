@@ -1,40 +1,43 @@
 """What training stands behind figures: at which rate, whether it was tuned, and whether models were still learning."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from harness.analysis.frames import Run
-from harness.analysis.wording import enumerate_names, plural
+from harness.analysis.wording import count, enumerate_names, plural
+from harness.contracts.settings import Setting, rows
+from harness.contracts.training import Training
+from harness.worker.trial import DEFAULTS, SETTINGS
 
+_PLACE = re.compile(r"\{[^}]*\}")
+"""Of a value in the words of a setting."""
 TREND_EPOCHS = 3
 """The last epochs, whose trend says whether a model was still learning."""
 STILL = 0.002
-"""Nats a token by which the validation loss must fall an epoch for that: 0.2 % of perplexity."""
+"""Nats a token by which its validation loss must fall an epoch for that: 0.2 % of perplexity."""
 
 
-def trends(run: Run, trial_ids: Iterable[str]) -> pd.Series:
-    """Return by trial the change of its validation loss an epoch over the last ones, by least squares.
+def are_learning(run: Run, trial_ids: Iterable[str]) -> pd.Series:
+    """Return by trial whether its model was still learning at the end; NA where one epoch alone shows no trend.
 
-    Units: nats a token an epoch; NaN where there is one epoch alone.
+    It was where the last epoch is the best on validation, and the loss fell in the last ones, by least squares.
     """
     epochs = run.epochs[run.epochs["trial_id"].isin(set(trial_ids))]
-    last = epochs.groupby("trial_id", sort=False).tail(TREND_EPOCHS)
-    losses = last.groupby("trial_id", sort=False)["valid_loss"]
-    return losses.agg(_slope).astype(float)
+    losses = epochs.groupby("trial_id", sort=False)["valid_loss"]
+    return pd.Series({trial_id: _is_learning(each) for trial_id, each in losses}, dtype="boolean")
 
 
-def _slope(losses: pd.Series) -> float:
+def _is_learning(losses: pd.Series) -> bool | None:
     values = losses.to_numpy(dtype=np.float64)
-    values = values[np.isfinite(values)]
-    return float(np.polyfit(np.arange(len(values)), values, 1)[0]) if len(values) > 1 else float("nan")
-
-
-def still_learning(run: Run, trials: pd.DataFrame) -> int | None:
-    """Return how many of these models were still learning at the end; None where no trend is known."""
-    known = trends(run, trials["trial_id"]).dropna()
-    return int((known < -STILL).sum()) if len(known) else None
+    last = values[-TREND_EPOCHS:]
+    if len(last) < 2 or not np.isfinite(last).all():
+        return None
+    slope = float(np.polyfit(np.arange(len(last)), last, 1)[0])
+    return bool(slope < -STILL and values[-1] <= np.nanmin(values))
 
 
 def word_recipe(run: Run, trials: pd.DataFrame) -> str:
@@ -47,6 +50,30 @@ def word_recipe(run: Run, trials: pd.DataFrame) -> str:
     return f"{_word_rates(trials)}; {_word_learning(run, trials)}."
 
 
+def word_settings(trials: pd.DataFrame) -> str:
+    """Word how models were trained: the optimizer, its rate, and what differs from the defaults, ranges included."""
+    names = [name for name in SETTINGS if name in rows(Training) or name == "dropout"]
+    parts = []
+    for name in (name for name in names if name not in _ELSEWHERE):
+        values = sorted(trials[name].dropna().unique())
+        if name in ("optimizer", "learning_rate") or values != [DEFAULTS.get(name)]:
+            parts.append(_word_values(SETTINGS[name], values))
+    return ", ".join(parts)
+
+
+_ELSEWHERE = ("num_epochs", "seed", "batch_size", "num_steps")
+"""What is no part of a recipe, but of the budget or of the data."""
+
+
+def _word_values(row: Setting, values: Sequence[Any]) -> str:
+    """Word one value, or the least and the largest of several."""
+    form = _PLACE.search(row.words)
+    assert form is not None  # every setting of training has a place for its value
+    before, after = row.words[: form.start()], row.words[form.end() :]
+    ends = dict.fromkeys(form[0].format(value) for value in (values[0], values[-1]))
+    return f"{before}{' to '.join(ends)}{after}"
+
+
 def _word_rates(trials: pd.DataFrame) -> str:
     pairs = trials[["learning_rate", "optimizer"]].drop_duplicates().sort_values("learning_rate")
     rates = [f"{rate:g} ({optimizer})" for rate, optimizer in pairs.itertuples(index=False)]
@@ -56,10 +83,10 @@ def _word_rates(trials: pd.DataFrame) -> str:
 
 
 def _word_learning(run: Run, trials: pd.DataFrame) -> str:
-    number = still_learning(run, trials)
+    known = are_learning(run, trials["trial_id"]).dropna()
     models = plural(len(trials), "model")
-    if number is None:
+    if known.empty:
         return f"whether the {models} were still learning at the end is not known (one epoch each)"
-    if not number:
+    if not known.any():
         return f"none of the {models} was still learning at the end"
-    return f"{number} of {models} were still learning at the end (more epochs may change it)"
+    return f"{count(int(known.sum()))} of {models} were still learning at the end (more epochs may change it)"

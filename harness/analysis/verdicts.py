@@ -77,7 +77,8 @@ def judge(
 
 
 def _kind(differences: Floats, p_value: float, margin: float) -> Kind:
-    if p_value <= 1 - CONFIDENCE:
+    # Of differences without any spread there is no p value, and beyond the margin nothing to doubt.
+    if p_value <= 1 - CONFIDENCE or (_has_no_spread(differences) and abs(float(differences.mean())) > margin):
         return "different"
     inner = mean_interval(differences, 2 * CONFIDENCE - 1)  # a 90 % interval is two one-sided tests at 5 %
     if max(abs(inner.low), abs(inner.high)) <= margin:
@@ -86,10 +87,14 @@ def _kind(differences: Floats, p_value: float, margin: float) -> Kind:
 
 
 def _p_value(differences: Floats) -> float:
-    # Differences that agree to rounding have no spread a test could be made with.
-    if differences.size < 2 or np.ptp(differences) <= ROUNDING * max(1.0, float(np.abs(differences).max())):
+    if differences.size < 2 or _has_no_spread(differences):
         return math.nan
     return float(scipy.stats.ttest_1samp(differences, 0.0).pvalue)
+
+
+def _has_no_spread(differences: Floats) -> bool:
+    """Return whether several differences agree to rounding: no test can be made of them."""
+    return differences.size > 1 and bool(np.ptp(differences) <= ROUNDING * max(1.0, float(np.abs(differences).max())))
 
 
 def probability_of_being_lower(differences: Floats) -> Interval:

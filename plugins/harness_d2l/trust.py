@@ -22,9 +22,12 @@ def floor_is_known(fitted: FittedCurve) -> bool:
 
 
 def still_learning(curve: pd.DataFrame) -> bool:
-    """Return whether the models of the largest text were best in their last epoch: more training would help them."""
+    """Return whether most models of the largest text were still learning when they stopped, or none can tell.
+
+    ``is_learning`` is a column of the curve: of `harness.analysis.recipes.are_learning`.
+    """
     last = curve[curve["train_tokens"] == curve["train_tokens"].max()]
-    return bool((last["best_epoch"] >= last["num_epochs_done"]).mean() > 0.5)
+    return bool(last["is_learning"].fillna(True).mean() > 0.5)
 
 
 def trained_less(curve: pd.DataFrame) -> bool:

@@ -1,13 +1,17 @@
 """Whole books as sizes of a text: one model on one book, on two, and more, asked for the same held-out text."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
-from harness.analysis import evidence
+from harness.analysis import evidence, judging
 from harness.analysis.frames import Run
-from harness.analysis.statistics import Interval, mean_interval, paired_difference, sign_beyond
+from harness.analysis.judging import Judged
+from harness.analysis.statistics import mean_interval
 from harness.analysis.wording import enumerate_names
 from harness.report import UNDECIDED
+from harness_d2l.size_curve import MORE_BOOKS
 
 BOOKS = ("jane-eyre", "wuthering-heights", "agnes-grey", "tenant-of-wildfell-hall")
 """In the order in which they are added; the first one's author has no other, so that her held-out part
@@ -20,7 +24,7 @@ def chain_of(run: Run, trials: pd.DataFrame) -> pd.DataFrame:
     Columns beside the trials': bits, shelf and evaluated_on; ``best_valid_perplexity`` too is of that part. The model
     and part with the most numbers of books are chosen; nothing where none has two.
     """
-    whole = evidence.cells(trials)
+    whole = evidence.at_their_best(evidence.cells(trials))
     whole = whole[whole["corpus"].str.contains(":") & ~whole["corpus"].str.contains("=") & (whole["authors"] == "all")]
     if whole.empty:
         return whole
@@ -35,7 +39,7 @@ def chain_of(run: Run, trials: pd.DataFrame) -> pd.DataFrame:
     )
     # An author's held-out part is the same text as long as no other book of theirs is added: it has as many tokens.
     common = ["shelf", "evaluated_on", "num_tokens", "test_num_tokens"]
-    model = evidence.settings_without("train_tokens", "corpus", "corpus_digest")
+    model = evidence.settings_without("train_tokens", "corpus", "corpus_digest", *evidence.NUISANCES)
     chains = [_chain(part) for _, part in whole.groupby([*common, *model], sort=False, dropna=False)]
     chains = [chain for chain in chains if chain["num_books"].nunique() > 1]
     return max(chains, key=lambda chain: chain["num_books"].nunique(), default=whole.head(0))
@@ -60,38 +64,26 @@ def _book_names(corpus: str) -> set[str]:
     return set(corpus.partition(":")[2].split("+"))
 
 
-def say(books: pd.DataFrame) -> list[str]:
+def say(books: pd.DataFrame, judged: Sequence[Judged]) -> list[str]:
     """Return the sentence on what more books give."""
-    if books.empty:
+    change = judging.find(judged, MORE_BOOKS)
+    if books.empty or change is None:
         return []
     numbers = sorted(books["num_books"].unique())
     first, last = (mean_interval(books[books["num_books"] == number]["bits"]) for number in (numbers[0], numbers[-1]))
-    change = change_with_size(books)
-    decided = _decided(change)
     row = books.iloc[0]
     passes = "one pass" if int(row["num_epochs"]) == 1 else f"{int(row['num_epochs'])} passes"
     return [
         f"Whole books, {passes} over {enumerate_names([f'{number}' for number in numbers])} "
         f"books of {row['shelf']} ({evidence.count_seeds(books)}), all asked for the same held-out text of "
         f"{row['evaluated_on']}: the bits per character go from {evidence.word_bounds(first)} to "
-        f"{evidence.word_bounds(last)}. Adding books changes them by {evidence.word_bounds(change)}: "
-        + ("too uncertain to say that more books help" if decided is None else decided)
-        + ", where each added book also adds updates."
+        f"{evidence.word_bounds(last)}. Adding books changes them by {evidence.word_bounds(change.difference)}: "
+        f"{word_outcome(change)}, where each added book also adds updates."
     ]
 
 
-def verdict(books: pd.DataFrame) -> str:
-    """Return whether more books help, as a part of the verdict."""
-    return _decided(change_with_size(books)) or f"whether more books help is {UNDECIDED}"
-
-
-def _decided(change: Interval) -> str | None:
-    return {-1: "more books help", 1: "more books harm"}.get(sign_beyond(change, 0.0))
-
-
-def change_with_size(trials: pd.DataFrame) -> Interval:
-    """Return the bits of the largest text minus those of the smallest, paired over seeds."""
-    sizes = sorted(trials["train_tokens"].unique())
-    ends = [trials[trials["train_tokens"] == size].set_index("seed")["bits"] for size in (sizes[-1], sizes[0])]
-    both = pd.concat(ends, axis=1, keys=["last", "first"]).dropna()
-    return paired_difference(both["last"], both["first"]).interval
+def word_outcome(change: Judged) -> str:
+    """Word whether more books help, as a part of the verdict."""
+    if change.kind == "equivalent":
+        return "more books make no difference"
+    return {1: "more books help", -1: "more books harm", 0: f"whether more books help is {UNDECIDED}"}[change.ahead]

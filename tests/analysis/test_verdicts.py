@@ -51,6 +51,11 @@ def test_fewer_than_two_pairs_decide_nothing(losses: list[float]) -> None:
     assert verdict.pairs_needed is None
 
 
+def test_the_same_difference_under_every_seed_is_told_by_the_margin_alone() -> None:
+    assert judge([1.5, 1.6, 1.7], [1.0, 1.1, 1.2]).kind == "different"
+    assert judge([1.0, 1.1], [1.0, 1.1]).kind == "equivalent"
+
+
 def test_power_is_the_textbook_s() -> None:
     # Cohen 1988, and G*Power: paired t test, d = 0.5, 5 % two-sided, 80 % power needs 34 pairs; d = 0.8, 15 pairs.
     assert pairs_needed(0.5, 1.0) == 34

@@ -55,7 +55,7 @@ def law(size):
             1.0,
             "more text harms: 6.33 on the largest text; above the best baseline; floor not decided",
         ),
-        (lambda _: 2.0, 2.0, "whether more text helps is not decided: 4.00 on the largest text; not to be told from"),
+        (lambda _: 2.0, 2.0, "more text makes no difference: 4.00 on the largest text; not to be told from"),
     ],
     ids=["helps", "harms", "nothing"],
 )
