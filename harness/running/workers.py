@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import math
+import time
 import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +18,10 @@ from harness.worker.events import Event
 
 EXIT_SECONDS = 5.0
 """How long a worker has between closing its events and its end."""
+_GLANCE_SECONDS = 1.0
+"""At most so long is waited before the clock is looked at."""
+_LATE_SECONDS = 0.5
+"""By so much the clock may be late on a busy machine."""
 _LINE_LIMIT = 1 << 24
 """Bytes of the longest event: an epoch of a day has a block for each of its seconds."""
 
@@ -51,15 +57,13 @@ async def run_worker(
     worker = await executor.start(task, slot)
     enforced, timed_out, grace = "", False, 0.0
     try:
-        reader = _EventReader(worker, stall_timeout)
-        async with asyncio.timeout(timeout) as whole:
-            while (event := await reader.next_event()) is not None:
-                _hand_on(event, hear, task.log_path)
+        reader = _EventReader(worker, stall_timeout, timeout)
+        while (event := await reader.next_event()) is not None:
+            _hand_on(event, hear, task.log_path)
         # It has closed its events and has nothing left to do but go; one that hangs at exit is not waited for.
         grace = EXIT_SECONDS
     except TimeoutError:
-        timed_out = True
-        enforced = f"it took more than {timeout:g} s (--timeout)" if whole.expired() else reader.stalled
+        timed_out, enforced = True, reader.overdue
     except ProtocolError as error:
         enforced = f"it sent {error}"
     except EndWorker as error:
@@ -97,7 +101,7 @@ class AskedWorker:
         try:
             event = await self._reader.next_event()
         except TimeoutError:
-            raise WorkerError(f"The worker {self._reader.stalled}.") from None
+            raise WorkerError(f"The worker: {self._reader.overdue}.") from None
         except ProtocolError as error:
             raise WorkerError(f"The worker sent {error}.") from None
         if event is None:
@@ -125,13 +129,33 @@ async def asked_worker(
         await worker.end(0.0)
 
 
-class _EventReader:
-    """Makes events of a worker's bytes."""
+class _AwakeClock:
+    """Counts the seconds in which this process was awake: while it is stopped (Ctrl-Z) it can hear nobody."""
 
-    def __init__(self, worker: Worker, stall_timeout: float) -> None:
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def look(self, waited: float) -> float:
+        """Return the seconds since the last look; 0 where they are far more than was waited for."""
+        now = time.monotonic()
+        passed, self._last = now - self._last, now
+        return passed if passed <= 2 * waited + _LATE_SECONDS else 0.0
+
+
+class _EventReader:
+    """Makes events of a worker's bytes; what waits to be read is read before the worker is judged by the clock."""
+
+    def __init__(self, worker: Worker, stall_timeout: float, timeout: float | None = None) -> None:
         self._worker = worker
         self._stall_timeout = stall_timeout
-        self.stalled = f"it said nothing for {stall_timeout:g} s (--stall-timeout)"
+        self._timeout = timeout
+        self._left = math.inf if timeout is None else timeout
+        """Seconds of the whole that the worker still has."""
+        self._silent = 0.0
+        """Seconds without a whole line."""
+        self._clock = _AwakeClock()
+        self.overdue = ""
+        """What it took too long for, once it has."""
         self._lines: deque[bytes] = deque()
         self._begun: list[bytes] = []
         """The parts of a line whose end has not come yet."""
@@ -139,16 +163,36 @@ class _EventReader:
 
     async def next_event(self) -> Event | None:
         """Return the next event; None at the end. Raises: TimeoutError when none comes in time; ProtocolError."""
-        if not self._lines:
-            async with asyncio.timeout(self._stall_timeout):
-                if not await self._fill():
-                    return self._last_event()
+        if not self._lines and not await self._fill():
+            return self._last_event()
         return read_event(self._lines.popleft())
+
+    async def _received(self) -> bytes:
+        """Return the worker's next bytes. Raises: TimeoutError when none come in time."""
+        reading = asyncio.ensure_future(self._worker.read())
+        try:
+            while self._left > 0 and self._silent < self._stall_timeout:
+                glance = min(_GLANCE_SECONDS, self._stall_timeout - self._silent, self._left)
+                await asyncio.wait({reading}, timeout=glance)
+                passed = self._clock.look(glance)
+                self._left -= passed
+                self._silent += passed
+                if reading.done():
+                    return reading.result()
+        finally:
+            reading.cancel()
+        if self._left <= 0:
+            self.overdue = f"it took more than {self._timeout:g} s (--timeout)"
+        else:
+            self.overdue = f"it said nothing for {self._stall_timeout:g} s (--stall-timeout)"
+        raise TimeoutError
 
     async def _fill(self) -> bool:
         """Read until a line has ended; False where the bytes end first."""
+        self._left -= self._clock.look(_GLANCE_SECONDS)  # what the last event's hearer took
+        self._silent = 0.0
         while not self._lines:
-            received = await self._worker.read()
+            received = await self._received()
             if not received:
                 return False
             self._take(received)

@@ -111,6 +111,22 @@ def test_a_run_killed_again_and_again_loses_no_epoch_and_ends_as_if_never_killed
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("limit", ["--stall-timeout", "--timeout"])
+def test_a_run_that_was_stopped_for_longer_than_a_limit_goes_on(
+    begin: Callable[..., subprocess.Popen[str]], limit: str
+) -> None:
+    """The worker's words wait in the pipe, and its time ran on: at worst it has ended meanwhile."""
+    seconds = 20.0 if limit == "--timeout" else 8.0
+    process = begin(limit, seconds)
+    wait_for(lambda: len(recorded()) >= 2)
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(1.25 * seconds)
+    process.send_signal(signal.SIGCONT)
+    process.communicate(timeout=120)
+    assert set(statuses().values()) == {"ok"}
+
+
+@pytest.mark.slow
 def test_a_killed_run_leaves_nothing_that_its_workers_started(
     start: Start, small: tuple[str, ...], plugin_folder: PluginFolder
 ) -> None:
