@@ -46,5 +46,7 @@ class CorpusRequest:
     """Given behind the corpus's name; only those the corpus announces."""
     corpus: str = ""
     """The name under which the text was asked for: one loader may serve several."""
+    encoding: str = "utf-8"
+    """Of texts on this machine that are named by their paths."""
     books: tuple[str, ...] = ()
     """Names of the books asked for, of those the corpus announces; none is all. The others are not wanted."""

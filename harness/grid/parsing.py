@@ -10,6 +10,7 @@ from harness.contracts import numerals
 from harness.contracts.initialisation import parse_init
 from harness.contracts.settings import Setting
 from harness.errors import UsageError, did_you_mean
+from harness.texts.decoding import check_encoding
 from harness.texts.split import Budget, LogRange
 
 Value = TypeVar("Value")
@@ -192,6 +193,16 @@ def inits(text: str, option: str) -> tuple[str, ...]:
         return f"{kind}:{width:.15g}" if width else kind
 
     return _each(text, option, read, "uniform, uniform:0.08 (its bound) or normal:0.01 (its deviation)")
+
+
+def encoding(text: str, option: str) -> str:
+    """Read the name of a text's encoding. Raises: UsageError."""
+    try:
+        return check_encoding(text.strip())
+    except (LookupError, ValueError):
+        raise UsageError(
+            f"{option} {text!r} is no encoding known here: give one as in utf-8, windows-1252, shift_jis or utf-16."
+        ) from None
 
 
 def word(text: str, option: str) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from harness.errors import CorpusError
 
+UTF_8 = "utf-8"
+
 
 @dataclass(frozen=True)
 class _Format:
@@ -16,18 +18,13 @@ class _Format:
 
 
 _FORMATS = (
-    _Format(b"\x1f\x8b", "compressed by gzip", "gunzip --keep {name}"),
-    _Format(b"BZh", "compressed by bzip2", "bunzip2 --keep {name}"),
-    _Format(b"\xfd7zXZ\x00", "compressed by xz", "unxz --keep {name}"),
-    _Format(b"\x28\xb5\x2f\xfd", "compressed by Zstandard", "unzstd {name}"),
-    _Format(b"PK\x03\x04", "a ZIP archive (or an EPUB or DOCX, which are such)", "unzip {name}, or export it as text"),
     _Format(b"%PDF", "a PDF", "pdftotext {name}"),
     _Format(b"\xd0\xcf\x11\xe0", "an old Word document", "export it as text"),
     # Of the marks of an encoding, UTF-32's begins as UTF-16's does.
-    _Format(codecs.BOM_UTF32_LE, "UTF-32, not UTF-8", "iconv -f UTF-32 -t UTF-8 OLD > NEW"),
-    _Format(codecs.BOM_UTF32_BE, "UTF-32, not UTF-8", "iconv -f UTF-32 -t UTF-8 OLD > NEW"),
-    _Format(codecs.BOM_UTF16_LE, "UTF-16, not UTF-8", "iconv -f UTF-16 -t UTF-8 OLD > NEW"),
-    _Format(codecs.BOM_UTF16_BE, "UTF-16, not UTF-8", "iconv -f UTF-16 -t UTF-8 OLD > NEW"),
+    _Format(codecs.BOM_UTF32_LE, "UTF-32, not UTF-8", "--encoding UTF-32, or iconv -f UTF-32 -t UTF-8 OLD > NEW"),
+    _Format(codecs.BOM_UTF32_BE, "UTF-32, not UTF-8", "--encoding UTF-32, or iconv -f UTF-32 -t UTF-8 OLD > NEW"),
+    _Format(codecs.BOM_UTF16_LE, "UTF-16, not UTF-8", "--encoding UTF-16, or iconv -f UTF-16 -t UTF-8 OLD > NEW"),
+    _Format(codecs.BOM_UTF16_BE, "UTF-16, not UTF-8", "--encoding UTF-16, or iconv -f UTF-16 -t UTF-8 OLD > NEW"),
 )
 _LOOKED_AT_BYTES = 1 << 16
 """Enough for a guess at the encoding."""
@@ -38,11 +35,13 @@ _LATIN = 0.3
 """A text in Latin letters has fewer bytes beyond ASCII than this share, one in another script more."""
 
 
-def decode(data: bytes, name: str) -> str:
-    """Return UTF-8 text without byte-order marks and with line feeds as its only line ends.
+def decode(data: bytes, name: str, encoding: str = UTF_8) -> str:
+    """Return text without byte-order marks and with line feeds as its only line ends.
 
-    Raises: CorpusError, saying what the file is instead and what makes UTF-8 text of it.
+    Raises: CorpusError, saying what the file is instead and what makes text of it.
     """
+    if encoding != UTF_8:
+        data = _recoded(data, name, encoding)
     for each in _FORMATS:
         if data.startswith(each.magic):
             raise CorpusError(f"{name} is {each.title}: give plain text, as by {each.advice.format(name=name)}.")
@@ -60,6 +59,21 @@ def decode(data: bytes, name: str) -> str:
     return _without_marks(data.decode("utf-8"))
 
 
+def _recoded(data: bytes, name: str, encoding: str) -> bytes:
+    try:
+        return data.decode(encoding).encode()
+    except UnicodeError as error:
+        cause = f"{getattr(error, 'reason', error)} at offset {getattr(error, 'start', 0):,}"
+        raise CorpusError(f"{name} is not {encoding}: {cause}; give another --encoding.") from error
+
+
+def check_encoding(encoding: str) -> str:
+    """Return an encoding's name as Python has it. Raises: LookupError for one it does not know."""
+    known = codecs.lookup(encoding)
+    b"text".decode(known.name, "replace")  # raises for a codec between bytes, such as hex
+    return known.name
+
+
 def _without_marks(text: str) -> str:
     """Return the text without U+FEFF: at its start a mark, within it that of a file joined to another."""
     return text.replace("\ufeff", "") if "\ufeff" in text else text
@@ -70,7 +84,8 @@ def _binary(data: bytes, name: str) -> str:
     for encoding, place in (("UTF-16LE", 1), ("UTF-16BE", 0)):
         every_second = sample[place::2]
         if every_second.count(0) >= _MOSTLY * len(every_second):
-            return f"{name} is {encoding} without its mark, not UTF-8: iconv -f {encoding} -t UTF-8 OLD > NEW."
+            ways = f"--encoding {encoding}, or iconv -f {encoding} -t UTF-8 OLD > NEW"
+            return f"{name} is {encoding} without its mark, not UTF-8: {ways}."
     offset = data.index(b"\0")
     return f"{name} is not text: it has a NUL byte at offset {offset:,}; name a file of UTF-8 text."
 
@@ -89,10 +104,12 @@ def _not_utf8(data: bytes, error: UnicodeDecodeError, name: str) -> str:
         return f"{what}what stands before it is, so encodings are mixed: mend the text from there on."
     encodings = _likely_encodings(data[max(0, offset - _LOOKED_AT_BYTES // 2) :][:_LOOKED_AT_BYTES])
     if not encodings:
-        return f"{what}find out its encoding, here called OTHER, and convert it: iconv -f OTHER -t UTF-8 OLD > NEW."
+        return (
+            f"{what}find out its encoding, here called OTHER: --encoding OTHER, or iconv -f OTHER -t UTF-8 OLD > NEW."
+        )
     others = f" (or {', '.join(encodings[1:])})" if len(encodings) > 1 else ""
-    convert = f"iconv -f {encodings[0]} -t UTF-8 OLD > NEW"
-    return f"{what}it looks like {encodings[0]}{others}; convert it, and look at what comes of it: {convert}."
+    ways = f"--encoding {encodings[0]}, or iconv -f {encodings[0]} -t UTF-8 OLD > NEW"
+    return f"{what}it looks like {encodings[0]}{others}; read it so, and look at what comes of it: {ways}."
 
 
 def _likely_encodings(sample: bytes) -> list[str]:

@@ -9,23 +9,25 @@ from harness.contracts.corpora import Document
 from harness.contracts.visible import decoded
 from harness.errors import CorpusError
 from harness.texts.books import book_of
-from harness.texts.decoding import decode
+from harness.texts.decoding import UTF_8, decode
 from harness.texts.gutenberg import strip_boilerplate
 from harness.texts.names import slug
+from harness.texts.packing import SUFFIXES, is_stream, read_bytes
 
 
-def read_path(path: Path) -> list[Document]:
+def read_path(path: Path, encoding: str = UTF_8) -> list[Document]:
     """Read a text file, or every ``.txt`` of a folder; the folder's sub-folders are authors."""
     try:
         if path.is_dir():
-            return _read_folder(path)
-        if path.is_file():
-            return [_read_file(path, author=path.stem, title=path.stem)]
+            return _read_folder(path, encoding)
+        if path.is_file() or is_stream(path):
+            title = path.with_suffix("").stem if path.suffix.lower() in SUFFIXES else path.stem
+            return [_read_file(path, encoding, author=title, title=title)]
         exists = path.exists()
     except OSError as error:
         raise CorpusError(f"Cannot read {error.filename or path}: {error.strerror}.") from error
     if exists:
-        raise CorpusError(f"{path} is neither a text file nor a folder; name a file of UTF-8 text.")
+        raise CorpusError(f"{path} is neither a text file nor a folder; name a file of text.")
     raise CorpusError(f"There is no file or folder {path}; check the path.")
 
 
@@ -34,11 +36,11 @@ def text_files(path: Path) -> list[Path]:
     return _text_files(path) if path.is_dir() else [path]
 
 
-def _read_folder(folder: Path) -> list[Document]:
+def _read_folder(folder: Path, encoding: str) -> list[Document]:
     files = _text_files(folder)
     if not files:
         raise CorpusError(f"The folder {folder} holds no .txt file; put UTF-8 text files or folders of them there.")
-    return _told_apart([_read_member(file, folder) for file in files])
+    return _told_apart([_read_member(file, folder, encoding) for file in files])
 
 
 def _told_apart(documents: list[Document]) -> list[Document]:
@@ -49,16 +51,16 @@ def _told_apart(documents: list[Document]) -> list[Document]:
     return [replace(each, name=book_of(each.title)) if len(titles[each.name]) > 1 else each for each in documents]
 
 
-def _read_member(file: Path, folder: Path) -> Document:
+def _read_member(file: Path, folder: Path, encoding: str) -> Document:
     inside = file.relative_to(folder)
     in_author_folder = len(inside.parts) > 1
     author = inside.parts[0] if in_author_folder else folder.resolve().name
     title = inside.relative_to(author) if in_author_folder else inside
-    return _read_file(file, author=author, title=title.with_suffix("").as_posix())
+    return _read_file(file, encoding, author=author, title=title.with_suffix("").as_posix())
 
 
-def _read_file(file: Path, *, author: str, title: str) -> Document:
-    whole = decode(file.read_bytes(), str(file))
+def _read_file(file: Path, encoding: str, *, author: str, title: str) -> Document:
+    whole = decode(read_bytes(file), str(file), encoding)
     text = strip_boilerplate(whole, str(file))
     if not text.strip():
         raise CorpusError(f"{file} is empty; name a file with text in it, or remove it from its folder.")

@@ -20,7 +20,9 @@ from harness.contracts.visible import decoded
 from harness.errors import CorpusError, did_you_mean
 from harness.machine.folders import config_dir
 from harness.texts.authors import authors_of
+from harness.texts.decoding import UTF_8
 from harness.texts.local import read_path, text_files
+from harness.texts.packing import is_stream
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -38,6 +40,7 @@ class Entry:
     authors: tuple[str, ...]
     books: tuple[str, ...]
     size: str
+    encoding: str = UTF_8
 
 
 def announced() -> list[Corpus]:
@@ -61,10 +64,11 @@ def load(request: CorpusRequest) -> list[Document]:
     """Return the documents added as ``request.corpus``. Raises: CorpusError where they are not as they were."""
     entry = _read()[request.corpus]
     path = Path(entry.path)
-    documents = _documents(path, entry.author)
+    documents = _documents(path, entry.author, entry.encoding)
     if _hash(path) != entry.sha256:
         anew = ["harness", "corpora", "add", str(path), "--name", request.corpus]
         anew += ["--author", entry.author] if entry.author else []
+        anew += ["--encoding", entry.encoding] if entry.encoding != UTF_8 else []
         raise CorpusError(
             f"Corpus {request.corpus!r}: {path} was changed since it was added (sha256 differs); to use it as it is "
             f"now: harness corpora remove {request.corpus} && {shlex.join(anew)}"
@@ -72,7 +76,7 @@ def load(request: CorpusRequest) -> list[Document]:
     return documents
 
 
-def add(path: Path, name: str, author: str, taken: Collection[str]) -> Entry:
+def add(path: Path, name: str, author: str, taken: Collection[str], encoding: str = UTF_8) -> Entry:
     """Register a text file or a folder of them under a name. Raises: CorpusError."""
     if not _NAME.fullmatch(name):
         raise CorpusError(f"--name {name!r} cannot be a corpus's name: use lower-case letters, digits and hyphens.")
@@ -85,9 +89,12 @@ def add(path: Path, name: str, author: str, taken: Collection[str]) -> Entry:
     if name in taken:
         raise CorpusError(f"There is a corpus {name!r} already: choose another --name.")
     path, author = path.expanduser().absolute(), decoded(author)
-    documents = _documents(path, author)
+    if is_stream(path):
+        raise CorpusError(f"{path} is what another command writes, and gone with it: save it in a file and add that.")
+    documents = _documents(path, author, encoding)
     entry = Entry(
         path=str(path),
+        encoding=encoding,
         author=author,
         sha256=_hash(path),
         authors=tuple(authors_of(documents)),
@@ -113,8 +120,8 @@ def catalogue_path() -> Path:
     return config_dir() / "corpora.json"
 
 
-def _documents(path: Path, author: str) -> list[Document]:
-    documents = read_path(path)
+def _documents(path: Path, author: str, encoding: str) -> list[Document]:
+    documents = read_path(path, encoding)
     return [replace(document, author=author) for document in documents] if author else documents
 
 

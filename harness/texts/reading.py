@@ -32,7 +32,7 @@ def read_corpora(
 
     Raises: CorpusError.
     """
-    request = sources.request(selection.corpora_dir, show_progress=show_progress)
+    request = sources.request(selection.corpora_dir, show_progress=show_progress, encoding=selection.encoding)
     corpora: list[TokenisedCorpus] = []
     for name in selection.corpora:
         if name not in registry.corpora and not Path(name).exists():

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.contracts.settings import setting, values
+from harness.texts.decoding import UTF_8
 from harness.texts.split import AUTHOR_BUDGETS, HELD_OUT, MIXES, AuthorBudget, Budget, Mix
 
 TEXTS = ("d2l", "raw", "d2l-1.0")
@@ -97,6 +98,14 @@ class TextSelection(Preparation):
         typed="bronte",
         help="Named corpora, text files or folders (sub-folders are authors); some books only: NAME:BOOK+BOOK; or "
         "sources as in markov:order=2,seed=1.",
+    )
+    encoding: str = setting(
+        UTF_8,
+        heading="Encoding",
+        description="What the bytes of text files named by their paths mean.",
+        option="--encoding",
+        values=values("encoding", "name"),
+        help="Of text files and folders, as in windows-1252, shift_jis or utf-16.",
     )
     corpora_dir: Path | None = None
     """A folder that may hold them already."""

@@ -12,6 +12,7 @@ from harness.contracts.visible import decoded
 from harness.errors import CorpusError, HarnessError, did_you_mean
 from harness.machine.folders import default_cache_dir
 from harness.texts.books import canonical_name, find_books, select_books, split_selection
+from harness.texts.decoding import UTF_8
 from harness.texts.local import read_path
 
 
@@ -24,14 +25,19 @@ class Texts:
     documents: list[Document]
 
 
-def request(corpora_dir: Path | None, *, show_progress: bool) -> CorpusRequest:
+def request(corpora_dir: Path | None, *, show_progress: bool, encoding: str = UTF_8) -> CorpusRequest:
     """Return what loaders may use. Raises: CorpusError where ``corpora_dir`` is no folder."""
     if corpora_dir is not None and not corpora_dir.is_dir():
         raise CorpusError(
             f"There is no folder {corpora_dir}: --corpora-dir (HARNESS_CORPORA_DIR) takes a folder of texts, "
             "or leave it out to download what is needed."
         )
-    return CorpusRequest(mirror=corpora_dir, downloads=default_cache_dir() / "downloads", show_progress=show_progress)
+    return CorpusRequest(
+        mirror=corpora_dir,
+        downloads=default_cache_dir() / "downloads",
+        show_progress=show_progress,
+        encoding=encoding,
+    )
 
 
 def read_texts(selection: str, corpora: Mapping[str, Corpus], request: CorpusRequest) -> Texts:
@@ -74,7 +80,7 @@ def read_documents(selection: str, corpora: Mapping[str, Corpus], request: Corpu
         corpus = corpora[selection.partition(":")[0]]
         return _load(corpus, replace(request, parameters=_read_parameters(corpus, parameters)))
     if _is_path(selection):
-        return read_path(_expand(selection))
+        return read_path(_expand(selection), request.encoding)
     raise CorpusError(
         f"There is no corpus named {selection!r}, and no such file or folder.{did_you_mean(selection, corpora)}"
     )

@@ -1,17 +1,31 @@
 import bz2
 import gzip
+import io
 import lzma
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import zstandard
 
 from harness.errors import CorpusError
+from harness.texts import packing
 from harness.texts.decoding import decode
 from harness.texts.local import read_path
 
 Write = Callable[[str, str | bytes], Path]
+
+
+def zipped(**texts: str) -> bytes:
+    """Return a ZIP archive of these texts, and of a picture."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, text in {**texts, "picture": "no text"}.items():
+            archive.writestr(f"{name}.{'png' if name == 'picture' else 'txt'}", text)
+    return file.getvalue()
 
 
 def test_a_file_is_one_document_by_an_author_of_its_name(write: Write) -> None:
@@ -180,6 +194,62 @@ def test_a_file_cut_off_within_a_character_is_told_from_mixed_encodings(write: W
         read_path(write("cut.txt", "naïve café".encode()[:-1]))
 
 
+TEXT = "Time travels. "
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        gzip.compress,
+        bz2.compress,
+        lzma.compress,
+        zstandard.ZstdCompressor().compress,
+        lambda data: zipped(book=data.decode()),
+        lambda data: gzip.compress(data[:7]) + gzip.compress(data[7:]),
+    ],
+)
+def test_a_packed_text_is_read(write: Write, pack: Callable[[bytes], bytes]) -> None:
+    (document,) = read_path(write("book.txt.gz", pack(TEXT.encode())))
+    assert (document.author, document.text) == ("book", TEXT)
+
+
+@pytest.mark.parametrize("pack", [lambda data: data, gzip.compress])
+def test_a_text_is_read_up_to_a_bound(write: Write, monkeypatch: pytest.MonkeyPatch, pack: Any) -> None:
+    monkeypatch.setattr(packing, "MOST_BYTES", 1_000)
+    with pytest.raises(CorpusError, match=r"long\.txt holds more than"):
+        read_path(write("long.txt", pack(b"a" * 1_001)))
+    assert len(read_path(write("short.txt", pack(b"a" * 1_000)))[0].text) == 1_000
+
+
+def test_what_a_command_writes_is_read(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, TEXT.encode())
+    os.close(writing)
+    (document,) = read_path(Path(f"/dev/fd/{reading}"))
+    assert document.text == TEXT
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "shift_jis", "utf-16", "utf-16-le", "utf-32"])
+def test_a_text_is_read_in_the_encoding_it_is_said_to_have(write: Write, encoding: str) -> None:
+    text = "吾輩は猫である" if encoding == "shift_jis" else "café, \nÄpfel"
+    path = write("old.txt", text.replace("\n", "\r\n").encode(encoding))
+    assert read_path(path, encoding)[0].text == text
+    with pytest.raises(CorpusError, match=r"old\.txt is "):
+        read_path(path)
+
+
+def test_a_text_of_one_s_own_keeps_its_encoding(here: Path, in_process: Any) -> None:
+    (here / "old.txt").write_bytes("Café. ".encode("cp1252") * 200)
+    assert in_process("corpora", "add", "old.txt", "--name", "old", "--encoding", "cp1252").returncode == 0
+    assert "1,200 characters" in in_process("corpora", "show", "old").stdout
+    assert "no encoding known here" in in_process("corpora", "show", "old.txt", "--encoding", "hex").stderr
+
+
+def test_a_text_that_is_not_in_the_encoding_it_is_said_to_have_is_refused(write: Write) -> None:
+    with pytest.raises(CorpusError, match=r"old\.txt is not utf-16: .*offset 4; give another --encoding"):
+        read_path(write("old.txt", b"abcde"), "utf-16")
+
+
 def test_marks_within_a_text_that_was_joined_go(write: Write) -> None:
     (document,) = read_path(write("joined.txt", "\ufeffone\n\ufefftwo"))
     assert document.text == "one\ntwo"
@@ -188,15 +258,14 @@ def test_marks_within_a_text_that_was_joined_go(write: Write) -> None:
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        (gzip.compress(b"text", mtime=0), "gzip.*gunzip"),
-        (bz2.compress(b"text"), "bzip2.*bunzip2"),
-        (lzma.compress(b"text"), "xz.*unxz"),
-        (b"PK\x03\x04", "ZIP.*unzip"),
+        (gzip.compress(b"text" * 99, mtime=0)[:-9], "gzip and cannot be unpacked"),
+        (b"PK\x03\x04", "ZIP archive and cannot be unpacked"),
+        (zipped(a="a", b="b"), "ZIP.* 2 .txt files, not one: unzip"),
         (b"%PDF-1.7", "PDF.*pdftotext"),
     ],
 )
 def test_what_is_no_plain_text_is_named_for_what_it_is(write: Write, content: bytes, named: str) -> None:
-    with pytest.raises(CorpusError, match=rf"packed\.txt is .*{named}"):
+    with pytest.raises(CorpusError, match=rf"packed\.txt (is|begins as) .*{named}"):
         read_path(write("packed.txt", content))
 
 
