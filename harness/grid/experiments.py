@@ -19,7 +19,7 @@ from harness.grid.selection import OVERRIDABLE, Override
 if TYPE_CHECKING:
     from harness.plugins.registry import Registry
 
-FIGURES = ("valid_perplexity", "train_perplexity")
+FIGURES = ("valid_perplexity", "train_perplexity", "valid_minibatch_perplexity")
 _KEYS = ("title", "source", "figure", "run", "override")
 _WHICH = {"cells": str, "layers": int, "implementation": str}
 """Keys of an override that say which trials are meant, and of what their lists are."""

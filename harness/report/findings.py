@@ -21,6 +21,11 @@ class Finding:
     """The detail with every name in full, where that is too long to be read first."""
 
 
+_PUBLISHED = {
+    "train_perplexity": "Lowest training perplexity",
+    "valid_minibatch_perplexity": "Lowest mean over minibatches of validation",
+}
+"""What heads a figure that an experiment's source reports and trials are not ranked by."""
 MAX_DETAIL = 120
 """Characters of a detail that is read at a glance; a longer one is shortened, and stands whole behind a control."""
 
@@ -50,7 +55,7 @@ def findings(comparison: Comparison, figure: str = "valid_perplexity") -> list[F
     ranked = comparison.ranked
     if ranked.empty:
         return [finding for finding in [_leakage(comparison)] if finding is not None]
-    published = _best_in_training(ranked) if figure == "train_perplexity" else None
+    published = _published(ranked, figure) if figure in _PUBLISHED else None
     candidates = [
         _leakage(comparison),
         published,
@@ -101,11 +106,15 @@ def _best(ranked: pd.DataFrame) -> Finding:
     return _finding("Lowest validation perplexity", value, *_tied(first["label"]))
 
 
-def _best_in_training(ranked: pd.DataFrame) -> Finding:
-    best = ranked.sort_values("train_perplexity", kind="stable").iloc[0]
-    value = wording.perplexity(best["train_perplexity"])
+def _published(ranked: pd.DataFrame, figure: str) -> Finding | None:
+    """Return the lowest of a figure that is not the one ranked by."""
+    known = ranked.dropna(subset=[figure])
+    if known.empty:
+        return None
+    best = known.sort_values(figure, kind="stable").iloc[0]
     rest = "in its last epoch: the figure this experiment's source reports"
-    return _finding("Lowest training perplexity", value, f"{best['label']}, {rest}", f"{_brief(best['label'])}, {rest}")
+    whole, brief = f"{best['label']}, {rest}", f"{_brief(best['label'])}, {rest}"
+    return _finding(_PUBLISHED[figure], wording.perplexity(best[figure]), whole, brief)
 
 
 def _best_mean(comparison: Comparison) -> Finding | None:

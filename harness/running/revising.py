@@ -12,10 +12,13 @@ from harness.errors import UsageError, did_you_mean
 from harness.plugins.revisions import Revisions
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
+from harness.worker.events import LOSS_WEIGHTING
 from harness.worker.trial import NO_BACKEND, Trial
 
 EDITED = "its code was edited"
 """Why a trial is superseded; where the code is what it was, it counts again."""
+WEIGHED = "its losses were means of minibatches' means"
+"""The last of which has fewer rows: a version before had no other, and what is trained now does not enter one mean."""
 ANEW = "it was trained anew"
 ALL = "all"
 Row = Mapping[str, Any]
@@ -45,6 +48,8 @@ def revise(rows: Sequence[Row], planned: Collection[str], revisions: Revisions, 
         now = revisions.of(Trial.from_dict(dict(row)))
         if row["revision"] and now and row["revision"] != now:
             revision.superseded[row["trial_id"]] = EDITED
+        elif _is_weighed_otherwise(row):
+            revision.superseded[row["trial_id"]] = WEIGHED
         elif row["trial_id"] in anew:
             revision.superseded[row["trial_id"]] = ANEW
     standing = {row["trial_id"] for row in begun} - revision.superseded.keys()
@@ -55,6 +60,12 @@ def revise(rows: Sequence[Row], planned: Collection[str], revisions: Revisions, 
             revision.restored[trial_id] = row["trial_id"]
     revision.remarks.extend(_remarks(begun, planned, revision, revisions))
     return revision
+
+
+def _is_weighed_otherwise(row: Row) -> bool:
+    """Say whether a trial's losses weigh minibatches of fewer rows like whole ones."""
+    started = row.get("num_params") is not None
+    return bool(started and row["partition"] == "windows" and row.get("loss_weighting") != LOSS_WEIGHTING)
 
 
 def apply(revision: Revision, rows: Sequence[Row], folder: RunFolder, ledger: Ledger) -> None:
@@ -99,7 +110,12 @@ def _remarks(begun: Sequence[Row], planned: Collection[str], revision: Revision,
     for (subject, why, fate), rows in kinds.items():
         now = revisions.of(Trial.from_dict(dict(rows[0])))
         before = ", ".join(sorted({row["revision"] for row in rows}))
-        cause = f"{subject} was edited (revision {before}, now {now})" if why == EDITED else f"{subject}, by --force"
+        causes = {
+            EDITED: f"{subject} was edited (revision {before}, now {now})",
+            WEIGHED: f"{subject}, whose losses counted a short last minibatch like a whole one and now weigh tokens",
+            ANEW: f"{subject}, by --force",
+        }
+        cause = causes[why]
         yield f"{_trials(len(rows))} {fate}: {cause}. What was reached before stays in the tables, as superseded."
     if revision.restored:
         yield f"{_trials(len(revision.restored))} counted again: the code is again what trained them."

@@ -13,6 +13,10 @@ Unbounded = Annotated[float, UNBOUNDED]
 than zero."""
 
 
+LOSS_WEIGHTING = "tokens"
+"""What a text's mean loss weighs alike; of trials of before, minibatches."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Started:
     """The model stands; training begins."""
@@ -27,6 +31,7 @@ class Started:
     environment: dict[str, str]
     """The variables that change speed or results (threads, BLAS kernels)."""
     resumed_epochs: int = 0
+    loss_weighting: str = LOSS_WEIGHTING
 
 
 @dataclass(frozen=True, kw_only=True)

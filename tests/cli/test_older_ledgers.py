@@ -60,3 +60,22 @@ def test_a_setting_of_a_newer_version_is_refused_by_its_name(older: Path, harnes
     assert refused.returncode == 2
     assert "newer harness" in refused.stderr
     assert "'weight_decay'" in refused.stderr
+
+
+@pytest.mark.parametrize(("partition", "anew"), [("windows", True), ("random", False)])
+def test_losses_that_weighed_minibatches_are_trained_anew_where_one_was_short(
+    partition: str, anew: bool, here: Path, harness: Harness
+) -> None:
+    command = (*COMMAND, "--corpus", "text.txt", "--train-tokens", 300, "--partition", partition, "--out", "run")
+    assert harness(*command).returncode == 0
+    with sqlite3.connect(here / "run" / "run.sqlite") as db:
+        db.execute("UPDATE trials SET facts = json_remove(facts, '$.loss_weighting')")
+        db.execute("DROP TABLE checksums")
+        db.execute("UPDATE run SET value='1' WHERE key='schema_version'")
+    again = harness(*command)
+    assert again.returncode == 0, again.stderr
+    said = " ".join(again.stdout.split())
+    assert ("whose losses counted a short last minibatch like a whole one" in said) is anew
+    trials = rows(here / "run" / "trials.csv")
+    assert [bool(trial["superseded"]) for trial in trials] == ([False, True] if anew else [False])
+    assert "trained anew" not in harness(*command).stdout
