@@ -56,7 +56,7 @@ def in_mirror() -> dict[str, str]:
         ),
         (
             "d2l-1.0",
-            "valid_perplexity",
+            "valid_minibatch_perplexity",
             D2L_1_0,
             (
                 Override(cells=("gru", "lstm"), settings={"learning_rate": 4.0, "num_epochs": 50}),
