@@ -175,12 +175,14 @@ class LiveView:
         if self._live is not None or now - self._last_line < _PLAIN_SECONDS:
             return
         self._last_line = now
-        line = (
-            f"   epoch {entry.epoch}/{entry.trial.num_epochs} of {escape(entry.trial.trial_id)}  "
-            f"loss {_number(entry.loss)}  valid perplexity {_perplexity(entry.valid_loss)}  "
-            f"{_rate(entry.tokens_per_s)} tokens/s  {self._eta()}"
+        figures = (  # what is not there yet is left out
+            f"loss {_number(entry.loss)}" if not math.isnan(entry.loss) else "",
+            f"valid perplexity {_perplexity(entry.valid_loss)}" if not math.isnan(entry.valid_loss) else "",
+            f"{_rate(entry.tokens_per_s)} tokens/s" if not math.isnan(entry.tokens_per_s) else "",
+            self._eta(),
         )
-        self._say(line.rstrip())
+        epoch = f"   epoch {entry.epoch}/{entry.trial.num_epochs} of {escape(entry.trial.trial_id)}"
+        self._say("  ".join([epoch, *filter(None, figures)]))
 
     def _say(self, line: str) -> None:
         self._console.print(line, soft_wrap=True, highlight=False)

@@ -249,6 +249,17 @@ def test_without_a_terminal_progress_is_a_plain_line_now_and_then(trials: list[T
     ]
 
 
+def test_a_figure_that_is_not_there_yet_is_left_out_of_a_plain_line(trials: list[Trial], clock: Clock) -> None:
+    view = view_of(trials[:1], clock, terminal=False)
+    view.launched(trials[0], CPU[0])
+    clock.now += 3.0
+    view.heard(trials[0], progress(0.1))
+    (line,) = printed(view)
+    assert "–" not in line
+    assert "valid" not in line
+    assert "loss 2.500  12.3 k tokens/s" in line
+
+
 def test_an_epoch_too_short_for_the_clock_has_no_rate(trials: list[Trial], clock: Clock) -> None:
     view = view_of(trials[:1], clock)
     view.launched(trials[0], CPU[0])
