@@ -245,10 +245,11 @@ def execute_run(
     console: Console | None = None,
     parity_steps: int = 0,
     timing: str = "off",
+    num_sessions: int = 1,
     **limits: float,
 ) -> Trained:
     """Run what is prepared, in real workers, without a report, the reference's worker and timing unless asked."""
-    measures = run.Measurements(parity_steps=parity_steps, timing=timing)
+    measures = run.Measurements(parity_steps=parity_steps, timing=timing, num_sessions=num_sessions)
     with prepared.folder.opened():
         outcome = run.execute(prepared, Limits(**limits), measures, ["harness", "run"], console or Console(quiet=True))
     return Trained(outcome, prepared)

@@ -65,6 +65,32 @@ def finish(ledger: Ledger, of: Trial, perplexities: Sequence[float] = (12.0, 9.0
     ledger.ended(of.trial_id, "ok", finished=FINISHED)
 
 
+def time_session(
+    ledger: Ledger,
+    rates: Mapping[str, Sequence[float]],
+    *,
+    disturbance: str = "",
+    sentinel: float = 1e11,
+    started_at: float | None = None,
+) -> None:
+    """Record a timing session: by trial_id the rates of its blocks of 1,000 tokens, one a round."""
+    number, first_round = ledger.next_session()
+    steady = {"others_share": 0.0, "flops_per_s": sentinel, "bytes_per_s": 1e10, "disturbance": disturbance}
+    about = {
+        "device": "cpu:0",
+        "effort": "quick",
+        "whole": 1,
+        "started_at": started_at or float(number),
+        "seconds": 5.0,
+    }
+    ledger.add_session({"session": number, "sentinel": json.dumps([sentinel] * 10), **about, **steady})
+    for trial_id, values in rates.items():
+        blocks = [(first_round + i, 1000, 1000 / rate) for i, rate in enumerate(values)]
+        ledger.timed(trial_id, blocks, number)
+        facts = {"timed_by": trial_id, "timing_note": disturbance, "device_flops_per_s": sentinel}
+        ledger.add_facts(trial_id, facts)
+
+
 def manifest(**changes: Any) -> dict[str, Any]:
     plain: dict[str, Any] = {
         "command": ["harness", "run", "--plugins", "lstm,gru", "--layers", "1-4"],

@@ -35,6 +35,8 @@ class Table:
     row: str
     """What one row of it is."""
     columns: tuple[Column, ...]
+    optional: bool = False
+    """Whether it is written only where it has rows."""
 
     @property
     def names(self) -> list[str]:
@@ -111,7 +113,7 @@ _FACTS = (
     Column("environment_hash", "Of the requirements its interpreter was built from; empty for the harness's", "text"),
     Column("parity_steps", "Steps that were compared with the reference", "whole"),
     Column("timed_by", "The trial_id whose timing it shares; empty: not timed", "text"),
-    Column("timing_note", "What disturbed the timing, or why there is none", "text"),
+    Column("timing_note", "What disturbed the timing, where no session of it was steady, or why there is none", "text"),
     Column("flops_per_token", "Useful operations a token: 2 × weights used × 3 for forward and backward"),
     Column("device_flops_per_s", "The best rate of a large float32 product in the timing session", unit="1/s"),
     Column("device_bytes_per_s", "The host's copy bandwidth in the timing session", unit="bytes/s"),
@@ -171,12 +173,34 @@ TIMINGS = Table(
         Column("tokens", "Tokens trained in the block", "whole", "tokens"),
         Column("seconds", "Its time; the clock was read after the losses were", unit="s"),
         Column("tokens_per_s", "tokens / seconds", unit="1/s"),
+        Column("session", "The timing session; of training, 0", "whole"),
+    ),
+)
+
+SESSIONS = Table(
+    name="sessions.csv",
+    row="one row a timing session: fresh workers, interleaved rounds, one sentinel",
+    optional=True,
+    columns=(
+        Column("session", "From 1; rounds of different sessions have different numbers", "whole"),
+        Column("device", "The harness's name of the device, such as cpu:0", "text"),
+        Column("effort", "quick or thorough", "text"),
+        Column("whole", "Whether it came to its end", "flag"),
+        Column("started_at", "When it began, UTC", "text"),
+        Column("seconds", "How long its rounds took", unit="s"),
+        Column("num_rounds", "Its rounds", "whole"),
+        Column("sentinel_flops_per_s", "The median rate of the sentinel's product, timed once a round", unit="1/s"),
+        Column("others_share", "Of one core, what other programs took meanwhile"),
+        Column("flops_per_s", "The best rate of a large float32 product", unit="1/s"),
+        Column("bytes_per_s", "The host's copy bandwidth", unit="bytes/s"),
+        Column("disturbance", "What disturbed it; empty: the machine was steady", "text"),
     ),
 )
 
 PROBES = Table(
     name="probes.csv",
     row="one row a quantity probed on a trained model",
+    optional=True,
     columns=(
         _ID,
         Column("probe", "The probe that measured it", "text"),
@@ -269,4 +293,4 @@ SETTINGS_OF_TRANSFER = tuple(
     column.name for column in TRANSFER.columns if column.name in trial.SETTINGS and column.name not in _NOT_IN_TRANSFER
 )
 
-TABLES = (TRIALS, EPOCHS, TIMINGS, SUMMARY, TRANSFER, PROBES)
+TABLES = (TRIALS, EPOCHS, TIMINGS, SUMMARY, TRANSFER, PROBES, SESSIONS)

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.frames import SETTINGS, Run
-from harness.analysis.measurements import timed_blocks
+from harness.analysis.measurements import disturbed, steady_sessions, timed_blocks
 from harness.analysis.one_text import TEXT, is_baseline
+from harness.analysis.sessions import middle
 from harness.analysis.statistics import (
     CONFIDENCE,
     UNKNOWN,
     Interval,
     PairedDifference,
-    median_interval,
     paired_difference,
     sign_beyond,
 )
@@ -130,9 +130,10 @@ class Speeds:
     """What the timing phase measured, found again for any two trials."""
 
     def __init__(self, run: Run) -> None:
+        steady = steady_sessions(timed_blocks(run.timings), disturbed(run.sessions))
         self._rates = {
-            str(trial_id): blocks.set_index("round")["tokens_per_s"]
-            for trial_id, blocks in timed_blocks(run.timings).groupby("trial_id", sort=False)
+            str(trial_id): blocks.set_index(["session", "round"])["tokens_per_s"]
+            for trial_id, blocks in steady.groupby("trial_id", sort=False)
         }
         self._timed_by = run.trials.set_index("trial_id")["timed_by"].to_dict()
 
@@ -144,14 +145,15 @@ class Speeds:
     def ratio(self, first: str, second: str) -> Interval:
         """Return how many times as fast the first trial is as the second, from blocks timed in the same rounds.
 
-        Each round times both within seconds of each other, so the median of the rounds' ratios has an interval that a
+        Each round times both within seconds of each other, so the middle of the rounds' ratios has an interval that a
         change of the machine's speed between rounds does not widen. NaN where they were not timed together.
         """
         names = [self.measurement(trial_id) for trial_id in (first, second)]
         if not all(names):
             return UNKNOWN
         ratios = (self._rates[names[0]] / self._rates[names[1]]).dropna()
-        return median_interval(ratios[np.isfinite(ratios)].to_numpy())
+        ratios = ratios[np.isfinite(ratios)]
+        return middle(ratios.to_numpy(np.float64), ratios.index.get_level_values("session").to_numpy())
 
 
 def word_interval(interval: Interval, digits: int = 3, unit: str = "") -> str:

@@ -13,8 +13,10 @@ import pandas as pd
 
 from harness.analysis import columns, floor
 from harness.analysis.measurements import (
+    disturbed,
     frame_epochs,
     frame_probes,
+    frame_sessions,
     frame_timings,
     join_chunks,
     throughput,
@@ -58,6 +60,8 @@ class Run:
     superseded: dict[str, pd.DataFrame] = field(default_factory=dict)
     """By the names of the frames above, their rows of superseded trials: these are in none of the others, so that what
     another revision of the code trained enters no mean, ranking or answer."""
+    sessions: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=columns.SESSIONS.names))
+    """One row a timing session; none of a run that was timed by a version before they were kept."""
 
 
 def read_run(folder: Path) -> Run:
@@ -75,11 +79,12 @@ def read_run(folder: Path) -> Run:
             timings = frame_timings(join_chunks(reader.columns("timings"), order, ("phase", "round", "block")))
             evaluations = frame_evaluations(reader.evaluations())
             probes = frame_probes(reader.probes(), order)
+            sessions = frame_sessions(reader.sessions())
     except sqlite3.Error as error:
         raise RunFolderError(f"The ledger {path} cannot be read ({error}): run the same command again.") from None
     manifest = read_manifest(folder)
     evaluations = evaluations[evaluations["trial_id"].isin(list(order))]
-    trials = _frame_trials(planned, epochs, timings, manifest, evaluations)
+    trials = _frame_trials(planned, epochs, timings, manifest, evaluations, disturbed(sessions))
     frames = {"trials": trials, "epochs": epochs, "timings": timings, "probes": probes}
     frames["transfer"] = frame_transfer(evaluations, trials)
     superseded = [record["trial_id"] for record in planned if record["superseded"]]
@@ -94,6 +99,7 @@ def read_run(folder: Path) -> Run:
         manifest=manifest,
         folder=folder,
         superseded={name: frame[frame["trial_id"].isin(superseded)] for name, frame in frames.items()},
+        sessions=sessions,
     )
 
 
@@ -116,11 +122,13 @@ def _frame_trials(
     timings: pd.DataFrame,
     manifest: Manifest,
     evaluations: pd.DataFrame,
+    disturbed_sessions: Sequence[int],
 ) -> pd.DataFrame:
     names = columns.TRIALS.names
     known = pd.DataFrame([_flat(record) for record in records], columns=names).set_index("trial_id")
     known["unigram_valid_perplexity"] = known["corpus_digest"].map(_unigram_perplexities(manifest))
-    rates = throughput(timings, known["timed_by"].where(known["timed_by"].notna() & (known["timed_by"] != "")))
+    timed_by = known["timed_by"].where(known["timed_by"].notna() & (known["timed_by"] != ""))
+    rates = throughput(timings, timed_by, disturbed_sessions)
     tests = [own_test_figures(evaluations, known["authors"], part) for part in ("test", "best_epoch_test")]
     for measured in (_last_epochs(epochs), _best_epochs(epochs), _epoch_sums(epochs), rates, *tests):
         for name in measured.columns:
@@ -128,7 +136,7 @@ def _frame_trials(
     known["num_epochs_done"] = known["num_epochs_done"].fillna(0)
     known = floor.with_floor(_name_pending(known.reset_index()), manifest)
     for column in columns.TRIALS.columns:
-        known[column.name] = _typed(column.kind, known[column.name])
+        known[column.name] = typed(column.kind, known[column.name])
     known["compile_seconds"] = _compile_seconds(known)
     known["model_flops_utilization"] = known["tokens_per_s"] * known["flops_per_token"] / known["device_flops_per_s"]
     return known[names]
@@ -149,7 +157,8 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _typed(kind: columns.Kind, column: pd.Series) -> pd.Series:
+def typed(kind: columns.Kind, column: pd.Series) -> pd.Series:
+    """Return a column in the type that its kind has in a table."""
     if kind == "text":
         return column.astype(object).where(column.notna(), "").astype(str)
     if kind == "whole":

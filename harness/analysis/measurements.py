@@ -1,17 +1,19 @@
 """Frames what a ledger measured within trials: epochs, timed blocks and the speeds they show, and probes."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from harness.analysis.columns import EPOCHS, PROBES, TIMINGS
+from harness.analysis.columns import EPOCHS, PROBES, SESSIONS, TIMINGS
+from harness.analysis.sessions import middle, serial_correlation
 from harness.analysis.statistics import median_ranks
 from harness.contracts.figures import Part
 from harness.contracts.measures import FIGURES, stored_in
 
-_WHOLE_CELLS = ("epoch", "round", "block", "tokens")
+_WHOLE_CELLS = ("epoch", "round", "block", "tokens", "session")
 
 
 def join_chunks(chunks: Iterable[dict[str, Sequence[Any]]], order: dict[str, int], then: Sequence[str]) -> pd.DataFrame:
@@ -76,7 +78,22 @@ def frame_timings(frame: pd.DataFrame) -> pd.DataFrame:
     """Return one row a timed block: the columns of timings.csv."""
     seconds = frame["seconds"].astype(np.float64)
     frame["tokens_per_s"] = frame["tokens"].astype(np.float64) / seconds.where(seconds > 0)
+    if "session" not in frame.columns:
+        frame["session"] = 0
     return frame[TIMINGS.names]
+
+
+def frame_sessions(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Return one row a timing session: the columns of sessions.csv."""
+    sentinels = [json.loads(record["sentinel"]) for record in records]
+    frame = pd.DataFrame.from_records(records, columns=[*{name: 0 for record in records for name in record}])
+    frame = frame.assign(
+        num_rounds=[len(rates) for rates in sentinels],
+        sentinel_flops_per_s=[float(np.median(rates)) if rates else np.nan for rates in sentinels],
+    ).reindex(columns=SESSIONS.names)
+    frame["whole"] = frame["whole"].astype("boolean")
+    frame["started_at"] = _iso_time(frame["started_at"].astype(np.float64))
+    return frame
 
 
 def frame_probes(records: Sequence[dict[str, Any]], order: Mapping[str, int]) -> pd.DataFrame:
@@ -89,16 +106,29 @@ def frame_probes(records: Sequence[dict[str, Any]], order: Mapping[str, int]) ->
     return frame
 
 
-def throughput(timings: pd.DataFrame, timed_by: pd.Series) -> pd.DataFrame:
-    """Return each trial's tokens_per_s: the median of its kind's blocks in the timing phase, with its 95 % interval.
+def throughput(timings: pd.DataFrame, timed_by: pd.Series, disturbed: Sequence[int] = ()) -> pd.DataFrame:
+    """Return each trial's tokens_per_s: the middle of its kind's blocks in the timing phase, with its 95 % interval.
 
-    ``timed_by`` names by trial_id the trial whose measurement it shares. A trial that was not timed has the median of
-    its own training blocks, of which the first, in which caches and clocks warm up, counts only where it is alone.
+    ``timed_by`` names by trial_id the trial whose measurement it shares; sessions that were ``disturbed`` count where
+    it has no other. A trial that was not timed has the median of its own training blocks, of which the first, in which
+    caches and clocks warm up, counts only where it is alone.
     """
-    shared = _medians(timed_blocks(timings)).reindex(timed_by.dropna()).set_axis(timed_by.dropna().index)
+    timed_alone = _middles(steady_sessions(timed_blocks(timings), disturbed))
+    shared = timed_alone.reindex(timed_by.dropna()).set_axis(timed_by.dropna().index)
     trained = _medians(steady_blocks(timings))
     timed = shared.dropna(subset=["tokens_per_s"])
     return pd.concat([timed, trained.drop(timed.index, errors="ignore")])
+
+
+def disturbed(sessions: pd.DataFrame) -> list[int]:
+    """Return the numbers of the sessions that something disturbed."""
+    return [int(number) for number in sessions.loc[sessions["disturbance"] != "", "session"]]
+
+
+def steady_sessions(blocks: pd.DataFrame, disturbed: Sequence[int]) -> pd.DataFrame:
+    """Return the blocks of sessions that were not disturbed; of a trial that has none, all."""
+    steady = ~blocks["session"].isin(list(disturbed))
+    return blocks[steady | ~steady.groupby(blocks["trial_id"]).transform("any")]
 
 
 def timed_blocks(timings: pd.DataFrame) -> pd.DataFrame:
@@ -113,13 +143,32 @@ def steady_blocks(timings: pd.DataFrame) -> pd.DataFrame:
     return blocks[(by_trial.cumcount() > 0) | (by_trial.transform("size") == 1)]
 
 
+def _middles(blocks: pd.DataFrame) -> pd.DataFrame:
+    """Return the middle of each trial's blocks over its sessions; how blocks are correlated is asked of all trials."""
+    correlation = correlation_of(blocks)
+    intervals = {
+        trial_id: middle(own["tokens_per_s"].to_numpy(np.float64), own["session"].to_numpy(), correlation)
+        for trial_id, own in blocks.groupby("trial_id", sort=False)
+    }
+    names = ("tokens_per_s", "tokens_per_s_low", "tokens_per_s_high")
+    columns = [[getattr(each, end) for each in intervals.values()] for end in ("estimate", "low", "high")]
+    return pd.DataFrame(dict(zip(names, columns, strict=True)), index=list(intervals), dtype=np.float64)
+
+
+def correlation_of(blocks: pd.DataFrame) -> float:
+    """Return how a block's rate is correlated with that of the next one of its trial and session, in order of time."""
+    series = blocks.groupby(["trial_id", "session"], sort=False).ngroup()
+    return serial_correlation(blocks["tokens_per_s"].to_numpy(np.float64), series.to_numpy())
+
+
 def _medians(blocks: pd.DataFrame) -> pd.DataFrame:
+    correlation = correlation_of(blocks)
     ordered = blocks.sort_values(["trial_id", "tokens_per_s"])
     rates = ordered.groupby("trial_id", sort=False)["tokens_per_s"]
     rank = rates.cumcount().to_numpy()
     # Few sizes, many blocks: each size's ranks are looked up once.
     sizes, which = np.unique(rates.transform("size"), return_inverse=True)
-    low, high = median_ranks(sizes)
+    low, high = median_ranks(sizes, correlation=correlation)
     bounds = {
         name: ordered[rank == bound[which]].set_index("trial_id")["tokens_per_s"]
         for name, bound in (("tokens_per_s_low", low), ("tokens_per_s_high", high))

@@ -34,12 +34,12 @@ UNKNOWN = Interval(np.nan, np.nan, np.nan)
 """Of what was not measured."""
 
 
-def median_interval(sample: npt.ArrayLike, confidence: float = CONFIDENCE) -> Interval:
+def median_interval(sample: npt.ArrayLike, confidence: float = CONFIDENCE, correlation: float = 0.0) -> Interval:
     """Return the median with an interval between two of the observations; needs 6 of them for 95 %."""
     ordered = np.sort(np.asarray(sample, dtype=np.float64))
     if not ordered.size:
         return UNKNOWN
-    low, high = (int(rank[0]) for rank in median_ranks(np.array([ordered.size]), confidence))
+    low, high = (int(rank[0]) for rank in median_ranks(np.array([ordered.size]), confidence, correlation))
     bounds = (float(ordered[low]), float(ordered[high])) if low >= 0 else (np.nan, np.nan)
     return Interval(float(np.median(ordered)), *bounds)
 
@@ -89,17 +89,22 @@ def _ratio_of_medians(a: Floats, b: Floats, axis: int = -1) -> Floats:
 
 
 def median_ranks(
-    counts: npt.ArrayLike, confidence: float = CONFIDENCE
+    counts: npt.ArrayLike, confidence: float = CONFIDENCE, correlation: npt.ArrayLike = 0.0
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the 0-based ranks of the ordered observations that bound each median.
 
     The number of observations below the median is binomial(n, 1/2), whatever their distribution. Where
-    even the extremes do not reach the confidence, the low rank is -1 and the high one is n.
+    even the extremes do not reach the confidence, the low rank is -1 and the high one is n. Where each observation is
+    correlated with the next one, so are the sides they lie on, and the ranks lie further out, at most at the extremes.
+
+    Source: Gastwirth and Rubin, Effect of dependence on the level of some one-sample tests, JASA 66, 1971.
     """
     n = np.asarray(counts, dtype=np.int64)
+    r = 2 / np.pi * np.arcsin(np.asarray(correlation, dtype=np.float64))
     # The inverse of the binomial distribution by its number of successes; what lies below none of them is none.
     below = np.ceil(scipy.special.bdtrik((1 - confidence) / 2, np.maximum(n, 1), 0.5)).clip(min=0)
-    low = below.astype(np.int64) - 1
+    wider = n / 2 - (n / 2 - below) * np.sqrt((1 + r) / (1 - r))
+    low = np.where(below >= 1, np.floor(wider).clip(min=1), below).astype(np.int64) - 1
     return low, n - 1 - low
 
 

@@ -14,6 +14,7 @@ import click
 from harness import __version__
 from harness.contracts.visible import visible
 from harness.errors import HarnessError
+from harness.machine import interruption
 
 COMMANDS = {
     "run": ("harness.cli.run:run", "Train a grid of models and write a report."),
@@ -48,7 +49,8 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with interruption.raised():
+                return super().invoke(ctx)
         except click.UsageError as error:
             context = error.ctx or ctx
             _complain(f"{error.format_message()} '{context.command_path} --help' explains.")
@@ -58,7 +60,7 @@ class _Commands(click.Group):
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
-            ctx.exit(130)
+            ctx.exit(interruption.EXIT_CODE)
 
 
 def _complain(sentence: str) -> None:

@@ -20,11 +20,26 @@ _PERCENTAGE = Text("share", parsing.percentage)
     "--fail-on",
     type=_PERCENTAGE,
     default=None,
-    help="Exit 1 where speed or perplexity is worse by more than this beyond noise, or a trial fails that did not. "
+    help="Fail where speed or perplexity is worse by more than this beyond noise, or is not known to be no worse. "
     "[never]",
 )
-def compare(before: Path, after: Path, table: Path | None, page: Path | None, fail_on: float | None) -> None:
-    """Compare the runs in the folders A and B: what got faster, better or worse beyond noise."""
+@click.option(
+    "--guard",
+    type=click.Choice(["both", "perplexity", "speed"]),
+    default="both",
+    show_default=True,
+    help="What --fail-on is about.",
+)
+def compare(
+    before: Path, after: Path, table: Path | None, page: Path | None, fail_on: float | None, guard: str
+) -> None:
+    """Compare the runs in the folders A and B: what got faster, better or worse beyond noise.
+
+    Exit codes: 0 compared, 1 a bug of ours, 2 wrong usage or no run, 6 nothing could be judged. With --fail-on also: 3
+    worse, or a trial that no longer finishes or is no longer certified; 4 a model of A, or its speed, is missing in B;
+    5 a speed was not judged, as the machine was under load, under drift or unsteady; 6 something that is guarded was
+    not judged for another reason; 0 all was judged and nothing is worse. Of several the first of 3, 4, 5, 6.
+    """
     from harness.machine.terminal import lines_console
     from harness.report import two_runs
 
@@ -34,5 +49,7 @@ def compare(before: Path, after: Path, table: Path | None, page: Path | None, fa
         two_runs.write_table(differences, table)
     if page is not None:
         two_runs.write_page(differences, page)
-    if fail_on is not None:
-        raise SystemExit(two_runs.exit_code(differences, fail_on))
+    outcome = two_runs.outcome(differences, fail_on, guard)
+    if outcome.reason:
+        click.echo(f"Exit {outcome.exit_code}: {outcome.reason}.", err=True)
+    raise SystemExit(outcome.exit_code)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import FOLDER, JOBS, TIMING, devices, force, plugins_dir, write_report
+from harness.cli.options import FOLDER, INTERRUPTED, JOBS, TIMING, devices, force, plugins_dir, write_report
 
 
 @click.command()
@@ -55,6 +55,8 @@ def exercises(exercises: tuple[str, ...], budget: str, plugins_dir: Path | None,
     folder = planned.prepared.folder
     with folder.opened():
         outcome = execute(planned, timing, anew, ["harness", *sys.argv[1:]], console)
+        if outcome.interrupted:
+            console.print(INTERRUPTED, soft_wrap=True)
         write_report(folder.path, console, known.exercises.values())
     if placement.out is None:
         folder.point_latest_here()

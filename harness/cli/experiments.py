@@ -13,7 +13,7 @@ from harness.grid import parsing
 
 _ELSEWHERE = frozenset(
     (
-        *("out", "devices", "jobs", "per_device", "executor", "timing", "timeout", "stall_timeout"),
+        *("out", "devices", "jobs", "per_device", "executor", "timing", "num_sessions", "timeout", "stall_timeout"),
         *("dry_run", "anew", "plugins_dir", "corpora_dir", "preset", "help"),
     )
 )

@@ -9,6 +9,7 @@ import click
 from harness.contracts.settings import Setting
 from harness.contracts.visible import visible
 from harness.grid import parsing
+from harness.machine import interruption
 
 if TYPE_CHECKING:
     from harness.contracts.descriptors import Exercise
@@ -45,6 +46,8 @@ JOBS = Text("count", parsing.count, low=1, high=1000)
 TIMING = click.Choice(["off", "quick", "thorough"])
 """Off, or a key of `harness.running.timing.EFFORTS`, which is imported by a run alone."""
 
+INTERRUPTED = "Interrupted: the same command continues from here. Writing the report …"
+
 plugins_dir = click.option(
     "--plugins-dir",
     type=FOLDER,
@@ -72,10 +75,14 @@ def say(text: str) -> None:
     click.echo(visible(text))
 
 
-def write_report(folder: Path, console: Any, exercises: Iterable["Exercise"]) -> None:
+def write_report(folder: Path, console: Any, exercises: Iterable["Exercise"], out: Path | None = None) -> None:
     """Write the report of the run in a folder with the exercises' answers, and say where it is."""
     from harness.machine.terminal import print_line
     from harness.report import write_report
 
-    page = write_report(folder, exercises)
+    try:
+        page = write_report(folder, exercises, out)
+    except KeyboardInterrupt:
+        click.echo(f"Interrupted: 'harness report {folder}' writes the report of what there is.", err=True)
+        raise SystemExit(interruption.EXIT_CODE) from None
     print_line(console, f"Report: {page}")

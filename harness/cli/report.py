@@ -15,13 +15,14 @@ from harness.errors import PluginError
 
 @click.command()
 @click.argument("folder", type=FOLDER, default=Path("reports/latest"))
+@click.option("--out", type=FOLDER, default=None, help="Write them here, and nothing into FOLDER. [FOLDER]")
 @plugins_dir
-def report(folder: Path, plugins_dir: Path | None) -> None:
+def report(folder: Path, out: Path | None, plugins_dir: Path | None) -> None:
     """Rebuild the CSV files and the page of the run in FOLDER [reports/latest]."""
     from harness.machine.terminal import Terminal
 
     console = Terminal()
-    write_report(folder, console, _exercises(plugins_dir, console))
+    write_report(folder, console, _exercises(plugins_dir, console), out)
 
 
 def _exercises(plugins_dir: Path | None, console: Any) -> Iterable["Exercise"]:

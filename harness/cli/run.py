@@ -8,7 +8,18 @@ from typing import Any
 import click
 
 from harness.cli import experiments as cli_experiments
-from harness.cli.options import FOLDER, JOBS, TIMING, Text, corpora_dir, devices, force, plugins_dir, write_report
+from harness.cli.options import (
+    FOLDER,
+    INTERRUPTED,
+    JOBS,
+    TIMING,
+    Text,
+    corpora_dir,
+    devices,
+    force,
+    plugins_dir,
+    write_report,
+)
 from harness.contracts import numerals
 from harness.grid import parsing
 from harness.grid.selection import AXES, TEXT_OPTIONS, of_values
@@ -88,6 +99,14 @@ def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     show_envvar=True,
     help="After training, time each kind of trial alone, in interleaved rounds: about 7 or 40 s each.",
 )
+@click.option(
+    "--timing-sessions",
+    "num_sessions",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="Timing sessions the run is to have, each with fresh workers; a larger number adds those that are missing.",
+)
 @force
 @plugins_dir
 @click.pass_context
@@ -105,7 +124,7 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, **opt
 
     console = Terminal()
     placement = run.Placement(**_take(options, "out", "devices", "jobs", "num_threads", "per_device", "executor"))
-    measurements = run.Measurements(**_take(options, "parity_steps", "timing", "anew"))
+    measurements = run.Measurements(**_take(options, "parity_steps", "timing", "num_sessions", "anew"))
     limits = Limits(**_take(options, "timeout", "stall_timeout"))
     overrides = cli_experiments.current(ctx).overrides
     selection, texts = of_values(cli_experiments.with_seeds(ctx, options), overrides)
@@ -120,7 +139,7 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, **opt
         command = ["harness", *sys.argv[1:]]
         outcome = run.execute(prepared, limits, measurements, command, console, experiment)
         if outcome.interrupted:
-            console.print("Interrupted: the same command continues from here. Writing the report …", soft_wrap=True)
+            console.print(INTERRUPTED, soft_wrap=True)
         write_report(prepared.folder.path, console, known.exercises.values())
     if placement.out is None:
         prepared.folder.point_latest_here()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness.analysis.columns import PROBES, TABLES
+from harness.analysis.columns import TABLES
 from harness.analysis.frames import Run, read_run
 from harness.contracts.descriptors import Exercise
 from harness.contracts.visible import visible
@@ -20,8 +20,8 @@ __all__ = ["UNDECIDED", "Answer", "charts", "read_run", "unanswered", "write_rep
 PAGE = "index.html"
 
 
-def write_report(folder: Path, exercises: Iterable[Exercise] = ()) -> Path:
-    """Rebuild the folder's CSV files, samples and page from its ledger, and return the page.
+def write_report(folder: Path, exercises: Iterable[Exercise] = (), out: Path | None = None) -> Path:
+    """Rebuild the folder's CSV files, samples and page from its ledger, in ``out`` where it is given; return the page.
 
     ``exercises`` are put to the run; their answers are exercises.csv and the top of the page.
     Works while the run goes on and after a kill; each file appears whole or not at all.
@@ -29,10 +29,13 @@ def write_report(folder: Path, exercises: Iterable[Exercise] = ()) -> Path:
     Raises: RunFolderError where there is no ledger, it is damaged, or the folder cannot be written.
     """
     run = read_run(folder)
-    RunFolder(folder).sweep()
-    tables = [table for table in TABLES if table is not PROBES or len(run.probes)]
+    if out is None:
+        RunFolder(folder).sweep()
+    folder = out or folder
+    frames = {table: _frame(run, table.name.removesuffix(".csv")) for table in TABLES}
+    tables = [table for table, frame in frames.items() if len(frame) or not table.optional]
     for table in tables:
-        write_csv(folder / table.name, _frame(run, table.name.removesuffix(".csv")))
+        write_csv(folder / table.name, frames[table])
     files = {table.name: table.row for table in tables} | {"samples.txt": "the text each finished trial generated"}
     write_text(folder / "samples.txt", _samples(run))
     answered = answer_all(run, exercises)

@@ -1,6 +1,7 @@
 """Writes the report's files: whole or not at all, and with no cell that a spreadsheet would run."""
 
 import contextlib
+import errno
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,8 +45,11 @@ def _staged(path: Path) -> Iterator[TextIO]:
         ):
             yield file
     except OSError as error:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        advice = "free some space" if is_full else "make the folder writable"
         raise RunFolderError(
-            f"The report cannot be written to {path} ({error.strerror}): make the folder writable and free some space."
+            f"The report cannot be written to {path} ({error.strerror}): {advice}, or name another one with "
+            "'harness report RUN --out'."
         ) from None
 
 

@@ -12,6 +12,7 @@ from harness.contracts.executors import Slot
 from harness.contracts.files import read_sealed, write_sealed
 from harness.contracts.visible import one_line
 from harness.errors import WorkerError
+from harness.machine import interruption
 from harness.machine.folders import default_cache_dir
 from harness.plugins.registry import Registry
 from harness.running.jobs import place_in, scratch_network
@@ -73,7 +74,7 @@ def check_cells(registry: Registry, cells: Sequence[str]) -> dict[str, str]:
 
 
 def _checked(workplace: Workplace, cell: str) -> str:
-    problem = asyncio.run(CellChecks(workplace).check(cell, workplace.slots[0]))
+    problem = interruption.run(CellChecks(workplace).check(cell, workplace.slots[0]))
     if problem is None:
         log = workplace.folder.log(f"check-{cell}").read_text(encoding="utf-8", errors="replace").splitlines()
         raise WorkerError(

@@ -163,19 +163,23 @@ def execute(
     limits = Limits()
     measurements = run.Measurements(timing=timing, timed=planned.timed, anew=anew)
     outcome = run.execute(planned.prepared, limits, measurements, command, console)
-    if outcome.interrupted or _probe(planned, limits, console):
+    if outcome.interrupted:
         return outcome
-    return replace(outcome, interrupted=True)
+    try:
+        _probe(planned, limits, console)
+    except KeyboardInterrupt:
+        return replace(outcome, interrupted=True)
+    return outcome
 
 
-def _probe(planned: PlannedExercises, limits: Limits, console: Console) -> bool:
-    """Probe what is done; return False after Ctrl-C."""
+def _probe(planned: PlannedExercises, limits: Limits, console: Console) -> None:
+    """Probe what is done."""
     prepared, say = planned.prepared, partial(print_line, console)
     with Ledger(prepared.folder.ledger) as ledger:
         for probe, part in planned.text_probes:
             _probe_texts(probe, part, ledger, say)
         phase = ProbingPhase(workplace=prepared.workplace(limits), ledger=ledger)
-        return phase.run(prepared.plan.runnable, planned.probes, say)
+        phase.run(prepared.plan.runnable, planned.probes, say)
 
 
 def _probe_texts(probe: TextProbe, part: run.PreparedRun, ledger: Ledger, say: Say) -> None:

@@ -8,6 +8,7 @@ from harness.contracts.descriptors import REFERENCE_BACKEND
 from harness.contracts.executors import Slot
 from harness.contracts.visible import one_line
 from harness.errors import EnvironmentMissing, WorkerError
+from harness.machine import interruption
 from harness.record.ledger import Ledger
 from harness.running.jobs import files_of, place_in, scratch_network
 from harness.running.observer import Say
@@ -25,11 +26,13 @@ class ProbingPhase:
     workplace: Workplace
     ledger: Ledger
 
-    def run(self, trials: Sequence[Trial], probes: Mapping[str, Sequence[str]], say: Say) -> bool:
-        """Make the probes, named by trial_id, that are not recorded yet; return False after Ctrl-C.
+    def run(self, trials: Sequence[Trial], probes: Mapping[str, Sequence[str]], say: Say) -> None:
+        """Make the probes, named by trial_id, that are not recorded yet.
 
         A trial that is not done, left no checkpoint, or whose code was edited since, is not probed; a probe that fails
         is said, and nothing more.
+
+        Raises: KeyboardInterrupt, what was probed until then recorded.
         """
         statuses, done = self.ledger.statuses(), self.ledger.probes_done()
         waiting: list[tuple[Trial, tuple[str, ...]]] = []
@@ -42,13 +45,9 @@ class ProbingPhase:
             if wanted and statuses.get(trial.trial_id) == "ok" and not self.workplace.revisions.is_edited(trial):
                 waiting.append((trial, tuple(wanted)))
         if not waiting:
-            return True
+            return
         say(f"Probing {len(waiting):,} {'model' if len(waiting) == 1 else 'models'} …")
-        try:
-            asyncio.run(self._run(waiting, say))
-        except KeyboardInterrupt:
-            return False
-        return True
+        interruption.run(self._run(waiting, say))
 
     async def _run(self, waiting: list[tuple[Trial, tuple[str, ...]]], say: Say) -> None:
         # A probe runs NumPy, so GPUs are of no use to it.

@@ -1,5 +1,6 @@
 """From a selection to finished trials: corpora, plan, folder, workers; the one way a run goes."""
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from harness.errors import EnvironmentMissing
 from harness.grid.cost import Prediction, predict
 from harness.grid.plan import Plan, check_texts, choose_plugins, idle_settings, plan_trials
 from harness.grid.selection import AXES, Selection
+from harness.machine import interruption
 from harness.machine.devices import core_numbers, find_gpus
 from harness.machine.folders import sweep_cache
 from harness.machine.terminal import print_line
@@ -68,6 +70,8 @@ class Measurements:
     parity_steps: int = 5
     timing: str = "quick"
     """'off', or a key of `harness.running.timing.EFFORTS`."""
+    num_sessions: int = 1
+    """How many timing sessions the run is to have."""
     timed: frozenset[str] | None = None
     """Ids of the trials to time; None is all."""
     anew: tuple[str, ...] = ()
@@ -211,9 +215,9 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """Return 0 when all are ok, 130 after Ctrl-C, else 1."""
+        """Return 0 when all are ok, 130 after a signal, else 1."""
         if self.interrupted:
-            return 130
+            return interruption.EXIT_CODE
         return 0 if all(status == "ok" for status in self.statuses.values()) else 1
 
 
@@ -245,16 +249,19 @@ def execute(
         _say_what_stands(run, ledger, workplace, locks, manifest["machines"], say)
         done = {key for key, status in ledger.statuses().items() if status in FINISHED}
         costs = {key: seconds for key, seconds in run.costs.items() if key not in done}
-        with LiveView(costs, console) as view:
-            runner = Runner(
-                workplace=workplace,
-                ledger=ledger,
-                observer=view,
-                parity_steps=measurements.parity_steps,
-                environment_hashes={name: lock.digest for name, lock in locks.items()},
-            )
-            runner.run(run.plan, cost=lambda trial: costs[trial.trial_id])
-        interrupted = runner.interrupted or not _time(run, workplace, measurements, ledger, say)
+        interrupted = True
+        with contextlib.suppress(KeyboardInterrupt):
+            with LiveView(costs, console) as view:
+                runner = Runner(
+                    workplace=workplace,
+                    ledger=ledger,
+                    observer=view,
+                    parity_steps=measurements.parity_steps,
+                    environment_hashes={name: lock.digest for name, lock in locks.items()},
+                )
+                runner.run(run.plan, cost=lambda trial: costs[trial.trial_id])
+            _time(run, workplace, measurements, ledger, say)
+            interrupted = False
         statuses = ledger.statuses()
     return Outcome({key: statuses[key] for key in ids}, interrupted)
 
@@ -287,12 +294,10 @@ def _say_what_stands(
         say(line)
 
 
-def _time(run: PreparedRun, workplace: Workplace, measurements: Measurements, ledger: Ledger, say: Say) -> bool:
-    """Time what is done; return False after Ctrl-C."""
+def _time(run: PreparedRun, workplace: Workplace, measurements: Measurements, ledger: Ledger, say: Say) -> None:
+    """Time what is done."""
     if measurements.timing == "off":
-        return True
-    phase = TimingPhase(workplace=workplace, ledger=ledger, effort=EFFORTS[measurements.timing])
-    trials = [
-        trial for trial in run.plan.runnable if measurements.timed is None or trial.trial_id in measurements.timed
-    ]
-    return phase.run(trials, say)
+        return
+    phase, timed = TimingPhase(workplace, ledger, EFFORTS[measurements.timing]), measurements.timed
+    trials = [trial for trial in run.plan.runnable if timed is None or trial.trial_id in timed]
+    phase.run(trials, measurements.num_sessions, say)

@@ -1,11 +1,11 @@
 """`harness sample`: text from a trial's checkpoint, made by a worker in the backend's interpreter."""
 
-import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.contracts.visible import decoded, one_line
 from harness.errors import RunFolderError, UsageError, WorkerError, did_you_mean
+from harness.machine import interruption
 from harness.plugins.registry import Registry
 from harness.plugins.revisions import Revisions
 from harness.record.folder import RunFolder
@@ -104,7 +104,7 @@ class _Answer:
 def _sampled(workplace: Workplace, job: SampleJob) -> str:
     answer = _Answer()
     slot, name = workplace.slots[0], job.trial.trial_id
-    ending = asyncio.run(workplace.run(job, job.trial.backend, slot, name, answer.hear))
+    ending = interruption.run(workplace.run(job, job.trial.backend, slot, name, answer.hear))
     if isinstance(answer.event, Sampled):
         return answer.event.text
     raise WorkerError(f"No text was generated: {_why(answer.event, ending, workplace.folder.log(name))}")

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import os
-import signal
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ from harness.contracts.executors import Slot, SlotLostError
 from harness.contracts.visible import one_line
 from harness.errors import EnvironmentMissing, RunFolderError, WorkerError
 from harness.grid.plan import Plan
+from harness.machine import interruption
 from harness.record.ledger import FINISHED, Ledger
 from harness.running.attempts import Attempts, Verdict, log_tail
 from harness.running.cell_checks import CellChecks
@@ -35,7 +34,6 @@ class Runner:
     """First minibatches of each trial that are held against the reference; 0 certifies nothing."""
     environment_hashes: Mapping[str, str] = field(default_factory=dict)
     """Of the exact versions in each backend's interpreter, by backend."""
-    interrupted: bool = False
 
     def __post_init__(self) -> None:
         self._references = References(self.workplace)
@@ -47,9 +45,9 @@ class Runner:
         self._concurrency = 1
 
     def run(self, plan: Plan, cost: Callable[[Trial], float]) -> None:
-        """Run every trial that is not finished yet, costly ones first; return when all ended or Ctrl-C was pressed.
+        """Run every trial that is not finished yet, costly ones first; return when all ended.
 
-        Raises: RunFolderError where the ledger can no longer be written.
+        Raises: KeyboardInterrupt, all that goes on put back; RunFolderError where the ledger can no longer be written.
         """
         self.ledger.add(planned.trial for planned in plan.trials)
         before = self.ledger.statuses()
@@ -59,7 +57,7 @@ class Runner:
         waiting = [trial for trial in plan.runnable if before[trial.trial_id] not in FINISHED]
         waiting.sort(key=cost, reverse=True)
         try:
-            asyncio.run(self._run(waiting))
+            interruption.run(self._run(waiting), self.observer.abandoned)
         except ExceptionGroup as group:
             raise self._explained(group) from None
 
@@ -82,10 +80,7 @@ class Runner:
             queues.setdefault(self.workplace.slot_kind(trial), deque()).append(trial)
         slots = sum(slot.kind in queues for slot in self.workplace.slots)
         self._concurrency = min(slots, len(waiting))
-        main = asyncio.create_task(self._run_queues(queues))
-        self._stop_on_signals(main)
-        with contextlib.suppress(asyncio.CancelledError):
-            await main
+        await self._run_queues(queues)
 
     async def _run_queues(self, queues: Mapping[str, deque[Trial]]) -> None:
         async with asyncio.TaskGroup() as group:
@@ -93,19 +88,6 @@ class Runner:
                 _Lanes(kind, queue, self, group).open()
             if self.parity_steps and "gpu" in queues:
                 group.create_task(self._refer_ahead(queues["gpu"]))
-
-    def _stop_on_signals(self, main: asyncio.Task[None]) -> None:
-        def stop() -> None:
-            if self.interrupted:
-                # Twice means at once: the workers end with this process's lifelines.
-                self.observer.abandoned()
-                os._exit(130)
-            self.interrupted = True
-            main.cancel()
-
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop)
 
     async def _refer_ahead(self, waiting: deque[Trial]) -> None:
         """Make the references of trials that wait for a GPU, in their order: made in its slot each keeps it idle."""

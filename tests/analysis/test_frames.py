@@ -106,7 +106,14 @@ def test_a_loss_too_large_for_a_perplexity_is_infinite(build_run):
 
 def blocks(rates, trial_id="a", phase="training", round_=1):
     return pd.DataFrame(
-        {"trial_id": trial_id, "phase": phase, "round": round_, "block": range(len(rates)), "tokens_per_s": rates}
+        {
+            "trial_id": trial_id,
+            "phase": phase,
+            "round": round_,
+            "block": range(len(rates)),
+            "tokens_per_s": rates,
+            "session": 0,
+        }
     ).astype({"tokens_per_s": float})
 
 

@@ -292,7 +292,7 @@ def test_a_second_harness_on_the_same_folder_is_refused_and_the_first_goes_on(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_once_stops_cleanly_with_a_report_and_the_same_command_goes_on(
     begin: Callable[..., subprocess.Popen[str]], train: Train, losses: Losses, number: signal.Signals
 ) -> None:
@@ -360,6 +360,46 @@ def test_ctrl_c_while_the_texts_are_read_is_told_and_leaves_nothing(
     told, said = process.communicate(timeout=30)
     assert (process.returncode, told, said) == (130, "", "Interrupted.\n")
     assert not OUT.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_report_is_written_says_how_to_write_it(
+    start: Start, small: tuple[str, ...], here: Path, number: signal.Signals
+) -> None:
+    (here / "plugins").mkdir()
+    (here / "plugins" / "endless.py").write_text(
+        "import time\n"
+        "from harness.contracts.hooks import Exercise, hookimpl\n"
+        "PRIMARY = ()\n"
+        "def needs(budget, available):\n"
+        "    return []\n"
+        "def answer(run):\n"
+        "    open('answering', 'w').close()\n"
+        "    time.sleep(3600)\n"
+        "@hookimpl\n"
+        "def harness_exercises():\n"
+        "    return [Exercise(name='endless', question='?', source='', chapter='', target='endless')]\n"
+    )
+    process = start(*small, "--plugins", "rnn,numpy", "--plugins-dir", "plugins", "--out", OUT, "--parity-steps", 0)
+    wait_for(lambda: Path("answering").exists(), seconds=120)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (
+        130,
+        "Interrupted: 'harness report out' writes the report of what there is.\n",
+    )
+    assert set(statuses().values()) == {"ok"}
+
+
+@pytest.mark.slow
+def test_a_signal_that_is_ignored_goes_on_being_ignored(start: Start, small: tuple[str, ...]) -> None:
+    command = (*small, "--plugins", "rnn,numpy", "--out", OUT, "--parity-steps", 0)
+    process = start(*command, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    wait_for(workers_of)
+    process.send_signal(signal.SIGHUP)
+    _, said = process.communicate(timeout=120)
+    assert (process.returncode, said) == (0, "")
 
 
 @pytest.mark.slow

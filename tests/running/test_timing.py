@@ -1,29 +1,34 @@
 """The timing phase: what is timed together, what a row says of a disturbance, and that nothing it meets ends a run."""
 
+import contextlib
+import csv
 import json
 import math
-import sqlite3
+import signal
+import statistics
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from harness.analysis.frames import read_run
 from harness.record.ledger import LedgerReader
 from harness.report import write_report
 from harness.running.timing import EFFORTS
-from harness.running.timing.phase import SESSION_NOTE
 from harness.running.timing.session import MIN_ROUNDS, Session
 
 
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the quick effort take a few tiny blocks."""
-    effort = replace(EFFORTS["quick"], seconds_per_trial=0.1, block_seconds=0.01)
-    monkeypatch.setitem(EFFORTS, "quick", effort)
+    for name in EFFORTS:
+        effort = replace(EFFORTS[name], seconds_per_trial=0.1, block_seconds=0.01)
+        monkeypatch.setitem(EFFORTS, name, effort)
 
 
 def blocks_of(folder: Path, phase: str = "timing") -> dict[str, list[dict[str, Any]]]:
@@ -124,12 +129,13 @@ def test_timing_off_leaves_rates_from_training(prepare, execute):
 
 
 @pytest.mark.alone
-def test_ctrl_c_while_timing_ends_the_workers_and_keeps_the_trials(here, start, small):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_while_timing_ends_the_workers_and_keeps_the_trials(here, start, small, number):
     process = start(*small, "--plugins", "rnn,numpy", "--timing", "thorough", "--out", "out", stdout=subprocess.PIPE)
     for line in process.stdout:
         if line.startswith("Timing "):
             break
-    process.send_signal(2)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     trials = read_run(here / "out").trials
@@ -137,16 +143,88 @@ def test_ctrl_c_while_timing_ends_the_workers_and_keeps_the_trials(here, start, 
     assert (here / "out" / "index.html").exists()
 
 
+def wait_for_rounds(process: subprocess.Popen[str]) -> None:
+    """Wait until the sentinel has computed for so long that the fewest rounds are behind it."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if any("timing-sentinel" in part for part in child.cmdline()) and child.cpu_times().user > 4:
+                    return
+        time.sleep(0.1)
+    raise AssertionError("the sentinel did not come to its rounds")
+
+
+@pytest.mark.alone
+def test_ctrl_c_while_timing_keeps_the_blocks_and_the_next_session_takes_their_place(here, start, small):
+    command = (*small, "--plugins", "rnn,numpy", "--timing", "quick", "--out", "out")
+    process = start(*command, "--timing", "thorough", stdout=subprocess.PIPE)
+    for line in process.stdout:
+        if line.startswith("Timing "):
+            break
+    wait_for_rounds(process)
+    process.send_signal(2)
+    process.communicate(timeout=60)
+    (cut,) = blocks_of(here / "out").values()
+    assert len(cut) >= MIN_ROUNDS
+    with LedgerReader(here / "out" / "run.sqlite") as ledger:
+        assert [session["whole"] for session in ledger.sessions()] == [0]
+    process = start(*command, stdout=subprocess.PIPE)
+    assert process.wait(timeout=120) == 0
+    with LedgerReader(here / "out" / "run.sqlite") as ledger:
+        assert [session["whole"] for session in ledger.sessions()] == [1]
+
+
 @pytest.mark.alone
 @pytest.mark.usefixtures("brief")
 def test_what_the_session_found_is_noted_with_the_run(prepare, execute):
     trained = execute(prepare("rnn,numpy"), timing="quick")
-    with sqlite3.connect(trained.folder / "run.sqlite") as db:
-        (note,) = db.execute("SELECT value FROM run WHERE key=?", (SESSION_NOTE,)).fetchone()
-    (session,) = json.loads(note)
-    assert len(session["sentinel"]) == MIN_ROUNDS
-    assert session["flops_per_s"] >= max(session["sentinel"]) * 0.5
+    with LedgerReader(trained.folder / "run.sqlite") as ledger:
+        (session,) = ledger.sessions()
+    sentinel = json.loads(session["sentinel"])
+    assert len(sentinel) == MIN_ROUNDS
+    assert session["flops_per_s"] >= max(sentinel) * 0.5
     assert session["bytes_per_s"] > 0
+    assert (session["session"], session["effort"], session["whole"]) == (1, "quick", 1)
+    write_report(trained.folder)
+    (row,) = csv.DictReader((trained.folder / "sessions.csv").open(encoding="utf-8"))
+    assert float(row["sentinel_flops_per_s"]) == pytest.approx(statistics.median(sentinel))
+
+
+@pytest.mark.alone
+@pytest.mark.usefixtures("brief")
+def test_a_larger_number_of_sessions_adds_those_that_are_missing(prepare, execute):
+    first = execute(prepare("rnn,gru,numpy", seeds=(0, 1)), timing="quick")
+    before = blocks_of(first.folder)
+    for _ in range(2):  # the same command again adds none
+        execute(prepare("rnn,gru,numpy", seeds=(0, 1)), timing="quick", num_sessions=3)
+    after = blocks_of(first.folder)
+    for name, rows in after.items():
+        assert rows[: len(before[name])] == before[name]
+        assert [row["round"] for row in rows] == list(range(3 * MIN_ROUNDS))
+        assert [row["session"] for row in rows] == [number for number in (1, 2, 3) for _ in range(MIN_ROUNDS)]
+    trials = read_run(first.folder).trials
+    assert trials["tokens_per_s_low"].lt(trials["tokens_per_s"]).all()
+
+
+@pytest.mark.alone
+@pytest.mark.usefixtures("brief")
+def test_a_greater_effort_times_again_and_a_lesser_one_does_not(prepare, execute):
+    folder = execute(prepare("rnn,numpy"), timing="quick").folder
+    for effort, efforts in (("thorough", ["quick", "thorough"]), ("quick", ["quick", "thorough"])):
+        execute(prepare("rnn,numpy"), timing=effort)
+        with LedgerReader(folder / "run.sqlite") as ledger:
+            assert [session["effort"] for session in ledger.sessions()] == efforts
+
+
+@pytest.mark.alone
+@pytest.mark.usefixtures("brief")
+def test_a_seed_that_comes_later_shares_the_measurement_of_its_kind(prepare, execute):
+    execute(prepare("rnn,numpy"), timing="quick")
+    trained = execute(prepare("rnn,numpy", seeds=(0, 1)), timing="quick")
+    trials = read_run(trained.folder).trials
+    assert trials["timed_by"].nunique() == 1
+    assert len(blocks_of(trained.folder)) == 1
 
 
 STEADY = [100.0, 101.0, 99.5, 100.2, 100.4, 99.9, 100.1, 100.0, 99.8]

@@ -106,7 +106,7 @@ def _sums(db: sqlite3.Connection, table: str) -> Sums:
     cursor = db.execute(f"SELECT {', '.join(names)} FROM {table}")
     while rows := cursor.fetchmany(_ROWS_AT_A_TIME):
         for row in rows:
-            sum_of = sums[row[owner]]
+            sum_of = sums[str(row[owner])]
             sum_of[0] += 1
             sum_of[1] += digest(*row)
     return {each: (num_rows, total) for each, (num_rows, total) in sums.items()}

@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+import os
+import shutil
 import sqlite3
+import tempfile
 from pathlib import Path
 
 from harness.errors import RunFolderError
@@ -20,6 +23,34 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=10)
 
 
+def connect_to_read(path: Path, mode: str = "ro") -> sqlite3.Connection:
+    """Open the file in a mode, or, in a folder that cannot be written, without SQLite's own files beside it."""
+    if os.access(path.parent, os.W_OK):
+        return connect(path, mode)
+    log = path.with_name(f"{path.name}-wal")
+    if not (log.is_file() and log.stat().st_size):
+        return connect(path, "ro&immutable=1")
+    # What the log holds can be read there while the run goes on; after a kill only by a copy of both.
+    db = connect(path, "ro")
+    try:
+        tables_in(db)
+    except sqlite3.OperationalError:
+        db.close()
+        return _connect_to_copy(path, log)
+    return db
+
+
+def _connect_to_copy(path: Path, log: Path) -> sqlite3.Connection:
+    with tempfile.TemporaryDirectory(prefix="harness-ledger-") as folder:
+        for file in (path, log):
+            shutil.copyfile(file, Path(folder, file.name))
+        db = connect(Path(folder, path.name), "rw")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.execute("PRAGMA journal_mode=DELETE")
+        tables_in(db)  # the file is open now, and is there until it is closed
+    return db
+
+
 def check(path: Path) -> bool:
     """Return whether the file holds a ledger; one that is not there or empty does not.
 
@@ -29,7 +60,7 @@ def check(path: Path) -> bool:
     if not path.is_file() or path.stat().st_size == 0:
         return False
     # Read-only: a connection that may write changes even a damaged file when it is closed.
-    with contextlib.closing(connect(path, "ro")) as db:
+    with contextlib.closing(connect_to_read(path)) as db:
         db.execute("BEGIN")  # all that is compared is of one moment, though a run goes on
         # Not the quick one: an index that leads to other rows than its table has loses them in silence.
         problem = db.execute("PRAGMA integrity_check(1)").fetchone()[0]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.errors import RunFolderError
 from harness.record.ledger.blocks import unpack_blocks
-from harness.record.ledger.opening import check, connect, unusable
+from harness.record.ledger.opening import check, connect_to_read, unusable
 from harness.record.ledger.schema import checkpoint_digests, known_columns
 from harness.worker.trial import SETTINGS
 
@@ -37,7 +37,7 @@ class LedgerReader:
         with self._explained():
             is_empty = not check(path)
             # WAL readers need to create the -shm file, so even a reader opens read-write where it may.
-            self._db = connect(path, "rw")
+            self._db = connect_to_read(path, "rw")
             self._db.row_factory = sqlite3.Row
         if is_empty:
             raise RunFolderError(f"The ledger {path} is empty: the run ended before it began; give its command again.")
@@ -94,6 +94,12 @@ class LedgerReader:
     def timings(self) -> list[dict[str, Any]]:
         """Return one dict a timed block: trial_id, phase, round, block, tokens, seconds."""
         return [dict(row) for row in self._db.execute("SELECT * FROM timings ORDER BY trial_id, phase, round, block")]
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Return one dict a timing session; none of a ledger that is older than they are."""
+        if not self._has_table("sessions"):
+            return []
+        return [dict(row) for row in self._db.execute("SELECT * FROM sessions ORDER BY session")]
 
     def evaluations(self) -> list[dict[str, Any]]:
         """Return one dict a finished trial and held-out part; none of a ledger that is older than they are."""

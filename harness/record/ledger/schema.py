@@ -53,7 +53,21 @@ CREATE TABLE IF NOT EXISTS timings (
     block INTEGER NOT NULL,
     tokens INTEGER NOT NULL,
     seconds REAL NOT NULL,
+    session INTEGER NOT NULL DEFAULT 0, -- of sessions; 0: training, or a ledger of before
     PRIMARY KEY (trial_id, phase, round, block)
+) STRICT;
+CREATE TABLE IF NOT EXISTS sessions (   -- of timing: fresh workers, rounds that are interleaved, one sentinel
+    session INTEGER PRIMARY KEY,        -- from 1
+    device TEXT NOT NULL,
+    effort TEXT NOT NULL,
+    whole INTEGER NOT NULL,             -- 0: it was cut short, and the next one takes its place
+    started_at REAL NOT NULL,           -- seconds since 1970
+    seconds REAL NOT NULL,
+    sentinel TEXT NOT NULL,             -- JSON: FLOP/s of its product, one a round
+    others_share REAL NOT NULL,         -- of one core, what other programs took meanwhile
+    flops_per_s REAL NOT NULL,
+    bytes_per_s REAL NOT NULL,
+    disturbance TEXT NOT NULL           -- empty: it was steady
 ) STRICT;
 CREATE TABLE IF NOT EXISTS evaluations (
     trial_id TEXT NOT NULL REFERENCES trials,

@@ -21,25 +21,25 @@ from harness.report.two_runs.rows import (
     SIGNIFICANT,
     SPEED,
     TRAIN_SECONDS,
-    TRAINING_NOISE,
     Differences,
+    Obstacle,
     Row,
     Verdict,
 )
-from harness.report.two_runs.speeds import Blocks, compare_speeds
+from harness.report.two_runs.speeds import Timed, compare_speeds
 
 
 def find_differences(before: Run, after: Run, names: tuple[str, str]) -> Differences:
     """Compare the second run with the first."""
     matched = match(before, after)
     machine = machines.other_machine(before.manifest, after.manifest)
-    blocks = (Blocks(before.timings), Blocks(after.timings))
+    timed = (Timed(before), Timed(after))
     rows: list[Row] = []
     for pair in matched.pairs:
-        rows += _compare(pair, blocks, machine)
+        rows += _compare(pair, timed, machine)
     return Differences(
         names=names,
-        rows=_judged(rows),
+        rows=judged(rows),
         only_before=matched.only_before,
         only_after=matched.only_after,
         remarks=_remarks(before, after, machine),
@@ -58,22 +58,37 @@ def _remarks(before: Run, after: Run, machine: str) -> list[str]:
             remarks.append(f"{name}: {run.manifest.problem}")
         if run.pending.any():
             remarks.append(f"{name} has not run to its end: {wording.plural(int(run.pending.sum()), 'trial')} to do.")
+    if _one_after_the_other(before, after):
+        remarks.append(
+            "The timing sessions of A and B do not alternate: what changed on the machine in between counts as a "
+            "change of the models. Give the two runs' commands in turn, with --timing-sessions 1, 2, 3."
+        )
     return remarks
 
 
-def _compare(pair: Pair, blocks: tuple[Blocks, Blocks], machine: str) -> list[Row]:
+def _one_after_the_other(before: Run, after: Run) -> bool:
+    """Say whether all sessions of one run, of several, came before those of the other."""
+    begun: list[list[str]] = [run.sessions["started_at"].tolist() for run in (before, after)]
+    if min(map(len, begun)) < 2:
+        return False
+    return max(begun[0]) < min(begun[1]) or max(begun[1]) < min(begun[0])
+
+
+def _compare(pair: Pair, timed: tuple[Timed, Timed], machine: str) -> list[Row]:
     if pair.refusal:
         return [Row(model=pair.name, measure=ALL, note=pair.refusal)]
     before, after = (_by_seed(frame) for frame in (pair.before, pair.after))
     seeds = before.index.intersection(after.index)
-    rows = _standing(pair.name, before.loc[seeds], after.loc[seeds])
+    rows = [*_vanished(pair.name, before.loc[seeds], after.loc[seeds])]
+    rows += _standing(pair.name, before.loc[seeds], after.loc[seeds])
+    lost: Obstacle = "unjudged" if (before["status"] == "ok").any() else "nothing lost"
     done = seeds[(before.loc[seeds, "status"] == "ok") & (after.loc[seeds, "status"] == "ok")]
     if not len(done):
-        return rows or [Row(model=pair.name, measure=ALL, note=_why_none(before, after, len(seeds)))]
+        return rows or [Row(model=pair.name, measure=ALL, note=_why_none(before, after, len(seeds)), obstacle=lost)]
     before, after = before.loc[done], after.loc[done]
     measures = [measure for measure in PAIRED if _known(measure, before, after)]
     rows += [_paired(pair.name, measure, before, after, machine) for measure in measures]
-    return [*rows, compare_speeds(pair.name, before, after, blocks, machine)]
+    return [*rows, compare_speeds(pair.name, before, after, timed, machine)]
 
 
 def _by_seed(trials: pd.DataFrame) -> pd.DataFrame:
@@ -108,6 +123,17 @@ def _standing(model: str, before: pd.DataFrame, after: pd.DataFrame) -> list[Row
     return [row for row in rows if row.before != row.after]
 
 
+def _vanished(model: str, before: pd.DataFrame, after: pd.DataFrame) -> list[Row]:
+    """Return a row where seeds that finished in A were skipped in B, or have not run there."""
+    skipped = (before["status"] == "ok") & (after["status"] == "skipped")
+    if not skipped.any():
+        return []
+    finished = [int((frame["status"] == "ok").sum()) for frame in (before, after)]
+    note = f"skipped in B: {str(after.loc[skipped, 'reason'].iloc[0]).removesuffix('.')}"
+    row = Row(model=model, measure=FINISHED, before=finished[0], after=finished[1], n=len(before))
+    return [replace(row, note=note, obstacle="missing")]
+
+
 def _counted(model: str, measure: Measure, before: pd.Series, after: pd.Series, note: str) -> Row:
     counts = int(before.sum()), int(after.sum())
     verdict: Verdict = "worse" if counts[1] < counts[0] else "better"
@@ -133,6 +159,8 @@ def _paired(model: str, measure: Measure, before: pd.DataFrame, after: pd.DataFr
             return replace(row, note=place)
     difference, change = _change(values[0][finite], values[1][finite])
     row = replace(row, change=change)
+    if measure == TRAIN_SECONDS:
+        return replace(row, note="shown, not judged: nothing shows whether the machine was steady while it trained")
     p_value, note = difference.p_value, ""
     if is_baseline(before).all() and not measure.of_machine:
         # A baseline is fitted and has no seed: what its losses differ by at all is the change; its time is chance's.
@@ -144,8 +172,7 @@ def _paired(model: str, measure: Measure, before: pd.DataFrame, after: pd.DataFr
         p_value, note = 1.0, "one seed, the same figure"
     elif np.isnan(p_value):
         p_value = float(difference.interval.estimate == 0)
-    noise = TRAINING_NOISE if measure == TRAIN_SECONDS else 0.0
-    return replace(row, p_value=p_value, note=note, noise=(-noise, noise))
+    return replace(row, p_value=p_value, note=note)
 
 
 def _change(before: pd.Series, after: pd.Series) -> tuple[PairedDifference, Interval]:
@@ -164,7 +191,7 @@ def _change(before: pd.Series, after: pd.Series) -> tuple[PairedDifference, Inte
 # --- verdicts ---------------------------------------------------------------------------------------------
 
 
-def _judged(rows: Sequence[Row]) -> list[Row]:
+def judged(rows: Sequence[Row]) -> list[Row]:
     """Return the rows with Holm's adjustment, measure by measure over the models, and their verdicts."""
     adjusted: dict[int, float] = {}
     for measure in {row.measure.name for row in rows}:

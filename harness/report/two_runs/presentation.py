@@ -12,10 +12,11 @@ from rich.table import Table
 
 from harness.analysis import columns, wording
 from harness.analysis.columns import Column
+from harness.analysis.sessions import ALLOWANCE
 from harness.contracts.visible import visible
 from harness.report.files import write_csv, write_text
 from harness.report.page import render_tables
-from harness.report.two_runs.rows import SIGNIFICANT, VERDICTS, Differences, Row
+from harness.report.two_runs.rows import ALONE_NOISE, SIGNIFICANT, VERDICTS, Differences, Row
 
 MAX_ROWS = 60
 """Of the terminal's table; beyond it only what differs is listed."""
@@ -25,11 +26,12 @@ _HEADINGS = ("model", "measure", "A", "B", "change", "n", "verdict")
 _COLOURS = {"better": "green", "worse": "red", "same within noise": "dim", "not comparable": "dim"}
 
 HOW = (
-    "Seeds are paired; the change is relative to A, with its 95 % interval: Student's t over the paired seeds' ratios, "
-    "of a speed the bootstrap of the ratio of the blocks' medians.",
-    "A row is better or worse where its p value (paired t; Mann-Whitney for speeds), adjusted by Holm over the models, "
-    f"is below {SIGNIFICANT:g} and its interval lies beyond the noise: 3 % for speeds timed alone, 10 % for speeds and "
-    "times of training, and whatever the device itself differed by.",
+    "Seeds are paired; the change is relative to A, with its 95 % interval: Student's t over the paired seeds' ratios; "
+    "of a speed over the timing sessions in which the machine was steady, so that how sessions differ is in it. "
+    f"Fewer than two sessions a run do not show that: a standard deviation of {ALLOWANCE:.0%} is allowed for then.",
+    "A row is better or worse where its p value, adjusted by Holm over the models, "
+    f"is below {SIGNIFICANT:g} and its interval lies beyond the noise: of speeds {ALONE_NOISE:.0%}, and whatever the "
+    "device itself differed by. Speeds and times of training are shown and not judged.",
     "What reads the same is the same. One seed has no interval: it is not judged.",
 )
 
@@ -108,8 +110,12 @@ def _count(differences: Differences) -> str:
 def write_table(differences: Differences, path: Path) -> None:
     """Write one row a comparison as CSV. Raises: RunFolderError where it cannot be written."""
     rows = [_record(row) for row in _ordered(differences)]
-    for names, where in ((differences.only_before, "A"), (differences.only_after, "B")):
-        rows += [{"model": name, "verdict": "not comparable", "note": f"only in {where}"} for name in names]
+    alone = ((differences.only_before, "A", "missing"), (differences.only_after, "B", "nothing lost"))
+    for names, where, obstacle in alone:
+        rows += [
+            {"model": name, "verdict": "not comparable", "note": f"only in {where}", "obstacle": obstacle}
+            for name in names
+        ]
     write_csv(path, pd.DataFrame(rows, columns=DIFFERENCES.names))
 
 
@@ -119,16 +125,18 @@ DIFFERENCES = columns.Table(
     columns=(
         Column("model", "What tells it from the others", "text"),
         Column("measure", "The measure: a column of trials.csv, or finished, parity_certified, all", "text"),
-        Column("a", "In the first run: the mean over the paired seeds, of a speed the blocks' median"),
+        Column("a", "In the first run: the mean over the paired seeds, of a speed over its steady sessions"),
         Column("b", "In the second run"),
         Column("change", "Relative to A: 0.05 is 5 % more in B"),
         Column("change_low", "Lower end of its 95 % interval"),
         Column("change_high", "Upper end of its 95 % interval"),
-        Column("n", "Paired seeds; of a speed, the blocks of the run that has fewer", "whole"),
-        Column("p_value", "Of the paired t test; of a speed, of Mann-Whitney's"),
+        Column("n", "Paired seeds; of a speed, the steady sessions of the run that has fewer", "whole"),
+        Column("p_value", "Of the paired t test; of a speed, of the t test over sessions"),
         Column("p_adjusted", "By Holm, over the models, measure by measure"),
         Column("verdict", "worse, better, same within noise or not comparable", "text"),
         Column("note", "Why, where there is more to say", "text"),
+        Column("deviation", "Between sessions, of a speed's logarithm; empty: too few sessions measured it"),
+        Column("obstacle", "Of what is not comparable: missing, disturbed, unjudged or nothing lost", "text"),
     ),
 )
 
@@ -141,6 +149,8 @@ def _record(row: Row) -> dict[str, Any]:
         **{"a": row.before, "b": row.after, "n": row.n},
         **{"change": change.estimate, "change_low": change.low, "change_high": change.high},
         **{"p_value": row.p_value, "p_adjusted": row.p_adjusted, "verdict": row.verdict, "note": row.note},
+        "deviation": row.deviation,
+        "obstacle": row.obstacle if row.verdict == "not comparable" else "",
     }
 
 

@@ -10,16 +10,15 @@ from harness.contracts.figures import Measure
 from harness.contracts.measures import MEASURES, shown_in
 from harness.running.timing.session import DRIFT
 
+Obstacle = Literal["missing", "disturbed", "unjudged", "nothing lost"]
+"""Why a row is not comparable: B lacks it, no session was steady, another reason, or A has no figure either."""
 Verdict = Literal["better", "worse", "same within noise", "not comparable"]
 VERDICTS: tuple[Verdict, ...] = ("worse", "better", "same within noise", "not comparable")
 """In the order a reader wants them."""
 
 SIGNIFICANT = 0.05
 ALONE_NOISE = DRIFT
-"""What a timing session calls steady; one session says nothing of how the next one differs by less."""
-TRAINING_NOISE = 0.10
-"""Of speeds taken while training, when trials share the machine."""
-
+"""What a timing session calls steady: less is no change of a speed."""
 
 PERPLEXITY, SPEED, TRAIN_SECONDS = (MEASURES[name] for name in ("valid_perplexity", "tokens_per_s", "train_seconds"))
 PAIRED = tuple(measure for measure in shown_in("compare") if measure != SPEED)
@@ -30,8 +29,6 @@ CERTIFIED = Measure(
     name="parity_certified", description="Certified trials", heading="certified trials", format="count", better="higher"
 )
 ALL = Measure(name="all", description="Stands where nothing of a pair may be compared", heading="all", format="count")
-GUARDED = (PERPLEXITY, SPEED)
-"""What --fail-on limits; trials that no longer finish or carry no certificate fail whatever its share."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +42,7 @@ class Row:
     change: Interval = UNKNOWN
     """Relative to A: 0.05 is 5 % more in B."""
     n: int = 0
-    """Paired seeds; of a speed, the blocks of the run that has fewer."""
+    """Paired seeds; of a speed, the steady sessions of the run that has fewer."""
     p_value: float = np.nan
     p_adjusted: float = np.nan
     """By Holm, over the models, measure by measure."""
@@ -53,6 +50,10 @@ class Row:
     note: str = ""
     noise: tuple[float, float] = (0.0, 0.0)
     """Changes within these bounds are none, whatever their interval."""
+    deviation: float = np.nan
+    """Between sessions, of a speed's logarithm; NaN where too few sessions measured it."""
+    obstacle: Obstacle = "unjudged"
+    """Counts where it is not comparable."""
 
     @property
     def loss(self) -> float:
@@ -78,11 +79,3 @@ class Differences:
     def num_judged(self) -> int:
         """The rows that have a verdict of more than that they cannot be compared."""
         return len(self.rows) - len(self.of("not comparable"))
-
-    def regressions(self, share: float) -> list[Row]:
-        """Return what is worse beyond noise and by more than this share in perplexity or speed, or no longer works."""
-        return [
-            row
-            for row in self.of("worse")
-            if row.measure in (FINISHED, CERTIFIED) or (row.measure in GUARDED and row.loss > share)
-        ]

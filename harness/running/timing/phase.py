@@ -1,10 +1,8 @@
 """What the timing phase of a run times, where, and what it leaves in the ledger."""
 
-import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import psutil
 
@@ -12,26 +10,25 @@ from harness.contracts.descriptors import REFERENCE_BACKEND
 from harness.environments import why_not
 from harness.errors import WorkerError
 from harness.grid.cost import flops_per_token
+from harness.machine import interruption
 from harness.record.ledger import Ledger
 from harness.running.jobs import files_of, network_of, place_in
 from harness.running.observer import Say
-from harness.running.timing.session import EFFORTS, Effort, Placed, Session, Starting, time_together
+from harness.running.timing.session import EFFORTS, MIN_ROUNDS, Effort, Placed, Session, Starting, Timed, time_together
 from harness.running.workplace import Workplace
 from harness.worker.job import TimeJob, WatchJob
 from harness.worker.trial import Trial
 
-SESSION_NOTE = "timing"
-"""The run's note that holds its last timing sessions, one a group of workers, as JSON."""
 _MEMORY_SHARE = 0.6
 """Of the memory that is available, what warm workers may take together."""
-
-
-_SHARED_FACTS = (
+Kind = tuple[object, ...]
+"""What decides a trial's speed."""
+ByFirst = Mapping[str, Sequence[Placed]]
+_SHARED = (
     *("timed_by", "timing_note", "flops_per_token", "device_flops_per_s", "device_bytes_per_s"),
     *("timing_effort", "timed_on"),
 )
-"""What trials of one kind have from the measurement of one of them."""
-ByKind = dict[tuple[object, ...], list[Placed]]
+"""Facts that all trials of a kind have from one measurement."""
 
 
 @dataclass
@@ -42,67 +39,93 @@ class TimingPhase:
     ledger: Ledger
     effort: Effort
 
-    def run(self, trials: Sequence[Trial], say: Say) -> bool:
-        """Time every kind of finished trial, unless all are timed already with no less effort.
+    def run(self, trials: Sequence[Trial], num_sessions: int, say: Say) -> None:
+        """Time every kind of finished trial until it has so many sessions of this effort or more.
 
-        Return False after Ctrl-C. What was edited since it was trained is not timed. Trials of one kind share the
-        measurement of their first. A run that gains a kind is timed anew as a whole: only what stood in the same
+        What was edited since it was trained is not timed. Trials of one kind share the measurement of their first. A
+        run that gains a kind, or goes on on another machine, is timed anew as a whole: only what stood in the same
         rounds compares.
-        """
-        try:
-            self._time_all(trials, say)
-        except KeyboardInterrupt:
-            return False
-        return True
 
-    def _time_all(self, trials: Sequence[Trial], say: Say) -> None:
+        Raises: KeyboardInterrupt, what was timed until then recorded.
+        """
         statuses = self.ledger.statuses()
         finished = [trial for trial in trials if statuses[trial.trial_id] == "ok" and not trial.is_baseline]
-        by_kind = self._unedited(kinds([Placed(trial, self.workplace.first_slot(trial)) for trial in finished]), say)
-        if by_kind and self._share_what_is_timed(by_kind):
-            say(f"{_counted(len(by_kind))} timed already, with no less effort than {self.effort.name!r}.")
+        by_first = self._unedited(self._by_first(finished), say)
+        anew = self._are_new(by_first)
+        missing = num_sessions - (0 if anew else self._num_whole(by_first))
+        if not anew:
+            self._share(by_first)
+        if not by_first:
             return
+        if missing <= 0:
+            say(f"{_counted(len(by_first))} timed already, with no less effort than {self.effort.name!r}.")
+        elif not anew and self._is_elsewhere(by_first):
+            anew, missing = True, num_sessions
         sizes = self.ledger.facts("peak_rss_bytes")
-        sessions = []
-        for group in groups_that_fit([members[0] for members in by_kind.values()], sizes):
-            say(_announcement(group, self.effort))
-            try:
-                session = asyncio.run(self._time(group, say))
-            except WorkerError as error:
-                say(f"Timing stopped: {error}")
-                continue
-            self._record(group, by_kind, session)
-            sessions.append(_note(session))
-        self.ledger.note(SESSION_NOTE, json.dumps(sessions))
+        for number in range(missing):
+            for group in groups_that_fit([members[0] for members in by_first.values()], sizes):
+                say(_announcement(group, self.effort, num_sessions - missing + number + 1, num_sessions))
+                self._time_and_record(group, by_first, say, anew=anew and not number)
 
-    def _unedited(self, by_kind: ByKind, say: Say) -> ByKind:
+    def _by_first(self, trials: Iterable[Trial]) -> ByFirst:
+        """Return the trials of each kind by the id of the first, under which its blocks are recorded."""
+        timed_by = self.ledger.facts("timed_by")
+        by_kind = kinds([Placed(trial, self.workplace.first_slot(trial)) for trial in trials])
+        for members in by_kind.values():
+            members.sort(key=lambda placed: timed_by.get(placed.trial.trial_id) != placed.trial.trial_id)
+        return {members[0].trial.trial_id: members for members in by_kind.values()}
+
+    def _are_new(self, by_first: ByFirst) -> bool:
+        """Say whether a kind was never timed: then all are timed anew."""
+        sessions, timed_by = self.ledger.sessions(), self.ledger.facts("timed_by")
+        return not all(first in sessions and timed_by.get(first) == first for first in by_first)
+
+    def _is_elsewhere(self, by_first: ByFirst) -> bool:
+        """Say whether the sessions so far were timed on another machine than this one."""
+        timed_on = self.ledger.facts("timed_on")
+        return any(timed_on.get(first) not in (None, "", self.workplace.machine) for first in by_first)
+
+    def _unedited(self, by_first: ByFirst, say: Say) -> ByFirst:
         """Leave out the kinds whose code is no longer what trained them."""
         revisions = self.workplace.revisions
-        edited = {kind for kind, members in by_kind.items() if revisions.is_edited(members[0].trial)}
+        edited = {first for first, members in by_first.items() if revisions.is_edited(members[0].trial)}
         if edited:
             say(f"{_counted(len(edited))} not timed: the code was edited since the training.")
-        return {kind: members for kind, members in by_kind.items() if kind not in edited}
+        return {first: members for first, members in by_first.items() if first not in edited}
 
-    def _share_what_is_timed(self, by_kind: ByKind) -> bool:
-        """Give trials the measurement there is of their kind; return whether every kind has one of enough effort."""
-        facts = {name: self.ledger.facts(name) for name in _SHARED_FACTS}
-        timed = [_timed_member(members, facts["timed_by"]) for members in by_kind.values()]
-        if not all(timed_by and self._suffices(facts["timing_effort"].get(timed_by)) for timed_by in timed):
-            return False
-        for timed_by, members in zip(timed, by_kind.values(), strict=True):
-            for placed in members:
-                if not facts["timed_by"].get(placed.trial.trial_id):
-                    shared = {name: values.get(timed_by) for name, values in facts.items()}
-                    self.ledger.add_facts(placed.trial.trial_id, shared)
-        return True
+    def _num_whole(self, by_first: ByFirst) -> int:
+        """Return how many sessions of this effort or more, not cut short, each kind has stood in."""
+        sessions = self.ledger.sessions()
+        stood = ([each for each in sessions[first] if each.whole] for first in by_first)
+        numbers = (sum(self._suffices(each.effort) for each in kind) for kind in stood)
+        return min(numbers, default=0)
 
-    def _suffices(self, effort: str | None) -> bool:
+    def _suffices(self, effort: str) -> bool:
         # Ledgers of before do not say with which effort they were timed.
-        before = EFFORTS.get(effort or "", EFFORTS["quick"])
+        before = EFFORTS.get(effort, EFFORTS["quick"])
         return before.seconds_per_trial >= self.effort.seconds_per_trial
 
-    async def _time(self, group: Sequence[Placed], say: Say) -> Session:
-        return await time_together(group, self._start, self._sentinel(group[0]), self.effort, say)
+    def _share(self, by_first: ByFirst) -> None:
+        """Give trials that were finished since their kind was timed what is known of it."""
+        facts = {name: self.ledger.facts(name) for name in _SHARED}
+        for first, members in by_first.items():
+            for placed in members:
+                if not facts["timed_by"].get(placed.trial.trial_id):
+                    self.ledger.add_facts(placed.trial.trial_id, {name: facts[name].get(first) for name in _SHARED})
+
+    def _time_and_record(self, group: Sequence[Placed], by_first: ByFirst, say: Say, *, anew: bool) -> None:
+        number, first_round = self.ledger.next_session()
+        session = Session({placed.trial.trial_id: Timed() for placed in group}, first_round=first_round)
+        timing = time_together(session, group, self._start, self._sentinel(group[0]), self.effort, say)
+        try:
+            interruption.run(timing)
+        except WorkerError as error:
+            say(f"Timing stopped: {error}")
+            return
+        finally:
+            # One that is interrupted keeps what has an interval; the next one takes its place.
+            if session.whole or session.num_rounds > MIN_ROUNDS:
+                self._record(number, group, by_first, session, anew=anew)
 
     def _start(self, placed: Placed) -> Starting:
         trial, registry = placed.trial, self.workplace.registry
@@ -126,24 +149,47 @@ class TimingPhase:
         job = WatchJob(place=place_in(first.slot), module_paths=registry.module_paths, backend_target=target)
         return self.workplace.asked(job, name, first.slot, "timing-sentinel")
 
-    def _record(self, group: Sequence[Placed], by_kind: ByKind, session: Session) -> None:
+    def _record(self, number: int, group: Sequence[Placed], by_first: ByFirst, session: Session, *, anew: bool) -> None:
+        self.ledger.forget_timing(session.timed, cut_short=not anew)
+        steady = {name for name, stood in self.ledger.sessions().items() if any(not one.disturbance for one in stood)}
+        self.ledger.add_session(_row(number, group[0], self.effort.name, session))
         for first in group:
-            timed = session.timed[first.trial.trial_id]
-            self.ledger.timed(first.trial.trial_id, timed.blocks)
-            facts = {
-                "timed_by": first.trial.trial_id if timed.blocks else None,
-                "timing_note": timed.problem or session.disturbance,
-                "flops_per_token": flops_per_token(first.trial, self.workplace.registry),
-                "device_flops_per_s": session.flops_per_s,
-                "device_bytes_per_s": session.bytes_per_s,
-                "timing_effort": self.effort.name,
-                "timed_on": self.workplace.machine,
-            }
-            for placed in by_kind[kind_of(first)]:
+            name = first.trial.trial_id
+            timed = session.timed[name]
+            self.ledger.timed(name, timed.blocks, number)
+            if name in steady and (timed.problem or session.disturbance):
+                continue  # its rows rest on the steady sessions it has
+            facts = self._facts(first, session)
+            for placed in by_first[name]:
                 self.ledger.add_facts(placed.trial.trial_id, facts)
 
+    def _facts(self, first: Placed, session: Session) -> dict[str, object]:
+        timed = session.timed[first.trial.trial_id]
+        return {
+            "timed_by": first.trial.trial_id if timed.blocks else None,
+            "timing_note": timed.problem or session.disturbance,
+            "flops_per_token": flops_per_token(first.trial, self.workplace.registry),
+            "device_flops_per_s": session.flops_per_s,
+            "device_bytes_per_s": session.bytes_per_s,
+            "timing_effort": self.effort.name,
+            "timed_on": self.workplace.machine,
+        }
 
-def kind_of(placed: Placed) -> tuple[object, ...]:
+
+def _row(number: int, first: Placed, effort: str, session: Session) -> dict[str, object]:
+    """Return a session as the ledger holds it."""
+    names = ("started_at", "seconds", "others_share", "flops_per_s", "bytes_per_s", "disturbance")
+    return {
+        "session": number,
+        "device": first.slot.name,
+        "effort": effort,
+        "whole": int(session.whole),
+        "sentinel": json.dumps(session.sentinel),
+        **{name: getattr(session, name) for name in names},
+    }
+
+
+def kind_of(placed: Placed) -> Kind:
     """Return what decides a trial's speed: trials of one kind share a measurement."""
     trial = placed.trial
     return (
@@ -163,18 +209,9 @@ def kind_of(placed: Placed) -> tuple[object, ...]:
     )
 
 
-def _timed_member(members: Sequence[Placed], timed_by: Mapping[str, Any]) -> str:
-    """Return the first of a kind's trials that was timed; empty where none was."""
-    return next((placed.trial.trial_id for placed in members if timed_by.get(placed.trial.trial_id)), "")
-
-
-def _counted(number: int) -> str:
-    return f"{number:,} kind of trial is" if number == 1 else f"{number:,} kinds of trial are"
-
-
-def kinds(placed: Sequence[Placed]) -> ByKind:
+def kinds(placed: Sequence[Placed]) -> dict[Kind, list[Placed]]:
     """Return the trials of each kind, in order."""
-    by_kind: ByKind = {}
+    by_kind: dict[Kind, list[Placed]] = {}
     for each in placed:
         by_kind.setdefault(kind_of(each), []).append(each)
     return by_kind
@@ -195,16 +232,14 @@ def groups_that_fit(placed: Sequence[Placed], peak_bytes: Mapping[str, int | Non
     return groups
 
 
-def _announcement(group: Sequence[Placed], effort: Effort) -> str:
+def _counted(number: int) -> str:
+    return f"{number:,} kind of trial is" if number == 1 else f"{number:,} kinds of trial are"
+
+
+def _announcement(group: Sequence[Placed], effort: Effort, number: int, num_sessions: int) -> str:
     kinds_word = "kind" if len(group) == 1 else "kinds"
+    which = f", session {number} of {num_sessions}" if num_sessions > 1 else ""
     return (
-        f"Timing {len(group):,} {kinds_word} of trial alone on {group[0].slot.name.split(':')[0].upper()}, "
+        f"Timing {len(group):,} {kinds_word} of trial alone on {group[0].slot.name.split(':')[0].upper()}{which}, "
         f"at most about {effort.seconds_per_trial * len(group):.0f} s (--timing off leaves it out)."
     )
-
-
-def _note(session: Session) -> dict[str, object]:
-    """Return a session as the run's note holds it."""
-    values = asdict(session) | {"disturbance": session.disturbance}
-    values["timed"] = {name: {"blocks": len(t.blocks), "problem": t.problem} for name, t in session.timed.items()}
-    return values

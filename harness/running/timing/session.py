@@ -7,7 +7,7 @@ import contextlib
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -74,11 +74,9 @@ class Timed:
 
     def half_width(self) -> float:
         """Return the relative half-width of the median rate's interval; infinite while there is none."""
-        from harness.analysis.statistics import (
-            median_interval,  # with SciPy, which a run that times nothing does without
-        )
+        from harness.analysis.sessions import middle  # with SciPy, which a run that times nothing does without
 
-        interval = median_interval([tokens / seconds for _, tokens, seconds in self.blocks])
+        interval = middle([tokens / seconds for _, tokens, seconds in self.blocks], [0] * len(self.blocks))
         width = (interval.high - interval.low) / (2 * interval.estimate) if len(self.blocks) >= MIN_ROUNDS else math.inf
         return width if math.isfinite(width) else math.inf
 
@@ -89,6 +87,12 @@ class Session:
 
     timed: dict[str, Timed]
     """By trial_id of the trial that stood for its kind."""
+    first_round: int = 0
+    """No two sessions of a run share a round."""
+    whole: bool = False
+    """Whether it came to its end; one that was cut short holds what it measured until then."""
+    started_at: float = field(default_factory=time.time)
+    seconds: float = 0.0
     sentinel: list[float] = field(default_factory=list)
     """FLOP/s of the sentinel's product, one a round."""
     flops_per_s: float = 0.0
@@ -96,6 +100,11 @@ class Session:
     bytes_per_s: float = 0.0
     others_share: float = 0.0
     """Of one core, what other programs took meanwhile."""
+
+    @property
+    def num_rounds(self) -> int:
+        """Return how many rounds were begun."""
+        return len(self.sentinel)
 
     @property
     def disturbance(self) -> str:
@@ -119,17 +128,17 @@ def _percent(change: float) -> str:
 
 
 async def time_together(
+    session: Session,
     placed: Sequence[Placed],
     start: Callable[[Placed], Starting],
     sentinel: Starting,
     effort: Effort,
     say: Say,
-) -> Session:
-    """Time one group: warm all workers up, then ask each for one block a round, in a new order each round.
+) -> None:
+    """Time one group into the session: warm all workers up, then ask each for one block a round, in a new order.
 
     A worker that can't be started or ends is left out, its problem noted.
     """
-    session = Session({one.trial.trial_id: Timed() for one in placed})
     deadline = time.monotonic() + effort.seconds_per_trial * len(placed)
     async with contextlib.AsyncExitStack() as stack:
         workers = await _warm(stack, placed, start, session)
@@ -137,31 +146,40 @@ async def time_together(
         ready = _expect(await watching.next_event(), Ready)
         session.bytes_per_s = ready.bytes_per_s
         session.flops_per_s = max(session.flops_per_s, ready.flops_per_s)
-        order = random.Random(0)
-        others = _OtherPrograms()
-        number = 0
-        while workers and _unfinished(session, number, effort, deadline):
-            session.sentinel.append(await _flops_per_s(watching))
-            for trial_id in order.sample(sorted(workers), len(workers)):
-                await _one_block(workers, trial_id, number, session)
-            number += 1
-        say(_ending(session, number))
-        session.others_share = others.share()
-    return session
+        with _other_programs(session):
+            # Another order in another session: what an order does to a trial is then not the same in all of them.
+            await _rounds(session, workers, watching, random.Random(session.first_round), effort, deadline)
+    session.whole = True
+    say(_ending(session))
 
 
-def _unfinished(session: Session, number: int, effort: Effort, deadline: float) -> bool:
-    if number < MIN_ROUNDS:
+async def _rounds(
+    session: Session,
+    workers: dict[str, AskedWorker],
+    watching: AskedWorker,
+    order: random.Random,
+    effort: Effort,
+    deadline: float,
+) -> None:
+    while workers and _unfinished(session, effort, deadline):
+        number = session.first_round + session.num_rounds
+        session.sentinel.append(await _flops_per_s(watching))
+        for trial_id in order.sample(sorted(workers), len(workers)):
+            await _one_block(workers, trial_id, number, session)
+
+
+def _unfinished(session: Session, effort: Effort, deadline: float) -> bool:
+    if session.num_rounds < MIN_ROUNDS:
         return True
     wide = any(timed.half_width() > effort.half_width for timed in session.timed.values() if not timed.problem)
     return wide and time.monotonic() < deadline
 
 
-def _ending(session: Session, number: int) -> str:
+def _ending(session: Session) -> str:
     problems = sum(1 for timed in session.timed.values() if timed.problem)
     widths = [timed.half_width() for timed in session.timed.values() if not timed.problem]
     lost = f"; {problems} could not be timed" if problems else ""
-    return f"Timed in {number} rounds: medians to ±{max(widths, default=math.nan):.1%} or better{lost}."
+    return f"Timed in {session.num_rounds} rounds: medians to ±{max(widths, default=math.nan):.1%} or better{lost}."
 
 
 async def _warm(
@@ -210,18 +228,16 @@ def _expect(event: Event, wanted: type[_Wanted]) -> _Wanted:
     raise WorkerError(f"The worker failed: {cause}.")
 
 
-class _OtherPrograms:
-    """What programs beside the workers take of the processor, from its busy time and the workers' own."""
-
-    def __init__(self) -> None:
-        self._since = time.monotonic()
-        self._busy = _busy_seconds()
-        self._own = _own_seconds()
-
-    def share(self) -> float:
-        """Return the share of one core since this was made."""
-        own = _own_seconds() - self._own
-        return max(0.0, _busy_seconds() - self._busy - own) / max(1e-9, time.monotonic() - self._since)
+@contextlib.contextmanager
+def _other_programs(session: Session) -> Iterator[None]:
+    """Note what programs beside the workers take of the processor, from its busy time and the workers' own."""
+    since, busy, own = time.monotonic(), _busy_seconds(), _own_seconds()
+    try:
+        yield
+    finally:
+        session.seconds = time.monotonic() - since
+        others = _busy_seconds() - busy - (_own_seconds() - own)
+        session.others_share = max(0.0, others) / max(1e-9, session.seconds)
 
 
 def _busy_seconds() -> float:
@@ -231,7 +247,9 @@ def _busy_seconds() -> float:
 
 def _own_seconds() -> float:
     me = psutil.Process()
-    return sum(_seconds(process) for process in (me, *me.children(recursive=True)))
+    ended = me.cpu_times()  # of its children that are gone: a worker that ends is no other program
+    gone = getattr(ended, "children_user", 0.0) + getattr(ended, "children_system", 0.0)
+    return gone + sum(_seconds(process) for process in (me, *me.children(recursive=True)))
 
 
 def _seconds(process: psutil.Process) -> float:
