@@ -5,10 +5,12 @@ What exercises may use are these modules' public names:
 - `frames`: a `Run`, the tables of one run (its columns are those of the CSV files), and `records`, a table's rows
 - `evidence`: finished trials, cells and baselines among them, pairs that differ in one column alone, their
   differences by seed, `Speeds`, intervals as columns and in words, the shapes of trained weights
+- `judging`: primary tests and secondary ones, judged each as a family, as rows of evidence and in words
+- `recipes`: what training figures rest on: rates that were not tuned, and models that were still learning
 - `probed`: what probes measured, by seed and as curves over seeds
 - `statistics`: intervals of means and medians, paired differences, corrections for several tests
 - `learning_curves`: a law fitted to loss by training text, and how wrong it was about a size it had not seen
 - `wording`: numbers, lists and models in words
 """
 
-__all__ = ["evidence", "frames", "learning_curves", "probed", "statistics", "wording"]
+__all__ = ["evidence", "frames", "judging", "learning_curves", "probed", "recipes", "statistics", "wording"]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.frames import Run
+from harness.analysis.one_text import is_baseline
 from harness.analysis.wording import count, enumerate_names, plural
 from harness.contracts.settings import Setting, rows
 from harness.contracts.training import Training
@@ -48,6 +49,13 @@ def word_recipe(run: Run, trials: pd.DataFrame) -> str:
     if trials.empty:
         return ""
     return f"{_word_rates(trials)}; {_word_learning(run, trials)}."
+
+
+def word_recipe_of_probed(run: Run, quantities: Sequence[str]) -> str:
+    """Return that sentence on the models of which these quantities were probed after they were trained."""
+    probed = set(run.probes.loc[run.probes["quantity"].isin(list(quantities)), "trial_id"])
+    trials = run.trials[run.trials["trial_id"].isin(probed) & (run.trials["status"] == "ok")]
+    return word_recipe(run, trials[~is_baseline(trials)])
 
 
 def word_settings(trials: pd.DataFrame) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.analysis import evidence, wording
+from harness.analysis import evidence, recipes, wording
 from harness.analysis.frames import Run, records
 from harness.analysis.statistics import UNKNOWN, sign_beyond
 from harness.analysis.wording import enumerate_names
@@ -59,9 +59,10 @@ def answer(run: Run) -> Answer:
     speeds = evidence.Speeds(run)
     by_pair = {key: part["gap"] for key, part in gaps.groupby(["trial_id_first", "trial_id_second"], sort=False)}
     table = pd.DataFrame([_compare(speeds, by_pair, row) for row in records(matched[list(_SHOWN)])])
+    used = trials[trials["trial_id"].isin({*table["scratch_id"], *table["other_id"]})]
     drawn = _draw(gaps, table)
     return Answer(
-        answer=_paragraph(table),
+        answer=f"{_paragraph(table)} {recipes.word_recipe(run, used)}",
         verdict=_verdict(table),
         evidence=table.drop(columns=["scratch_id", "other_id"]),
         figure=drawn.figure,

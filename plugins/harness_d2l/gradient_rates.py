@@ -22,6 +22,8 @@ from harness.analysis.statistics import (
 
 STAGES = {"log_norm_init": "before training", "log_norm_trained": "after training"}
 """The probed quantities, by when they were measured."""
+TEST = "rate a step"
+"""The primary test of each of them."""
 MIN_POINTS = 4
 """Distances a rate is fitted to at least."""
 BEND = 0.01
@@ -83,6 +85,8 @@ def fit(curve: pd.DataFrame, clipped: pd.Series) -> dict[str, object]:
     stage = STAGES[first["quantity"]]
     mean = curve.groupby("at")["value"].mean()
     return {
+        "role": "primary",
+        "test": TEST,
         "model": first["model"],
         "layers": int(first["num_layers"]),
         "clip": float(first["grad_clip"]),
@@ -139,8 +143,8 @@ def with_shapes(table: pd.DataFrame) -> pd.DataFrame:
     shaped = table.assign(bend_p_holm=adjusted, shape=shapes).drop(columns="bend_p")
     for end in ("a_step", "low", "high", "p"):
         shaped[f"long_{end}"] = shaped[f"far_factor_{end}"].where(bent, shaped[f"factor_{end}"])
-    shaped["long_p_holm"] = holm(shaped["long_p"])
-    shaped = shaped.drop(columns=["factor_p", "near_factor_p", "far_factor_p", "long_p"])
+    shaped["p_corrected"] = holm(shaped["long_p"])
+    shaped = shaped.drop(columns=["factor_p", "near_factor_p", "far_factor_p"]).rename(columns={"long_p": "p"})
     rate = shaped["long_a_step"]
     with np.errstate(divide="ignore", invalid="ignore"):
         halving = math.log(0.5) / np.log(rate.to_numpy(dtype=np.float64))

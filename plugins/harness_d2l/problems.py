@@ -33,7 +33,7 @@ class Problem:
     """Part of a sentence."""
 
 
-def _kinds(run: Run) -> pd.DataFrame:
+def learnt(run: Run) -> pd.DataFrame:
     """Return the finished models with the number of their ``kind``; where any kind has several seeds, those that do.
 
     A kind that ends training worse than guessing blindly has not learnt its text: it has none of these problems.
@@ -58,7 +58,7 @@ def _name(trials: pd.DataFrame, kind: int) -> str:
 
 def learning_by_heart(run: Run) -> Problem | None:
     """Look for a loss on held-out text above that on training text in the last epoch, kind by kind over its seeds."""
-    trials = _kinds(run)
+    trials = learnt(run)
     gap = (trials["valid_loss"] - trials["train_loss"]).astype(float) / math.log(2)
     gaps = gap[np.isfinite(gap)].groupby(trials["kind"], sort=False).agg(["mean", "std", "count"])
     if gaps.empty:
@@ -257,7 +257,7 @@ def time_by_length(run: Run) -> Problem | None:
 
 def chance(run: Run) -> Problem | None:
     """Look for a spread over seeds: what chance alone makes of one setting."""
-    trials = _kinds(run)
+    trials = learnt(run)
     kinds = trials.groupby("kind", sort=False)
     seeds = kinds["seed"].nunique()
     if seeds.empty or seeds.max() < 2:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from harness.analysis import probed
+from harness.analysis import probed, recipes
 from harness.analysis.evidence import interval_columns, read_interval, word_bounds
 from harness.analysis.frames import Run, records
 from harness.analysis.wording import enumerate_names
@@ -41,7 +41,7 @@ def answer(run: Run) -> Answer:
     table = pd.DataFrame([_summary(part) for _, part in curves.groupby("kind", sort=False)])
     drawn = _draw(curves)
     return Answer(
-        answer=_paragraph(table, curves),
+        answer=_paragraph(table, curves, recipes.word_recipe_of_probed(run, ["kl"])),
         verdict=_verdict(table),
         evidence=table,
         figure=drawn.figure,
@@ -93,13 +93,14 @@ def _verdict(table: pd.DataFrame) -> str:
     return f"{state}; {'a window nothing beyond its end' if ending.all() else 'a window did not end'}"
 
 
-def _paragraph(table: pd.DataFrame, curves: pd.DataFrame) -> str:
+def _paragraph(table: pd.DataFrame, curves: pd.DataFrame, recipe: str) -> str:
     recurrent, windowed = (table[table["seen_by"] == kind] for kind in ("state", "window"))
     sentences = [
         "Because the state is computed from the state before it, and so from every token before: nothing limits how "
         "far back the prediction may look. How far it does was measured by changing one token k steps back (n = "
         f"{int(curves['n'].min())} contexts of held-out text, {probed.count_seeds(curves)}) and taking the "
-        "prediction's divergence."
+        "prediction's divergence.",
+        *([recipe] if recipe else []),
     ]
     if len(recurrent):
         near = recurrent["furthest_above_1_percent"]

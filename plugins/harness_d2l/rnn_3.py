@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.analysis import evidence, probed, wording
+from harness.analysis import evidence, probed, recipes, wording
 from harness.analysis.frames import Run, records
 from harness.analysis.statistics import Interval
 from harness.analysis.wording import count, enumerate_names, plural
 from harness.contracts.exercises import Available, Budget, Need, PrimaryTest
 from harness.report import UNDECIDED, Answer, charts, unanswered
-from harness_d2l.gradient_rates import STAGES, fit, with_shapes
+from harness_d2l.gradient_rates import STAGES, TEST, fit, with_shapes
 from harness_d2l.shared import options
 
 PRIMARY = (
     PrimaryTest(
-        name="rate a step",
+        name=TEST,
         compares="the factor by which a further step back multiplies the gradient's norm, against one",
         subjects="each model, at first and after training",
     ),
@@ -67,7 +67,7 @@ def _rate(row: Mapping[str, Any]) -> Interval:
 
 def _verdict(table: pd.DataFrame) -> str:
     signs = [
-        evidence.sign_corrected(_rate(row), float(row["long_p_holm"]), 1.0)
+        evidence.sign_corrected(_rate(row), float(row["p_corrected"]), 1.0)
         for row in records(table)
         if math.isfinite(_rate(row).estimate)
     ]
@@ -92,7 +92,8 @@ def _paragraph(run: Run, table: pd.DataFrame) -> str:
     sentences = [
         f"{verdict[:1].upper()}{verdict[1:]}, going by the norm of one loss's gradient by the state k steps before it "
         f"(held-out text, n = {int(table['n'].min())} contexts a point, {plural(int(table['seeds'].max()), 'seed')}; t "
-        "tests after Holm's correction)."
+        "tests after Holm's correction).",
+        recipes.word_recipe_of_probed(run, list(STAGES)),
     ]
     if len(known) < len(table):
         sentences.append(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from harness.analysis import probed
+from harness.analysis import probed, recipes
 from harness.analysis.frames import Run, records
 from harness.analysis.wording import enumerate_names, plural
 from harness.contracts.exercises import Available, Budget, Need, PrimaryTest
@@ -68,7 +68,7 @@ def answer(run: Run) -> Answer:
         return unanswered(*missing)
     drawn = _draw(run)
     return Answer(
-        answer=" ".join([_summary(together), *(_sentence(each) for each in known if each)]),
+        answer=" ".join([_summary(together), *_recipe(run), *(_sentence(each) for each in known if each)]),
         verdict=_verdict(together),
         evidence=_table(together),
         figure=drawn.figure,
@@ -79,6 +79,12 @@ def answer(run: Run) -> Answer:
 
 def _summary(looked_for: Sequence[Problem]) -> str:
     return f"Of {plural(len(looked_for), 'problem')} looked for, {_verdict(looked_for)}."
+
+
+def _recipe(run: Run) -> list[str]:
+    """Return the sentence on what these models rest on."""
+    recipe = recipes.word_recipe(run, problems.learnt(run))
+    return [recipe] if recipe else []
 
 
 def _sentence(looked_for: Sequence[Problem]) -> str:
