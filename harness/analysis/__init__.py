@@ -10,7 +10,18 @@ What exercises may use are these modules' public names:
 - `probed`: what probes measured, by seed and as curves over seeds
 - `statistics`: intervals of means and medians, paired differences, corrections for several tests
 - `learning_curves`: a law fitted to loss by training text, and how wrong it was about a size it had not seen
+- `text_intervals`: how far a loss, or a difference of two models, depends on the text: intervals over blocks of it
 - `wording`: numbers, lists and models in words
 """
 
-__all__ = ["evidence", "frames", "judging", "learning_curves", "probed", "recipes", "statistics", "wording"]
+__all__ = [
+    "evidence",
+    "frames",
+    "judging",
+    "learning_curves",
+    "probed",
+    "recipes",
+    "statistics",
+    "text_intervals",
+    "wording",
+]

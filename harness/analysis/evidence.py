@@ -1,7 +1,7 @@
 """Finds in a run's tables what exercises compare: finished trials, pairs, speeds, intervals and their words."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from harness.analysis.statistics import (
     paired_difference,
     sign_beyond,
 )
+from harness.analysis.text_intervals import difference_over_texts
 from harness.record.folder import RunFolder
 from harness.worker.checkpoints import shapes_in
 
@@ -177,6 +178,20 @@ def word_bounds(interval: Interval, digits: int = 3) -> str:
 def _decimal(value: float, digits: int) -> str:
     """Word a number with so many digits; what rounds to zero has no sign."""
     return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def word_over_texts(run: Run, pairs: Iterable[tuple[str, str]], part: str, authors: str = "all") -> str:
+    """Word how far pairs of trials differ in a part's loss over other texts of the kind, the first less the second.
+
+    Nothing where losses are not known by blocks of text, or these are too few.
+    """
+    difference = difference_over_texts(run.texts, pairs, part, authors)
+    if not math.isfinite(difference.low):
+        return ""
+    return f"{word_bounds(difference)} nats a token over blocks of the {_TEXTS[part]} text"
+
+
+_TEXTS = {"valid": "validation", "test": "test", "best_epoch_test": "test"}
 
 
 def count_seeds(trials: pd.DataFrame) -> str:

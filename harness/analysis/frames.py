@@ -23,6 +23,7 @@ from harness.analysis.measurements import (
     whole,
 )
 from harness.analysis.statistics import mean_margin
+from harness.analysis.text_intervals import TextLosses, text_losses
 from harness.analysis.transfer import frame_evaluations, frame_transfer, own_test_figures
 from harness.contracts.measures import MEASURES
 from harness.errors import RunFolderError
@@ -53,6 +54,8 @@ class Run:
     log_tails: dict[str, str]
     """The last lines of their logs by trial_id, of the trials that failed."""
     manifest: Manifest
+    texts: TextLosses = field(default_factory=dict)
+    """Losses of held-out texts by block."""
     folder: Path = Path()
     """Where its checkpoints lie."""
     probes: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=columns.PROBES.names))
@@ -80,6 +83,7 @@ def read_run(folder: Path) -> Run:
             evaluations = frame_evaluations(reader.evaluations())
             probes = frame_probes(reader.probes(), order)
             sessions = frame_sessions(reader.sessions())
+            texts = text_losses(reader.text_blocks())
     except sqlite3.Error as error:
         raise RunFolderError(f"The ledger {path} cannot be read ({error}): run the same command again.") from None
     manifest = read_manifest(folder)
@@ -98,6 +102,7 @@ def read_run(folder: Path) -> Run:
         log_tails=_texts(current, "log_tail", ("failed", "timeout")),
         manifest=manifest,
         folder=folder,
+        texts=texts,
         superseded={name: frame[frame["trial_id"].isin(superseded)] for name, frame in frames.items()},
         sessions=sessions,
     )

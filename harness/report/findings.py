@@ -1,5 +1,6 @@
 """Says in a few sentences what the numbers show, and no more than they show."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 from harness.analysis import wording
 from harness.analysis.frames import varying
 from harness.analysis.one_text import Comparison, is_baseline
+from harness.analysis.text_intervals import TextLosses, difference_over_texts
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,10 @@ def title(trials: pd.DataFrame) -> list[str]:
     return parts
 
 
-def findings(comparison: Comparison, figure: str = "valid_perplexity") -> list[Finding]:
+_NO_TEXTS: TextLosses = {}
+
+
+def findings(comparison: Comparison, figure: str = "valid_perplexity", texts: TextLosses = _NO_TEXTS) -> list[Finding]:
     """Return what stands out among the ranked trials; ``figure`` is what the experiment's source reports."""
     ranked = comparison.ranked
     if ranked.empty:
@@ -64,6 +69,7 @@ def findings(comparison: Comparison, figure: str = "valid_perplexity") -> list[F
         _fastest(ranked),
         _baseline(ranked),
         _not_recurrent(comparison),
+        *_over_texts(comparison, texts),
         _floor(comparison),
     ]
     return [finding for finding in candidates if finding is not None]
@@ -183,6 +189,24 @@ def _not_recurrent(comparison: Comparison) -> Finding | None:
     value = wording.perplexity(best["valid_perplexity"])
     rest = f"{wording.count(below)} of {wording.plural(len(trained), 'ranked trial')} below it"
     return _finding("Best baseline", value, f"{best['label']}; {rest}", f"{_brief(best['label'])}; {rest}")
+
+
+def _over_texts(comparison: Comparison, texts: TextLosses) -> Iterator[Finding]:
+    """Yield how far the lead of the best trained model depends on the text: over the next one, and over a baseline."""
+    trained = comparison.ranked[~is_baseline(comparison.ranked)]
+    if trained.empty:
+        return
+    best = trained.iloc[0]
+    others = trained[(trained["series"] != best["series"]) | (trained["num_layers"] != best["num_layers"])]
+    for name, rivals in (("the next model", others), ("the best baseline", comparison.baselines)):
+        if rivals.empty:
+            continue
+        pairs = [(best["trial_id"], rivals.iloc[0]["trial_id"])]
+        lead = difference_over_texts(texts, pairs, "valid", best["authors"])
+        if np.isfinite(lead.low):
+            whose = f"{rivals.iloc[0]['label']} (95 % interval over blocks of the validation text "
+            rest = f"{lead.low:+.3f} to {lead.high:+.3f}; over other texts like it, one trial each)"
+            yield _finding(f"The best less {name}", f"{lead.estimate:+.3f} nats a token", whose + rest, rest[:-1])
 
 
 def _floor(comparison: Comparison) -> Finding | None:

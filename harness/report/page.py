@@ -46,8 +46,7 @@ def render(run: Run, files: Sequence[tuple[str, str]], answered: Sequence[answer
     exercises = answers.sections(answered)
     comparisons = compare(run)
     shown = comparisons[:MAX_COMPARISONS]
-    figure = run.manifest.figure
-    sections = [_section(comparison, figure, position, len(shown)) for position, comparison in enumerate(shown, 1)]
+    sections = [_section(comparison, run, position, len(shown)) for position, comparison in enumerate(shown, 1)]
     crossings, samples = matrices(run), _samples(shown, run.samples)
     scripts = [Markup(text) for text in (vega_script(), _template_text("page.js"))]
     style = Markup(_template_text("style.css"))
@@ -109,12 +108,12 @@ def _contents(
     return [*parts, Part("machine", "Machine and versions"), Part("command", "Command and files")]
 
 
-def _section(comparison: Comparison, figure: str, position: int, total: int) -> dict[str, Any]:
+def _section(comparison: Comparison, run: Run, position: int, total: int) -> dict[str, Any]:
     anchor = f"text-{position}"
     return {
         "anchor": anchor,
         "comparison": comparison,
-        "findings": findings.findings(comparison, figure),
+        "findings": findings.findings(comparison, run.manifest.figure, run.texts),
         "caveat": findings.caveat(comparison),
         "settings": shared_settings(comparison),
         "ranking": ranking(comparison, MAX_ROWS // total),

@@ -165,6 +165,9 @@ def _sentences(
     tested = judging.find(judged, "perplexity", at=EQUAL_HIDDENS, part="test")
     if tested is not None:
         sentences.append(f"On test text (secondary): {_verdict([tested])}, {judging.word_difference(tested)}.")
+    pairs = list(zip(matched["trial_id_first"], matched["trial_id_second"], strict=True))
+    if over_texts := evidence.word_over_texts(run, pairs, "test"):
+        sentences.append(f"Over other texts: these seeds' difference of losses is {over_texts}.")
     sentences.append(f"{_word_costs(spent, EQUAL_HIDDENS)}.")
     equal = [each for each in judged if (each.compared.of["at"], each.compared.of["part"]) == (EQUAL_PARAMS, "valid")]
     if equal:

@@ -175,16 +175,19 @@ def _sentences(
             "But the models of the smallest text read fewer tokens in all and were still learning when they stopped: "
             "how much of the difference is text and how much training is not known."
         )
-    return [*sentences, *_say_baseline(baselines, judged), *_say_fit(curve, baselines, losses, fitted)]
+    return [*sentences, *_say_baseline(run, curve, baselines, judged), *_say_fit(curve, baselines, losses, fitted)]
 
 
-def _say_baseline(baselines: pd.DataFrame, judged: Sequence[Judged]) -> list[str]:
+def _say_baseline(run: Run, curve: pd.DataFrame, baselines: pd.DataFrame, judged: Sequence[Judged]) -> list[str]:
     best, outcome = size_curve.best_baseline(baselines), judging.find(judged, BASELINE)
     if best is None or outcome is None:
         return []
+    pairs = [(name, best["trial_id"]) for name in size_curve.largest(curve)["trial_id"]]
+    over_texts = evidence.word_over_texts(run, pairs, "best_epoch_test")
+    texts = f"; on test text by {over_texts}" if over_texts else ""
     return [
         f"The best baseline, {best['cell']} on {count(best['train_tokens'])} tokens, needs {best['bits']:.3f}: the "
-        f"model is {_SIDES[outcome.ahead]} it, by {evidence.word_bounds(outcome.difference)}."
+        f"model is {_SIDES[outcome.ahead]} it, by {evidence.word_bounds(outcome.difference)} over seeds{texts}."
     ]
 
 
