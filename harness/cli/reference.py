@@ -25,11 +25,12 @@ def _section(command: click.Command, context: click.Context, *, level: int) -> I
     usage = " ".join(command.collect_usage_pieces(context))
     yield from (f"{'#' * level} {context.command_path}", "", f"`{context.command_path} {usage}`", "")
     yield from (_plain(command.help), "")
-    records = (option.get_help_record(context) for option in command.get_params(context))
+    records = (option.get_help_record(context) for option in command.params)
     rows = [record for record in records if record and record[1]]
     yield from ("| option | |", "|---|---|")
     yield from (f"| `{_cell(names)}` | {_cell(text)} |" for names, text in rows)
-    yield ""
+    # click's own option is made when it is first asked for, and named as that asker's context has it.
+    yield from ("| `-h, --help` | Show this message and exit. |", "")
     if command.epilog:
         yield from (_plain(command.epilog), "")
     if isinstance(command, click.Group):

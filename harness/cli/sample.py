@@ -16,7 +16,7 @@ _SEED = Text("seed", parsing.count, high=parsing.LARGEST_SEED)
 @click.command()
 @click.argument("run_folder", metavar="RUN", type=FOLDER)
 @click.argument("trial")
-@click.option("--prefix", default="time traveller", show_default=True, help="What the text begins with.")
+@click.option("--prefix", default=None, help="What the text begins with. [first words of the validation text]")
 @click.option("--num", "num_tokens", type=_COUNT, default=100, show_default=True, help="Tokens to generate.")
 @click.option(
     "--temperature",
@@ -27,7 +27,7 @@ _SEED = Text("seed", parsing.count, high=parsing.LARGEST_SEED)
 )
 @click.option("--seed", type=_SEED, default=0, show_default=True, help="Decides what is drawn.")
 @plugins_dir
-def sample(run_folder: Path, trial: str, plugins_dir: Path | None, **request: Any) -> None:
+def sample(run_folder: Path, trial: str, prefix: str | None, plugins_dir: Path | None, **request: Any) -> None:
     """Generate text from TRIAL's checkpoint in the folder RUN."""
     from harness.plugins import registry
     from harness.record.folder import RunFolder
@@ -36,4 +36,5 @@ def sample(run_folder: Path, trial: str, plugins_dir: Path | None, **request: An
 
     folder = RunFolder(run_folder)
     chosen = sampling.find_trial(folder, trial)
-    say(sampling.generate(registry.load(plugins_dir), folder, chosen, SampleRequest(**request)))
+    prefix = sampling.default_prefix(folder, chosen) if prefix is None else prefix
+    say(sampling.generate(registry.load(plugins_dir), folder, chosen, SampleRequest(prefix=prefix, **request)))

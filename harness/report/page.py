@@ -29,7 +29,7 @@ from harness.report.drawing import CONFIG, Rows, Spec
 from harness.report.figures import draw
 from harness.report.matrix import Matrix, matrices
 from harness.report.ranking import ranking, shared_settings
-from harness.report.tables import corpora, seed_means, stopped, workers
+from harness.report.tables import corpora, losses, seed_means, stopped, workers
 
 MAX_COMPARISONS = 12
 MAX_ROWS = 600
@@ -67,6 +67,7 @@ def render(run: Run, files: Sequence[tuple[str, str]], answered: Sequence[answer
         measured=_measured(run),
         workers=workers(run.trials),
         corpora=corpora(run.manifest.corpora),
+        losses=losses(run.manifest.corpora),
         hardware=_hardware(run.manifest.hardware),
         command=shlex.join(run.manifest.command),
         earlier_commands=[shlex.join(command) for command in run.manifest.earlier_commands],

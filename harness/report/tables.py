@@ -11,6 +11,7 @@ from harness.analysis import wording
 from harness.analysis.frames import records
 from harness.analysis.one_text import Comparison
 from harness.contracts.measures import MEASURES
+from harness.texts.preprocessing import remark_on_loss
 from harness.worker.trial import NO_BACKEND
 
 Record = Mapping[str, Any]
@@ -104,6 +105,16 @@ def corpora(described: Sequence[Record]) -> list[dict[str, str]]:
         }
         for corpus in described
     ]
+
+
+def losses(described: Sequence[Record]) -> list[str]:
+    """Return a sentence for each text of which the preparation dropped letters."""
+    shares = {
+        (str(corpus.get("name")), str(corpus.get("text"))): share
+        for corpus in described
+        if isinstance(share := corpus.get("lost_share"), (int, float))
+    }
+    return [remark for (name, kind), share in shares.items() if (remark := remark_on_loss(name, kind, share))]
 
 
 def _word_entropy(entropy: object) -> str:

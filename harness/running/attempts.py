@@ -33,7 +33,6 @@ from harness.worker.events import (
 from harness.worker.job import BaselineJob, SampleRequest, TrainJob
 from harness.worker.trial import Trial
 
-SAMPLE_PREFIX = "time traveller"
 """What every finished trial continues, as D2L's predict does."""
 _LOG_TAIL_BYTES = 4096
 _LOG_TAIL_LINES = 12
@@ -87,9 +86,9 @@ class Attempts:
         return conversation.verdict(ending)
 
     def _job(self, trial: Trial, slot: Slot) -> TrainJob | BaselineJob:
-        registry = self.workplace.registry
-        place, text = place_in(slot), files_of(self.workplace.corpus(trial))
-        sample = SampleRequest(prefix=SAMPLE_PREFIX, num_tokens=200, temperature=0.8, seed=trial.seed)
+        registry, corpus = self.workplace.registry, self.workplace.corpus(trial)
+        place, text = place_in(slot), files_of(corpus)
+        sample = SampleRequest(prefix=corpus.prefix, num_tokens=200, temperature=0.8, seed=trial.seed)
         if trial.is_baseline:
             return BaselineJob(
                 place=place,

@@ -1,6 +1,6 @@
 """`harness sample`: text from a trial's checkpoint, made by a worker in the backend's interpreter."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.contracts.visible import decoded, one_line
@@ -17,6 +17,9 @@ from harness.texts.preprocessing import split_tokens
 from harness.worker.events import Event, Failed, Sampled
 from harness.worker.job import SampleJob, SampleRequest
 from harness.worker.trial import Trial
+
+_BEFORE = "time traveller"
+"""What all samples began with in runs whose manifest names no prefix."""
 
 
 def find_trial(folder: RunFolder, name: str) -> Trial:
@@ -82,15 +85,20 @@ def _require_its_code(folder: RunFolder, trial: Trial, revisions: Revisions) -> 
         )
 
 
+def default_prefix(folder: RunFolder, trial: Trial) -> str:
+    """Return what the run's samples of the trial's text begin with."""
+    corpora = folder.raw_manifest().get("corpora", [])
+    prefixes = [corpus.get("prefix") for corpus in corpora if corpus.get("digest") == trial.corpus_digest]
+    return str(prefixes[0] or _BEFORE) if prefixes else _BEFORE
+
+
 def _as_tokens(trial: Trial, request: SampleRequest) -> SampleRequest:
     """Bring the prefix into the form the model was trained on: 'Time  Traveller!' is 'time traveller' for d2l."""
     pieces = list(split_tokens(decoded(request.prefix), trial.text, trial.tokens))
     if not pieces:
         raise UsageError(f"--prefix {request.prefix!r} has no token in it: give some letters to begin with.")
     prefix = ("" if trial.tokens == "char" else " ").join(pieces)
-    return SampleRequest(
-        prefix=prefix, num_tokens=request.num_tokens, temperature=request.temperature, seed=request.seed
-    )
+    return replace(request, prefix=prefix)
 
 
 @dataclass

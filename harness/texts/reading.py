@@ -10,7 +10,7 @@ from harness.plugins.registry import Registry
 from harness.texts import sources
 from harness.texts.duplicates import PASSAGE_TOKENS
 from harness.texts.entropy import known_entropy
-from harness.texts.preprocessing import lost_letters
+from harness.texts.preprocessing import lost_letters, remark_on_loss
 from harness.texts.selection import TextSelection
 from harness.texts.split import Budget, LogRange
 from harness.texts.tokenisation import tokenise
@@ -18,8 +18,6 @@ from harness.texts.tokenised import TokenisedCorpus
 
 REPORTED_DUPLICATES = 0.01
 """From this share of duplicated held-out passages on it is said; set phrases and headings stay below it."""
-REPORTED_LOSS = 0.001
-"""From this share of letters that the preparation drops on it is said; an accent here and there stays below it."""
 MOST_LOSS = 0.5
 """Above it what is left is another text, and its perplexity means nothing."""
 _TOKEN_NOUNS = {"char": "characters", "word": "words"}
@@ -38,24 +36,30 @@ def read_corpora(
         if name not in registry.corpora and not Path(name).exists():
             registry.reject_broken(name.partition(":")[0])
         texts = sources.read_texts(name, registry.corpora, request)
-        for remark in _of_documents(texts, selection.text):
-            report(remark)
+        lost = _lost_share(texts, selection.text)
+        for remark in (*_taken_off(texts), remark_on_loss(texts.name, selection.text, lost)):
+            if remark:
+                report(remark)
         tokenised = tokenise(texts.documents, texts.name, selection, default_cache_dir() / "tokens")
         for remark in _remarks(tokenised, selection.train_tokens):
             report(remark)
         entropy = known_entropy(texts.documents, selection.text, selection.tokens)
-        corpora.extend(replace(corpus, entropy=entropy) for corpus in tokenised)
+        corpora.extend(replace(corpus, entropy=entropy, lost_share=lost) for corpus in tokenised)
     return list(dict.fromkeys(corpora))
 
 
-def _of_documents(texts: sources.Texts, kind: str) -> Iterator[str]:
-    """Yield what a user should know of what was left out of the documents. Raises: CorpusError where it is too much."""
+def _taken_off(texts: sources.Texts) -> Iterator[str]:
+    """Yield what was taken off the texts."""
     taken_off = [document.taken_off for document in texts.documents if document.taken_off]
     if taken_off:
         yield (
             f"{texts.name}: {sum(taken_off):,} characters of Project Gutenberg's headers, licences and credits were "
             f"taken off {len(taken_off):,} of {len(texts.documents):,} texts."
         )
+
+
+def _lost_share(texts: sources.Texts, kind: str) -> float:
+    """Return the share of the texts' letters that their preparation drops. Raises: CorpusError where it is too much."""
     characters = sum(len(document.text) for document in texts.documents)
     lost = sum(lost_letters(document.text, kind) * len(document.text) for document in texts.documents) / characters
     if lost > MOST_LOSS:
@@ -63,11 +67,7 @@ def _of_documents(texts: sources.Texts, kind: str) -> Iterator[str]:
             f"{texts.name}: --text {kind} keeps the letters a to z alone and would drop {lost:.0%} of this text's "
             "letters; --text raw keeps them all."
         )
-    if lost > REPORTED_LOSS:
-        yield (
-            f"{texts.name}: --text {kind} keeps the letters a to z alone, and so {lost:.1%} of this text's letters are "
-            "dropped; --text raw keeps them all."
-        )
+    return lost
 
 
 def _remarks(corpora: Sequence[TokenisedCorpus], budgets: Sequence[Budget]) -> Iterator[str]:

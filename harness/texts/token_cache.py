@@ -69,6 +69,7 @@ class Figures:
     available_tokens: int
     smallest: str
     duplicate_share: float
+    prefix: str
     held_out: list[list[Any]]
     """Of each held-out part: author, 'valid' or 'test', start, stop, characters a token."""
 

@@ -16,18 +16,21 @@ from harness.errors import CorpusError, did_you_mean
 from harness.texts import token_cache
 from harness.texts.authors import authors_of, choose_authors, label
 from harness.texts.duplicates import PASSAGE_TOKENS, duplicate_share
+from harness.texts.opening import opening
 from harness.texts.pieces import Pieces, Recoded
 from harness.texts.preprocessing import blocks, split_tokens
 from harness.texts.selection import ORDERS, TEXTS, TOKEN_KINDS, Preparation
 from harness.texts.split import AUTHOR_BUDGETS, MIXES, Split, available_tokens, largest_budgets, resolve, share
 from harness.texts.tokenised import TokenisedCorpus
-from harness.texts.vocabulary import Coder
+from harness.texts.vocabulary import UNKNOWN, Coder
 from harness.worker.job import HeldOutPart
 
 FORMAT_VERSION = 2
 """Raise it whenever the same documents would come to other arrays or figures."""
 
 _HASHED_CHARACTERS = 1 << 20
+_LOOKED_AT_TOKENS = 1 << 16
+"""Of the validation part, for the words that samples begin with."""
 
 
 @dataclass
@@ -192,6 +195,7 @@ class _Encoding:
             available_tokens=available,
             smallest=smallest,
             duplicate_share=self._duplicate_share,
+            prefix=self._opening(valid),
             held_out=self._spans(),
         )
         return arrays, figures
@@ -209,6 +213,12 @@ class _Encoding:
             for author, documents in parts.items()
             if sum(map(len, documents))
         ]
+
+    def _opening(self, valid: Pieces) -> str:
+        """Return the words a sample of this text begins with."""
+        ids = (number for array in Recoded(valid[:_LOOKED_AT_TOKENS], self.table) for number in array.tolist())
+        known = [symbol for symbol in map(self.vocabulary.symbols.__getitem__, ids) if symbol != UNKNOWN]
+        return opening(known or self.vocabulary.symbols[-1:], self.preparation.tokens)
 
     def _spans(self) -> list[list[object]]:
         stops = np.cumsum([len(part) for _, _, part in self._held_out]).tolist()
@@ -286,6 +296,7 @@ def _describe(figures: token_cache.Figures, cache: Path, name: str, preparation:
         available_tokens=figures.available_tokens,
         smallest=figures.smallest,
         duplicate_share=figures.duplicate_share,
+        prefix=figures.prefix,
         held_out=tuple(
             HeldOutPart(author=author, part=part, path=held_out_path, start=start, stop=stop, chars_per_token=chars)
             for author, part, start, stop, chars in figures.held_out

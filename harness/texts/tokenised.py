@@ -45,6 +45,10 @@ class TokenisedCorpus:
     """Every author's validation and test part."""
     duplicate_share: float = 0.0
     """Of the held-out parts' passages, those that stand in a training part too, word for word."""
+    lost_share: float = 0.0
+    """Of the text's letters, those that its preparation drops."""
+    prefix: str = ""
+    """What samples begin with: the first words of the validation part."""
     entropy: Entropy | None = None
     """Of the source of the text, where it is known: the floor under every model's bits per character."""
 

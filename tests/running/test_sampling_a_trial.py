@@ -53,7 +53,9 @@ def test_temperature_0_is_the_same_for_every_seed(trained: Any) -> None:
 @pytest.mark.slow
 def test_a_trial_s_own_sample_is_what_the_command_gives_for_its_seed(trained: Any) -> None:
     row = trained.trial("rnn")
-    assert sample(trained, prefix="time traveller", num_tokens=200) == row["sample"]
+    prefix = sampling.default_prefix(trained.prepared.folder, sampling.find_trial(trained.prepared.folder, "rnn"))
+    assert prefix == trained.prepared.corpora[0].prefix != "time traveller"
+    assert sample(trained, prefix=prefix, num_tokens=200) == row["sample"]
 
 
 def test_a_trial_is_found_by_its_id_or_what_it_alone_begins_with(trained: Any) -> None:

@@ -1,6 +1,7 @@
 """From the selection of texts to corpora: what a run says of them, and what its trials and manifest carry."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from built_in import built_in
 from harness.errors import CorpusError
 from harness.grid import plan as planning
 from harness.grid.selection import select
-from harness.report import read_run
+from harness.report import read_run, tables
 from harness.report.matrix import matrices
 from harness.texts.reading import read_corpora
 from harness.texts.selection import TextSelection
@@ -150,11 +151,33 @@ def test_the_manifest_says_what_is_held_out_of_whom(train: Callable[..., object]
 def test_letters_that_the_preparation_drops_are_said(here: Path) -> None:
     (here / "umlauts.txt").write_text("Der Bär läuft über die Brücke. " * 200)
     remarks: list[str] = []
-    read_corpora(TextSelection(corpora=("umlauts.txt",)), built_in(), remarks.append)
+    corpora = read_corpora(TextSelection(corpora=("umlauts.txt",)), built_in(), remarks.append)
     assert "16.7% of this text's letters are dropped; --text raw" in "".join(remarks)
+    assert tables.losses([asdict(corpus) for corpus in corpora]) == remarks
     remarks.clear()
     read_corpora(TextSelection(corpora=("umlauts.txt",), text="raw"), built_in(), remarks.append)
     assert not any("dropped" in remark for remark in remarks)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "content", "words"),
+    [
+        ("char", "Ünser König sprach zum Volk. ", 3),
+        ("word", "Ünser König sprach zum Volk. ", 3),
+        ("char", "天地玄黄宇宙洪荒", 1),
+    ],
+)
+def test_samples_begin_with_the_text_s_own_words(here: Path, tokens: str, content: str, words: int) -> None:
+    (here / "own.txt").write_text(content * 600)
+    (corpus,) = read_corpora(TextSelection(corpora=("own.txt",), text="raw", tokens=tokens), built_in(), print)
+    assert corpus.prefix in content * 3
+    assert len(corpus.prefix.split()) == words
+
+
+def test_samples_of_the_book_s_text_begin_as_the_book_s_do(here: Path) -> None:
+    (here / "own.txt").write_text("said the time traveller to us " * 600)
+    (corpus,) = read_corpora(TextSelection(corpora=("own.txt",)), built_in(), print)
+    assert corpus.prefix == "time traveller"
 
 
 def test_a_text_of_which_little_would_be_left_is_refused(here: Path) -> None:
