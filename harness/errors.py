@@ -4,6 +4,7 @@ Only the command line catches them. A trial's failure is data in the ledger, nev
 """
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 _LISTED = 20
@@ -52,3 +53,18 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         rest = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
         return f" There is: {', '.join(names[:_LISTED])}{rest}."
     return " There is none."
+
+
+def lacks_space(error: OSError) -> bool:
+    """Return whether space is what a failed write lacks."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def mend_storage(error: OSError) -> str:
+    """Return what to do where a file can't be written."""
+    return "free some space there" if lacks_space(error) else "make it a folder that can be written"
+
+
+def storage_problem(folder: object, error: OSError) -> str:
+    """Return which folder does not take something, and why: what follows says what to do (`mend_storage`)."""
+    return f"{folder} cannot be written ({error.strerror or error})"

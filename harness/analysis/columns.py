@@ -130,6 +130,7 @@ _FACTS = (
     Column("superseded", "Why another training stands in its place; such a row is in no mean and no ranking", "text"),
     Column("timing_effort", "quick or thorough; empty in ledgers of before", "text"),
     Column("timed_on", "The machine that it was timed on, as machine names it", "text"),
+    Column("parity_note", "Why it was compared with no reference, where that could not be made", "text"),
     Column("machine", "The hardware and packages it ran on: its key under machines in manifest.json", "text"),
 )
 

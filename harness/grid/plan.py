@@ -154,12 +154,19 @@ def choose_plugins(names: Sequence[str], registry: Registry) -> tuple[list[str],
     if not registry.cells or not registry.backends:
         kind = "backend" if registry.cells else "cell"
         raise PluginError(f"No plugin brings a {kind}: 'harness plugins' says what is broken; reinstall rnn-harness.")
-    return cells or list(registry.cells), backends or [best_backend(registry)]
+    chosen = cells or list(registry.cells), backends or [best_backend(registry)]
+    for cell in chosen[0]:
+        registry.reject_contested("cell", cell)
+    for backend in chosen[1]:
+        registry.reject_contested("backend", backend.name)
+    return chosen
 
 
 def choose_baselines(names: Sequence[str], registry: Registry) -> list[Baseline]:
     """Return the baselines selected, by their own names or their family's, each once."""
     chosen = {baseline.name: baseline for name in names for baseline in registry.baselines_named(name)}
+    for name in chosen:
+        registry.reject_contested("baseline", name)
     return list(chosen.values())
 
 

@@ -13,7 +13,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -40,19 +41,58 @@ class Origin:
 
 
 def installed() -> Iterator[tuple[Origin, Callable[[], ModuleType]]]:
-    """Yield the entry points of all installed distributions, each with the function that imports its module."""
+    """Yield the entry points of all installed distributions, each with the function that imports its module.
+
+    A distribution whose entry points can't be read has a function that says so.
+    """
     # Each look at a distribution's metadata reads and parses all of it, its whole README too.
     name_and_version = cache(_name_and_version)
-    for entry_point in sorted(importlib.metadata.entry_points(group=hooks.PROJECT)):
+    entry_points, unreadable = _entry_points()
+    for entry_point in sorted(entry_points):
         name, version = name_and_version(entry_point.dist)
         yield Origin(plugin=entry_point.name, distribution=name, version=version), entry_point.load
+    for distribution, error in unreadable:
+        name, version = name_and_version(distribution)
+        yield Origin(plugin=name, distribution=name, version=version), partial(_say_unreadable, error)
 
 
-def _name_and_version(distribution: importlib.metadata.Distribution | None) -> tuple[str, str]:
-    if distribution is None:
-        return "unknown", ""
-    metadata = distribution.metadata
-    return metadata["Name"], metadata["Version"]
+def _entry_points() -> tuple[list[EntryPoint], list[tuple[Distribution, Exception]]]:
+    """Return our entry points, and the distributions whose can't be read: any one's file breaks the usual way."""
+    try:
+        return list(importlib.metadata.entry_points(group=hooks.PROJECT)), []
+    except Exception:
+        entry_points: list[EntryPoint] = []
+        unreadable: list[tuple[Distribution, Exception]] = []
+        seen: set[str] = set()
+        for distribution in importlib.metadata.distributions():
+            name = _name_and_version(distribution)[0]
+            if name in seen:
+                continue  # another of the name lies before it on the path
+            seen.add(name)
+            try:
+                entry_points += distribution.entry_points.select(group=hooks.PROJECT)
+            except Exception as error:
+                unreadable.append((distribution, error))
+        return entry_points, unreadable
+
+
+def _say_unreadable(error: Exception) -> NoReturn:
+    raise ImportError(f"its entry_points.txt cannot be read ({type(error).__name__}: {error})")
+
+
+def _name_and_version(distribution: Distribution | None) -> tuple[str, str]:
+    try:
+        metadata = distribution.metadata if distribution is not None else None
+        name, version = (metadata["Name"], metadata["Version"]) if metadata is not None else (None, None)
+    except Exception:
+        name, version = None, None
+    return name or _place(distribution), version or ""
+
+
+def _place(distribution: Distribution | None) -> str:
+    """Name a distribution without metadata by where it lies."""
+    folder = getattr(distribution, "_path", None)
+    return f"the distribution without metadata in {folder}" if folder else "an unknown distribution"
 
 
 def single_files(folder: Path | None) -> Iterator[tuple[Origin, Callable[[], ModuleType]]]:

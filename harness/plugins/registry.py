@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn, TypeVar, get_origin, get_type_hints
+from typing import Any, NoReturn, TypeVar
 
 import pluggy
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 
+import harness
 from harness.contracts import hooks
 from harness.contracts.descriptors import SCRATCH, Backend, Baseline, Cell, Corpus, Executor, Exercise, Implementation
 from harness.contracts.visible import one_line
 from harness.errors import PluginError, did_you_mean
 from harness.plugins.discovery import Origin, installed, single_files, watched
+from harness.plugins.validation import require_descriptor
 
 _HOOKS: dict[str, type] = {
     "harness_cells": Cell,
@@ -56,6 +56,8 @@ class Registry:
     broken: list[BrokenPlugin] = field(default_factory=list)
     origins: dict[tuple[str, str], Origin] = field(default_factory=dict)
     """By (kind, name)."""
+    contested: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By (kind, name), the sentence about the two plugins that both bring it: nobody's choice is made for him."""
     module_paths: tuple[str, ...] = ()
     """Folders of single-file plugins, for the workers."""
 
@@ -91,6 +93,7 @@ class Registry:
         """Return what builds the implementation; None for scratch. Raises: PluginError."""
         if name == SCRATCH:
             return None
+        self.reject_contested("implementation", f"{cell}/{backend}/{name}")
         known = self.implementations.get((cell, backend), {})
         if name not in known:
             hint = did_you_mean(name, self.implementation_names(cell, backend))
@@ -105,6 +108,11 @@ class Registry:
             *(implementation.target for implementation in implementations),
             *(cell.equations for cell in self.cells.values()),
         ]
+
+    def reject_contested(self, kind: str, name: str) -> None:
+        """Raise a PluginError where two plugins bring the name."""
+        if (kind, name) in self.contested:
+            raise PluginError(self.contested[kind, name])
 
     def reject_unknown(self, name: str, kinds: str, known: Mapping[str, Any]) -> NoReturn:
         """Raise a PluginError for a name nobody announced, naming a broken plugin that may have meant to."""
@@ -125,14 +133,15 @@ class Registry:
     def _named(self, known: dict[str, Named], kind: str, name: str) -> Named:
         if name not in known:
             self.reject_unknown(name, kind, known)
+        self.reject_contested(kind, name)
         return known[name]
 
 
 def load(plugins_dir: Path | None = None) -> Registry:
     """Load the plugins of all installed distributions, and of a folder of single files where one is named.
 
-    Raises: PluginError where two plugins claim a name, a hook is misspelt, an implementation names an
-    unknown pair, or the folder is missing or has a file that shadows a module.
+    What is wrong with one of them is that plugin's alone: it is listed as broken, and stops nothing that goes without.
+    Raises: PluginError where the folder is missing or has a file that shadows a module.
     """
     registry = Registry()
     manager = pluggy.PluginManager(hooks.PROJECT)
@@ -147,9 +156,8 @@ def load(plugins_dir: Path | None = None) -> Registry:
                 continue
             _register(manager, module, key)
             origins[key] = origin
-    _require_known_hooks(manager, origins)
     _collect(registry, manager, origins)
-    _require_known_pairs(registry)
+    _leave_out_unknown_pairs(registry)
     ordered = sorted(registry.exercises.values(), key=lambda exercise: (exercise.chapter, exercise.position))
     registry.exercises = {exercise.name: exercise for exercise in ordered}
     if plugins_dir is not None:
@@ -158,6 +166,12 @@ def load(plugins_dir: Path | None = None) -> Registry:
 
 
 def _register(manager: pluggy.PluginManager, module: ModuleType, key: str) -> None:
+    for name in vars(module):
+        if name not in _HOOKS and manager.parse_hookimpl_opts(module, name) is not None:
+            raise TypeError(
+                f"its hook {name!r} is none of rnn-harness {harness.__version__}: mend its name, or upgrade "
+                f"rnn-harness where the plugin is for a later version.{did_you_mean(name, _HOOKS)}"
+            )
     for name in _HOOKS:
         hook = getattr(module, name, None)
         if not callable(hook):
@@ -187,18 +201,6 @@ def _cause(error: BaseException) -> str:
     return one_line(f"{type(error).__name__}: {error}").removesuffix(":")
 
 
-def _require_known_hooks(manager: pluggy.PluginManager, origins: Mapping[str, Origin]) -> None:
-    try:
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        name = next((key for key, origin in origins.items() if manager.get_plugin(key) is error.plugin), "")
-        hook = str(error).partition("unknown hook ")[2].partition(" ")[0].strip("'\"")
-        raise PluginError(
-            f"The {origins.get(name, name)} implements a hook {hook!r}, which this harness does not know."
-            f"{did_you_mean(hook, _HOOKS)} Mend or uninstall it."
-        ) from None
-
-
 def _collect(registry: Registry, manager: pluggy.PluginManager, origins: Mapping[str, Origin]) -> None:
     for key, origin in origins.items():
         announced: list[Any] = []
@@ -206,7 +208,10 @@ def _collect(registry: Registry, manager: pluggy.PluginManager, origins: Mapping
         with _guarded(registry, origin):
             announced = list(_announced(manager, key))
         for descriptor in announced:
-            _add(registry, descriptor, origin)
+            try:
+                _add(registry, descriptor, origin)
+            except PluginError as error:
+                registry.broken.append(BrokenPlugin(origin=origin, cause=str(error)))
 
 
 def _announced(manager: pluggy.PluginManager, key: str) -> Iterator[Any]:
@@ -214,36 +219,8 @@ def _announced(manager: pluggy.PluginManager, key: str) -> Iterator[Any]:
         for implementation in getattr(manager.hook, hook_name).get_hookimpls():
             if implementation.plugin_name == key:
                 for descriptor in implementation.function():
-                    _require_descriptor(descriptor, kind, hook_name)
+                    require_descriptor(descriptor, kind, hook_name)
                     yield descriptor
-
-
-def _require_descriptor(descriptor: object, kind: type, hook_name: str) -> None:
-    if not isinstance(descriptor, kind):
-        raise TypeError(f"{hook_name} returned {descriptor!r:.80}, which is not a {kind.__name__}")
-    for field_name, hint in get_type_hints(kind).items():
-        value = getattr(descriptor, field_name)
-        if not _fits(value, hint):
-            raise TypeError(f"{kind.__name__}({field_name}={value!r:.80}): that is not {_words(hint)}")
-    if isinstance(descriptor, (Backend, Baseline, Executor)):
-        gpu_requirements = descriptor.gpu_requirements if isinstance(descriptor, Backend) else ()
-        for requirement in (*descriptor.requirements, *gpu_requirements):
-            Requirement(requirement)
-    if isinstance(descriptor, Backend):
-        SpecifierSet(descriptor.requires_python)
-    name = getattr(descriptor, "name", "")
-    if not name or any(c.isspace() or c in ",/\\" for c in name):
-        raise ValueError(f"{kind.__name__} name {name!r} is empty, or has white space, a comma or a slash")
-
-
-def _fits(value: object, hint: Any) -> bool:
-    if get_origin(hint) is tuple:
-        return isinstance(value, tuple) and all(isinstance(part, str) for part in value)
-    return isinstance(value, hint)
-
-
-def _words(hint: Any) -> str:
-    return "a tuple of str" if get_origin(hint) is tuple else f"of type {hint.__name__}"
 
 
 def _add(registry: Registry, descriptor: Any, origin: Origin) -> None:
@@ -278,22 +255,26 @@ def _add(registry: Registry, descriptor: Any, origin: Origin) -> None:
 def _require_unclaimed(registry: Registry, kind: str, name: str, origin: Origin, *, taken: bool) -> None:
     if taken:
         first = registry.origins.get((kind, name), "the harness itself")
+        problem = f"Two plugins bring the {kind} {name!r}: {first}, and {origin}. Uninstall or rename one of them."
         if first == origin:
-            raise PluginError(f"The {origin} brings the {kind} {name!r} twice: rename one of the two.")
-        raise PluginError(
-            f"Two plugins bring the {kind} {name!r}: {first}, and {origin}. Uninstall or rename one of them."
-        )
+            problem = f"The {origin} brings the {kind} {name!r} twice: rename one of the two."
+        registry.contested[kind, name] = problem
+        raise PluginError(problem)
 
 
-def _require_known_pairs(registry: Registry) -> None:
-    for (cell, backend), implementations in registry.implementations.items():
-        for kind, name, known in (("cell", cell, registry.cells), ("backend", backend, registry.backends)):
-            if name in known or registry.broken:
-                # A broken plugin may be the one that brings the missing half; it is reported as such.
-                continue
-            implementation = next(iter(implementations.values()))
-            label = f"{cell}/{backend}/{implementation.name}"
-            raise PluginError(
-                f"The {registry.origins['implementation', label]} brings an implementation {label!r}, but no plugin "
-                f"brings the {kind} {name!r}.{did_you_mean(name, known)}"
+def _leave_out_unknown_pairs(registry: Registry) -> None:
+    """Leave out implementations of what is not here; where a broken plugin may bring it, that one is reported."""
+    for (cell, backend), implementations in list(registry.implementations.items()):
+        halves = (("cell", cell, registry.cells), ("backend", backend, registry.backends))
+        unknown = [half for half in halves if half[1] not in half[2]]
+        if not unknown:
+            continue
+        del registry.implementations[cell, backend]
+        kind, name, known = unknown[0]
+        for implementation in implementations:
+            label = f"{cell}/{backend}/{implementation}"
+            cause = (
+                f"it brings an implementation {label!r}, but no plugin brings the {kind} {name!r}."
+                f"{did_you_mean(name, known)}"
             )
+            registry.broken.append(BrokenPlugin(origin=registry.origins["implementation", label], cause=cause))

@@ -1,7 +1,6 @@
 """The folder a run leaves: where each file lies, and who may write."""
 
 import contextlib
-import errno
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 import filelock
 
 from harness.contracts.files import replacing, sweep, write_whole
-from harness.errors import RunFolderError
+from harness.errors import RunFolderError, lacks_space, storage_problem
 
 
 @dataclass(frozen=True)
@@ -101,10 +100,9 @@ class RunFolder:
                 raise self._unwritable(error) from None
 
     def _unwritable(self, error: OSError) -> RunFolderError:
-        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         return RunFolderError(
-            f"The run folder {self.path} cannot be written ({error.strerror or error}): "
-            f"{'free some space, or ' if is_full else ''}name another folder with --out."
+            f"The run folder {storage_problem(self.path, error)}: "
+            f"{'free some space, or ' if lacks_space(error) else ''}name another folder with --out."
         )
 
     def point_latest_here(self) -> None:

@@ -5,8 +5,9 @@ import re
 import signal
 from dataclasses import dataclass
 
-from harness.contracts.executors import Slot
+from harness.contracts.executors import Slot, SlotLostError
 from harness.contracts.visible import one_line
+from harness.errors import EnvironmentMissing, PluginError, WorkerError
 from harness.plugins.revisions import Revisions
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
@@ -71,10 +72,8 @@ class Attempts:
         if revisions.is_edited(trial):
             return Verdict(status="failed", reason=_EDITED)
         conversation = Conversation(trial, self.ledger, self.observer, revisions)
-        if self.parity_steps and not trial.is_baseline:
-            if problem := await self.checks.problem_of(trial.cell, slot):
-                return Verdict(status="failed", reason=one_line(f"{trial.cell} is no sound cell: {problem}"))
-            conversation.reference = await self.references.reference_for(trial, slot, self.parity_steps)
+        if problem := await self._problem_of_cell(trial, slot, conversation):
+            return Verdict(status="failed", reason=one_line(f"{trial.cell} is no sound cell: {problem}"))
         ending = await self.workplace.run(
             self._job(trial, slot),
             None if trial.is_baseline else trial.backend,
@@ -84,6 +83,27 @@ class Attempts:
             timeout=self.workplace.limits.timeout,
         )
         return conversation.verdict(ending)
+
+    async def _problem_of_cell(self, trial: Trial, slot: Slot, conversation: "Conversation") -> str:
+        """Return what is wrong with a trial's cell, or nothing; then its conversation has the reference.
+
+        What goes uncertified, since one of the two can't be had, says why. Raises: SlotLostError.
+        """
+        if trial.is_baseline or not self.parity_steps:
+            return ""
+        missing = f"{trial.cell} could not be checked"
+        try:
+            if problem := await self.checks.problem_of(trial.cell, slot):
+                return problem
+            missing = "no reference could be made"
+            conversation.reference = await self.references.reference_for(trial, slot, self.parity_steps)
+        except SlotLostError:
+            raise
+        except (EnvironmentMissing, PluginError, WorkerError) as error:
+            note = one_line(f"{missing}: {error}")
+            self.ledger.add_facts(trial.trial_id, {"parity_note": note})
+            self.observer.remark(f"{trial.trial_id} goes without a certificate: {note}")
+        return ""
 
     def _job(self, trial: Trial, slot: Slot) -> TrainJob | BaselineJob:
         registry, corpus = self.workplace.registry, self.workplace.corpus(trial)

@@ -10,12 +10,12 @@ from pathlib import Path
 from harness.contracts.descriptors import REFERENCE_BACKEND
 from harness.contracts.executors import Slot
 from harness.contracts.files import read_sealed, write_sealed
-from harness.contracts.visible import one_line
 from harness.errors import WorkerError
 from harness.machine import interruption
-from harness.machine.folders import default_cache_dir
+from harness.machine.folders import default_cache_dir, keep_in_cache
 from harness.plugins.registry import Registry
 from harness.running.jobs import place_in, scratch_network
+from harness.running.observer import Say
 from harness.running.workplace import Workplace, lone_workplace
 from harness.worker.events import Checked
 from harness.worker.job import CheckJob
@@ -29,12 +29,13 @@ class CellChecks:
     """The checks of one run's cells."""
 
     workplace: Workplace
+    remark: Say = print
     _locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     async def problem_of(self, cell: str, slot: Slot) -> str:
-        """Return what is wrong with a cell, in one sentence; empty where nothing is, or where it can't be checked.
+        """Return what is wrong with a cell, in one sentence; empty where nothing is.
 
-        What can't be checked has no reference either, and so no certificate. Raises: SlotLostError.
+        Raises: HarnessError with the reason where it can't be checked, and so gets no certificate; SlotLostError.
         """
         registry = self.workplace.registry
         sources = self.workplace.revisions.sources
@@ -44,22 +45,19 @@ class CellChecks:
             problem = _read(path)
             if problem is None:
                 problem = await self.check(cell, slot.without_gpu())
-                if problem is not None and source:
-                    write_sealed(path, problem)
-        return problem or ""
+                if source:
+                    keep_in_cache(lambda: write_sealed(path, problem), path.parent, self.remark)
+        return problem
 
-    async def check(self, cell: str, slot: Slot) -> str | None:
-        """Check a cell now; None where that can't be done."""
+    async def check(self, cell: str, slot: Slot) -> str:
+        """Check a cell now. Raises: HarnessError where that can't be done; SlotLostError."""
         registry = self.workplace.registry
-        if REFERENCE_BACKEND not in registry.backends:
-            return None
         job = CheckJob(
             place=place_in(slot),
             module_paths=registry.module_paths,
             network=scratch_network(registry, cell, REFERENCE_BACKEND),
         )
-        checked = await self.workplace.reference_answer(job, slot, f"check-{cell}", Checked)
-        return None if checked is None else checked.problem
+        return (await self.workplace.reference_answer(job, slot, f"check-{cell}", Checked)).problem
 
 
 def check_cells(registry: Registry, cells: Sequence[str]) -> dict[str, str]:
@@ -74,13 +72,10 @@ def check_cells(registry: Registry, cells: Sequence[str]) -> dict[str, str]:
 
 
 def _checked(workplace: Workplace, cell: str) -> str:
-    problem = interruption.run(CellChecks(workplace).check(cell, workplace.slots[0]))
-    if problem is None:
-        log = workplace.folder.log(f"check-{cell}").read_text(encoding="utf-8", errors="replace").splitlines()
-        raise WorkerError(
-            f"The cell {cell!r} could not be checked: {one_line(log[-1]) if log else 'see its equations'}."
-        )
-    return problem
+    try:
+        return interruption.run(CellChecks(workplace).check(cell, workplace.slots[0]))
+    except WorkerError as error:
+        raise WorkerError(f"The cell {cell!r} could not be checked: {error}.") from None
 
 
 def _result_path(cell: str, source: str) -> Path:

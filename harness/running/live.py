@@ -98,6 +98,7 @@ class LiveView:
         self, costs: Mapping[str, float], console: Console, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._console = console
+        self._remarks: set[str] = set()
         self._clock = clock
         self._tally = _Tally(costs=costs, since=clock())
         self._running: dict[str, _Running] = {}
@@ -165,6 +166,12 @@ class LiveView:
         style = _STYLES.get(status, "red")
         outcome = f"valid perplexity {_perplexity(entry.valid_loss)}" if status == "ok" else escape(reason)
         self._say(f"[{style}]{status:>8}[/] {escape(trial.trial_id)}  {outcome}")
+
+    def remark(self, line: str) -> None:
+        """Show one line, once."""
+        if line not in self._remarks:
+            self._remarks.add(line)
+            self._say(line)
 
     def abandoned(self) -> None:
         """Show the cursor again, which the live view hides."""

@@ -26,6 +26,10 @@ class Observer(Protocol):
         """Show how a trial ended; 'waiting' is put back among the waiting."""
         ...
 
+    def remark(self, line: str) -> None:
+        """Show one line about what goes on beside the trials."""
+        ...
+
     def abandoned(self) -> None:
         """Leave the terminal as it was: the process ends at once."""
         ...

@@ -14,8 +14,9 @@ from pathlib import Path
 from harness.contracts.descriptors import REFERENCE_BACKEND
 from harness.contracts.executors import Slot
 from harness.contracts.files import read_sealed, write_sealed
-from harness.machine.folders import default_cache_dir
+from harness.machine.folders import default_cache_dir, keep_in_cache
 from harness.running.jobs import files_of, place_in, scratch_network
+from harness.running.observer import Say
 from harness.running.workplace import Workplace
 from harness.worker.events import FirstSteps
 from harness.worker.job import ReferenceJob
@@ -33,15 +34,15 @@ class References:
     """The references of one run's trials."""
 
     workplace: Workplace
+    remark: Say
     _locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
     _digests: dict[str, str] = field(default_factory=dict)
     """By cell, of all code that its references come from."""
 
-    async def reference_for(self, trial: Trial, slot: Slot, parity_steps: int) -> FirstSteps | None:
+    async def reference_for(self, trial: Trial, slot: Slot, parity_steps: int) -> FirstSteps:
         """Return a trial's reference, made now where it is not in the cache.
 
-        None where it can't be made: then the trial goes uncertified, and the reference's log says why.
-        Raises: SlotLostError.
+        Raises: HarnessError with the reason where it can't be made: then the trial goes uncertified; SlotLostError.
         """
         key = reference_key(trial, parity_steps, self._sources(trial.cell))
         path = _references_dir() / f"{key}.json"
@@ -50,8 +51,7 @@ class References:
             reference = read_reference(path)
             if reference is None:
                 reference = await self._make(trial, slot.without_gpu(), parity_steps, f"reference-{key}")
-                if reference is not None:
-                    write_reference(path, reference)
+                keep_in_cache(lambda: write_reference(path, reference), path.parent, self.remark)
         return reference
 
     def _sources(self, cell: str) -> str:
@@ -64,10 +64,8 @@ class References:
             self._digests[cell] = self.workplace.revisions.sources.digest(*modules)
         return self._digests[cell]
 
-    async def _make(self, trial: Trial, slot: Slot, parity_steps: int, name: str) -> FirstSteps | None:
+    async def _make(self, trial: Trial, slot: Slot, parity_steps: int, name: str) -> FirstSteps:
         registry = self.workplace.registry
-        if REFERENCE_BACKEND not in registry.backends:
-            return None
         job = ReferenceJob(
             place=place_in(slot),
             module_paths=registry.module_paths,

@@ -5,10 +5,11 @@ import contextlib
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from harness.contracts.executors import Slot, SlotLostError
 from harness.contracts.visible import one_line
-from harness.errors import EnvironmentMissing, RunFolderError, WorkerError
+from harness.errors import EnvironmentMissing, PluginError, RunFolderError, WorkerError, mend_storage, storage_problem
 from harness.grid.plan import Plan
 from harness.machine import interruption
 from harness.record.ledger import FINISHED, Ledger
@@ -36,9 +37,10 @@ class Runner:
     """Of the exact versions in each backend's interpreter, by backend."""
 
     def __post_init__(self) -> None:
-        self._references = References(self.workplace)
+        self._references = References(self.workplace, self.observer.remark)
+        checks = CellChecks(self.workplace, self.observer.remark)
         self._attempts = Attempts(
-            self.workplace, self.ledger, self.observer, self._references, CellChecks(self.workplace), self.parity_steps
+            self.workplace, self.ledger, self.observer, self._references, checks, self.parity_steps
         )
         self._losses: Counter[str] = Counter()
         """By trial, of slots."""
@@ -67,9 +69,11 @@ class Runner:
         if isinstance(error, ExceptionGroup):
             return self._explained(error)
         if isinstance(error, OSError):
+            # What names no file is a write, and what is written all the time lies in the run's folder.
+            folder = Path(error.filename).parent if error.filename else self.workplace.folder.path
             return RunFolderError(
-                f"The run folder {self.workplace.folder.path} cannot be written ({error.strerror}): free some space "
-                "there and give the same command again; every epoch recorded so far is kept."
+                f"The folder {storage_problem(folder, error)}: {mend_storage(error)} and give the same command again; "
+                "every epoch recorded so far is kept."
             )
         return error
 
@@ -97,7 +101,7 @@ class Runner:
         for position, trial in enumerate(ahead):
             await asyncio.sleep(0)  # where all are made already, the workers' events have their turn
             if position >= len(ahead) - len(waiting):  # else it has its slot, and sees to its reference itself
-                with contextlib.suppress(SlotLostError):
+                with contextlib.suppress(EnvironmentMissing, PluginError, WorkerError):
                     await self._references.reference_for(trial, gpu, self.parity_steps)
 
     async def run_trial(self, trial: Trial, slot: Slot) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.contracts.descriptors import REFERENCE_BACKEND
-from harness.contracts.executors import OpenExecutor, Slot, SlotLostError, SlotRequest, Task
+from harness.contracts.executors import OpenExecutor, Slot, SlotRequest, Task
 from harness.contracts.visible import one_line
 from harness.environments import Interpreter, interpreter_for, why_not
 from harness.environments.links import linked_packages
@@ -24,7 +24,7 @@ from harness.plugins.revisions import Revisions
 from harness.record.folder import RunFolder
 from harness.running.workers import AskedWorker, Ending, Hear, asked_worker, run_worker
 from harness.texts.tokenised import TokenisedCorpus
-from harness.worker.events import Checked, Event, FirstSteps
+from harness.worker.events import Checked, Diverged, Event, Failed, FirstSteps
 from harness.worker.job import Job
 from harness.worker.targets import resolve
 from harness.worker.trial import Trial
@@ -111,24 +111,26 @@ class Workplace:
             self.executor, task, slot, hear, timeout=timeout, stall_timeout=self.limits.stall_timeout
         )
 
-    async def reference_answer(self, job: Job, slot: Slot, name: str, kind: type[Answer]) -> Answer | None:
-        """Do a job of the reference backend and return the event it answers with; None where there is none to be had.
+    async def reference_answer(self, job: Job, slot: Slot, name: str, kind: type[Answer]) -> Answer:
+        """Do a job of the reference backend and return the event it answers with.
 
-        Raises: SlotLostError.
+        Raises: HarnessError with the reason where there is none to be had; SlotLostError.
         """
+        self.registry.backend(REFERENCE_BACKEND)
         answers: list[Answer] = []
+        reasons: list[str] = []
 
         def hear(event: Event) -> None:
             if isinstance(event, kind):
                 answers.append(event)
+            elif isinstance(event, Failed | Diverged):
+                reasons.append(one_line(event.reason))
 
-        try:
-            await self.run(job, REFERENCE_BACKEND, slot, name, hear)
-        except SlotLostError:
-            raise
-        except (EnvironmentMissing, WorkerError):
-            return None
-        return answers[-1] if answers else None
+        ending = await self.run(job, REFERENCE_BACKEND, slot, name, hear)
+        if answers:
+            return answers[-1]
+        reason = reasons[-1] if reasons else ending.enforced or f"its worker ended with {ending.returncode}"
+        raise WorkerError(reason)
 
     @contextlib.asynccontextmanager
     async def asked(self, job: Job, backend: str | None, slot: Slot, name: str) -> AsyncIterator[AskedWorker]:

@@ -28,13 +28,14 @@ def read_corpora(
 ) -> list[TokenisedCorpus]:
     """Return every selected corpus for every choice of authors and every budget; ``report`` takes remarks on them.
 
-    Raises: CorpusError.
+    Raises: CorpusError; PluginError where two plugins bring one.
     """
     request = sources.request(selection.corpora_dir, show_progress=show_progress, encoding=selection.encoding)
     corpora: list[TokenisedCorpus] = []
     for name in selection.corpora:
         if name not in registry.corpora and not Path(name).exists():
             registry.reject_broken(name.partition(":")[0])
+        registry.reject_contested("corpus", name.partition(":")[0])
         texts = sources.read_texts(name, registry.corpora, request)
         lost = _lost_share(texts, selection.text)
         for remark in (*_taken_off(texts), remark_on_loss(texts.name, selection.text, lost)):

@@ -145,15 +145,13 @@ def test_a_broken_plugin_that_is_selected_is_one_sentence_and_exit_2(
 
 
 @pytest.mark.parametrize("name", ["second_lstm", "misspelt_hook", "unknown_pair"])
-@pytest.mark.parametrize("command", ["plugins", "run"])
-def test_plugins_at_odds_stop_every_command_with_one_sentence(
-    call: Callable[..., Result], plugin_folder: Callable[..., Path], name: str, command: str
+def test_a_plugin_at_odds_with_others_is_listed_with_its_cause_and_stops_nothing_else(
+    call: Callable[..., Result], plugin_folder: Callable[..., Path], name: str
 ) -> None:
-    result = call(command, "--plugins-dir", plugin_folder(name))
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("Error: T")
-    assert name in result.stderr
-    assert result.stderr.count("\n") == 1
+    result = call("plugins", "--plugins-dir", plugin_folder(name))
+    assert result.exit_code == 0
+    assert f"{name}.py" in "".join(result.stdout.split())
+    assert call("run", "--plugins-dir", plugin_folder(name), "--plugins", "gru,numpy", "--dry-run").exit_code == 0
 
 
 def imported_by(*commands: str) -> set[str]:

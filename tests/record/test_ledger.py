@@ -278,7 +278,7 @@ def test_tables_are_made_all_or_none(path: Path, monkeypatch: pytest.MonkeyPatch
 
     module.columns_of_today()
     monkeypatch.setattr(module, "SCHEMA", f"{module.SCHEMA} INSERT INTO nowhere VALUES (1);")
-    with pytest.raises(RunFolderError, match=r"cannot be written \(no such table: nowhere\): free some space"):
+    with pytest.raises(RunFolderError, match=r"cannot be written \(no such table: nowhere\): make it writable"):
         Ledger(path)
     monkeypatch.undo()
     record(path)

@@ -56,7 +56,7 @@ def test_a_log_that_cannot_be_written_ends_the_run_with_one_sentence(
     prepared = prepare("rnn,numpy")
     (trial,) = prepared.plan.runnable
     prepared.folder.log(trial.trial_id).mkdir(parents=True)
-    with pytest.raises(RunFolderError, match=r"The run folder out cannot be written \(Is a directory\)"):
+    with pytest.raises(RunFolderError, match=r"The folder out/logs cannot be written \(Is a directory\): make it"):
         execute(prepared)
 
 

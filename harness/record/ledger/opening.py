@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import RunFolderError
@@ -132,3 +133,23 @@ def unusable(path: Path, error: Exception, advice: str) -> RunFolderError:
     """Return the sentence for a file that is no ledger or a damaged one."""
     cause = (str(error).splitlines() or [type(error).__name__])[-1]
     return RunFolderError(f"The ledger {path} cannot be used ({cause}) and was left as it is. {advice}")
+
+
+def _mend(error: sqlite3.DatabaseError) -> str:
+    """Say that space is needed where it may be what lacks: a file that may not grow is a failed write too."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return "free some space there" if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) else "make it writable"
+
+
+@contextlib.contextmanager
+def explained_writes(path: Path) -> Iterator[None]:
+    """Turn what the disk does not take into the sentence for it; a row that is no row is a fault of its own."""
+    try:
+        yield
+    except (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.NotSupportedError, sqlite3.ProgrammingError):
+        raise
+    except sqlite3.DatabaseError as error:
+        raise RunFolderError(
+            f"The ledger {path} cannot be written ({error}): {_mend(error)} and give the same command again; "
+            "every epoch recorded so far is kept."
+        ) from None

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from harness.contracts.measures import stored_in
-from harness.errors import RunFolderError
 from harness.record.ledger import checksums
 from harness.record.ledger.blocks import pack_blocks
-from harness.record.ledger.opening import RUN_ID, check, connect, manifest_id, unusable
+from harness.record.ledger.opening import RUN_ID, check, connect, explained_writes, manifest_id, unusable
 from harness.record.ledger.reader import read_trials
 from harness.record.ledger.schema import DIGESTS, bring_up_to_date, checkpoint_digests, rename_trial
 from harness.record.parity import Certificate
@@ -56,7 +55,7 @@ class Ledger:
             check(path)
         except sqlite3.Error as error:
             raise unusable(path, error, "Move it away to start anew, or name another folder with --out.") from None
-        with _explained(path):
+        with explained_writes(path):
             self._db = _open_to_write(path)
         self._written_back = time.monotonic()
         self.run_id = self._run_id()
@@ -277,7 +276,7 @@ class Ledger:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        with _explained(self.path):
+        with explained_writes(self.path):
             with self._db:
                 yield
             self._write_back()
@@ -311,20 +310,6 @@ def _json(facts: dict[str, Any]) -> str:
 def _storable(text: str) -> str:
     """Return a text SQLite can hold: an exception's may have a lone surrogate in it."""
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn what the disk does not take into the sentence for it; a row that is no row is a fault of its own."""
-    try:
-        yield
-    except (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.NotSupportedError, sqlite3.ProgrammingError):
-        raise
-    except sqlite3.DatabaseError as error:
-        raise RunFolderError(
-            f"The ledger {path} cannot be written ({error}): free some space there and give the same command again; "
-            "every epoch recorded so far is kept."
-        ) from None
 
 
 def _open_to_write(path: Path) -> sqlite3.Connection:
