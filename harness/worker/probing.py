@@ -40,6 +40,7 @@ def _probe(job: ProbeJob | ProbeBaselineJob, model: Any, stages: Mapping[str, We
         valid=mapped(job.text.valid_path),
         symbols=read_symbols(job.text.vocabulary_path),
         stages=stages,
+        held_out={(part.author, part.part): mapped(part.path)[part.start : part.stop] for part in job.text.held_out},
     )
     for name in job.probes:
         connection.send(Probed(probe=name, rows=tuple(PROBES[name](subject))))

@@ -15,6 +15,9 @@ SAME_UPDATES = 0.15
 """How far apart two numbers of updates may be, as a share: epochs are whole numbers."""
 ADDED_UPDATES, ADDED_EPOCHS = "added, as many updates", "added, as many epochs"
 MIXED, FOREIGN, DROWNED = "mixed, same budget", "another's instead", "proportional beside equal mix"
+OWN_WORDS, SHARED_WORDS = "added: words only this author uses", "added: all other words"
+WORDS = {OWN_WORDS: "own words of {}", SHARED_WORDS: "shared words of {}"}
+"""What is probed of them, by author: bits a letter."""
 _VARIED = ("authors", "corpus_digest", "vocab_size", "mix", "train_tokens", "num_epochs", *evidence.NUISANCES)
 _SHARED = ["seed", *evidence.settings_without(*_VARIED), "evaluated_on"]
 """What a model has in common with the one it is held against."""
@@ -109,3 +112,21 @@ def _drowned(combined: pd.DataFrame, whole: pd.DataFrame) -> pd.DataFrame:
     by_mix = {mix: full[full["mix"] == mix] for mix in ("proportional", "equal")}
     both = _nearest(_beside(by_mix["proportional"], by_mix["equal"]))
     return both[both["share_first"] / both["train_tokens_first"] < both["share_second"] / both["train_tokens_second"]]
+
+
+def by_words(run: Run, both: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield these pairs again, with the bits a letter in the author's own words, and in all others, where probed."""
+    probed = run.probes.set_index(["trial_id", "quantity"])[["value", "n"]]
+    probed = probed[~probed.index.duplicated()]
+    for test, quantity in WORDS.items():
+        of = both.copy()
+        for side in ("first", "second"):
+            keys = [
+                (name, quantity.format(author))
+                for name, author in zip(of[f"trial_id_{side}"], of["evaluated_on"], strict=True)
+            ]
+            values = (
+                probed.reindex(pd.MultiIndex.from_tuples(keys, names=probed.index.names)) if keys else probed.head(0)
+            )
+            of[f"bits_per_char_{side}"], of["letters"] = values["value"].to_numpy(), values["n"].to_numpy()
+        yield test, of.dropna(subset=["bits_per_char_first", "bits_per_char_second"])

@@ -14,7 +14,7 @@ from harness.analysis.wording import enumerate_names, enumerate_numbers
 from harness.contracts.exercises import Available, Budget, Need, OptionValue, PrimaryTest, TextProbe
 from harness.report import UNDECIDED, Answer, charts, unanswered
 from harness_d2l import author_pairs, authors
-from harness_d2l.author_pairs import ADDED_EPOCHS, ADDED_UPDATES, DROWNED, FOREIGN, MIXED
+from harness_d2l.author_pairs import ADDED_EPOCHS, ADDED_UPDATES, DROWNED, FOREIGN, MIXED, OWN_WORDS, SHARED_WORDS
 from harness_d2l.shared import WHOLE, options
 
 PRIMARY = (
@@ -51,13 +51,15 @@ def needs(budget: Budget, available: Available) -> Sequence[Need]:  # noqa: ARG0
     probe = TextProbe(name=authors.PROBE, measure=authors.distances)
     plans = [plan("each"), plan("all", epochs=(EPOCHS, *FEWER)), plan("all", epochs=FEWER[1], mix="equal")]
     fixed = plan("each", "all", mix="equal", author_budget="equal")
-    return [*(Need(options=chosen) for chosen in plans), Need(options=fixed, text_probe=probe)]
+    return [*(Need(options=chosen, probes=("own_words",)) for chosen in plans), Need(options=fixed, text_probe=probe)]
 
 
 def answer(run: Run) -> Answer:
     """Hold every author's held-out text against the model of that author alone."""
     known = author_pairs.figures(run)
-    compared = [each for test, both in author_pairs.pairs(known) for each in _compared(test, both)]
+    pairs = dict(author_pairs.pairs(known))
+    pairs |= author_pairs.by_words(run, pairs[ADDED_EPOCHS])
+    compared = [each for test, both in pairs.items() for each in _compared(test, both)]
     if not compared or known["evaluated_on"].nunique() < 2:
         return unanswered(
             "missing: models of each of several authors alone and of all together, evaluated on each author "
@@ -67,8 +69,8 @@ def answer(run: Run) -> Answer:
     judged = judging.judge_primary(PRIMARY, [each for each in compared if each.test in stated])
     judged += judging.judge_secondary([each for each in compared if each.test not in stated])
     table = judging.frame(judged)
-    pairs = zip(table["trained_on"], table["evaluated_on"], strict=True)
-    table["distance_bits"] = [authors.distance(run, *pair) for pair in pairs]
+    sides = zip(table["trained_on"], table["evaluated_on"], strict=True)
+    table["distance_bits"] = [authors.distance(run, *pair) for pair in sides]
     drawn = _draw(known)
     return Answer(
         answer=" ".join(_sentences(run, known, judged, table)),
@@ -88,6 +90,7 @@ def _compared(test: str, both: pd.DataFrame) -> list[Compared]:
             evaluated_on=str(author), trained_on=str(trained_on), beside=str(part["trained_on_second"].iloc[0]),
             bits=float(part["bits_per_char_first"].mean()), bits_beside=float(part["bits_per_char_second"].mean()),
             tokens=float(part["train_tokens_first"].mean()), tokens_beside=float(part["train_tokens_second"].mean()),
+            letters=float(part["letters"].mean()) if "letters" in part else math.nan,
             epochs=float(part["num_epochs_first"].mean()), epochs_beside=float(part["num_epochs_second"].mean()),
         )
         for (author, trained_on), part in both.groupby(["evaluated_on", "trained_on_first"], sort=False)
@@ -132,7 +135,7 @@ def _sentences(run: Run, known: pd.DataFrame, judged: Sequence[Judged], table: p
     if not _of(judged, ADDED_UPDATES) and not _of(judged, ADDED_EPOCHS):
         sentences.append("Whether to add others' texts to all of one's own was not asked of these models.")
     sentences.append(_statistics(judged))
-    return [*sentences, *_drowned(_of(judged, DROWNED)), *_distances(table)]
+    return [*sentences, *_words(judged), *_drowned(_of(judged, DROWNED)), *_distances(table)]
 
 
 _SENTENCES = {
@@ -171,13 +174,36 @@ def _statistics(judged: Sequence[Judged]) -> str:
     )
 
 
+def _words(judged: Sequence[Judged]) -> list[str]:
+    """Say what adding does to the words that only one author uses, where what goes wrong would show."""
+    own = _of(judged, OWN_WORDS)
+    if not own:
+        return []
+    parts = []
+    for each in own:
+        author, letters = each.compared.of["evaluated_on"], each.compared.of["letters"]
+        shared = judging.find(judged, SHARED_WORDS, evaluated_on=author, trained_on=each.compared.of["trained_on"])
+        if shared is not None:
+            share = letters / (letters + shared.compared.of["letters"])
+            parts.append(
+                f"{evidence.word_bounds(each.difference)} for {author} ({share:.1%} of the letters; all others "
+                f"{evidence.word_bounds(shared.difference)})"
+            )
+    harmed = [each.compared.of["evaluated_on"] for each in own if each.ahead < 0]
+    outcome = f"they go wrong for {enumerate_names(harmed)}" if harmed else "they are not shown to go wrong"
+    return [
+        f"On words that only this author uses, names and spellings, adding changes the bits a letter by "
+        f"{enumerate_names(parts, MAX_WORDED)}: {outcome}."
+    ]
+
+
 def _drowned(judged: Sequence[Judged]) -> list[str]:
     """Say what a small author loses in a mixture in proportion, beside an equal one with all of their text too."""
     if not judged:
         return []
     loses = {-1: "drowns in it", 1: "gains by it", 0: "is not shown to lose by it"}
     return [
-        f"What goes wrong: mixed in proportion instead of equally (--mix), with as many updates, "
+        f"Mixed in proportion instead of equally (--mix), with as many updates, "
         f"{each.compared.of['evaluated_on']}'s bits change by {evidence.word_bounds(each.difference)}: a small author "
         f"{'is the same' if each.kind == 'equivalent' else loses[each.ahead]}."
         for each in judged

@@ -229,3 +229,38 @@ def test_length_times_each_sequence():
 def test_a_held_out_text_that_is_too_short_is_said():
     with pytest.raises(ValueError, match="the held-out text has 10 tokens, and this probe needs 49"):
         list(memory.influence(subject(valid=text(10))))
+
+
+def spelt(words):
+    """Return a text of these words as ids: 'a' to 'f' are letters, 'g' stands for a space."""
+    alphabet = ["<unk>", *"abcdef", " "]
+    return np.array([alphabet.index(letter) for letter in " ".join(words)], np.uint8)
+
+
+class _Fixed:
+    """A model that gives every letter the same logits, whatever came before."""
+
+    def __init__(self, probabilities):
+        self.row = np.log(probabilities)
+
+    def initial_state(self, batch_size):
+        return ()
+
+    def logits(self, X, state):
+        return np.broadcast_to(self.row, (*X.shape, len(self.row))), state
+
+
+def test_own_words_are_those_that_no_other_author_uses_and_their_letters_alone_count():
+    # 'fef' is Ann's own; 'bad' stands in both texts, 'fee' too seldom.
+    ann, ben = spelt(["bad", "fef"] * 40 + ["fee"]), spelt(["bad", "cab"] * 40)
+    probabilities = np.array([0.01, 0.1, 0.1, 0.1, 0.1, 0.05, 0.025, 0.515])
+    asked = subject(
+        model=_Fixed(probabilities), symbols=["<unk>", *"abcdef", " "],
+        held_out={("Ann", "valid"): ann, ("Ben", "valid"): ben, ("Ben", "test"): ben},
+    )  # fmt: skip
+    bits = found("own_words", asked)
+    # Two letters f and one e of 'fef'; rows begin and end within words, so a few letters more or less.
+    assert bits["own words of Ann"][0] == pytest.approx(-(2 * math.log2(0.025) + math.log2(0.05)) / 3, abs=0.1)
+    assert bits["shared words of Ann"][0] == pytest.approx(-math.log2(0.1), abs=0.1)
+    assert bits["own words of Ben"][0] == pytest.approx(-math.log2(0.1), abs=1e-9)
+    assert found("own_words", subject(held_out={("Ann", "valid"): ann})) == {}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from harness.contracts.exercises import Row
 from harness.worker.probes.failures import brackets, unseen
 from harness.worker.probes.memory import clipping, gradients, influence, length
+from harness.worker.probes.own_words import own_words
 from harness.worker.probes.subject import Subject
 from harness.worker.probes.writing import generation
 
@@ -22,6 +23,7 @@ PROBES: dict[str, Callable[[Subject], Iterator[Row]]] = {
     "generation": generation,
     "unseen": unseen,
     "brackets": brackets,
+    "own_words": own_words,
 }
 """By name; those that need weights ('gradients', 'clipping', 'length') are not for baselines."""
-FOR_BASELINES = ("influence", "generation", "unseen", "brackets")
+FOR_BASELINES = ("influence", "generation", "unseen", "brackets", "own_words")

@@ -1,7 +1,7 @@
 """What probes ask, a model and its text, and what they answer: rows of observations."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,8 @@ class Subject:
     symbols: Sequence[str]
     stages: Mapping[str, Weights]
     """The model's weights at 'init' and 'trained'; none of a baseline."""
+    held_out: Mapping[tuple[str, str], Tokens] = field(default_factory=dict)
+    """Every author's 'valid' and 'test' part, whoever trained the model."""
 
 
 def windows(subject: Subject, length: int, most: int) -> Ids:

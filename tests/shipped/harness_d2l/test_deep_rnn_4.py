@@ -41,7 +41,7 @@ def role_of(row, author):
     )
 
 
-def ask(folder, gains, trials=None, *, distances=True, noise=NOISE):
+def ask(folder, gains, trials=None, *, distances=True, noise=NOISE, words=None):
     """Answer a run whose models gain so many bits over one's own, by (role, author) or by role alone."""
     trials = models() if trials is None else trials
 
@@ -51,6 +51,16 @@ def ask(folder, gains, trials=None, *, distances=True, noise=NOISE):
         for each in trials[: 2 * 3 : 3] if distances else ():
             rows = [(other, 3.0, 0.05 if other == each.authors else 0.2, np.nan, 100) for other in SIZES]
             ledger.probed(each.trial_id, authors.PROBE, rows)
+
+        for each in trials if words else ():
+            for author in SIZES:
+                role = role_of(vars(each), author)
+                bits = [
+                    (f"{kind} words of {author}", 0.0, 3.0 + words.get((role, kind), 0.0) + noise[each.seed] *
+                     (1 + (each.authors == "all")), 1.0, letters)
+                    for kind, letters in (("own", 100), ("shared", 900))
+                ]  # fmt: skip
+                ledger.probed(each.trial_id, f"own_words {author}", bits)
 
     run = read_run(make_folder(folder, trials, record))
     rows = []
@@ -131,6 +141,20 @@ def test_a_small_author_in_a_large_mixture_is_measured(tmp_path, equal, words):
     assert words in answer.answer
     # Of the larger author an equal mixture leaves text out: that is another question.
     assert list(rows_of(answer, "proportional beside equal mix").index) == [("all", "emily")]
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [(0.2, "they go wrong for anne and emily"), (-0.2, "they are not shown to go wrong")],
+)
+def test_names_and_spellings_are_measured_on_words_of_the_author_alone(tmp_path, own, words):
+    probed = {("epochs", "own"): own, ("epochs", "shared"): -0.1}
+    answer = ask(tmp_path / "run", {"epochs": 0.1}, words=probed)
+    assert words in answer.answer
+    assert "for anne (10.0% of the letters; all others -0.100" in answer.answer
+    rows = rows_of(answer, "added: words only this author uses")
+    assert rows["role"].tolist() == ["secondary"] * 2
+    assert rows["difference"].tolist() == pytest.approx([own, own])
 
 
 def test_the_primary_tests_alone_are_corrected_together(tmp_path):
