@@ -24,18 +24,19 @@ def plugins(ctx: click.Context, plugins_dir: Path | None) -> None:
 
 
 @plugins.command()
-@click.argument("names", metavar="CELL...", nargs=-1, required=True)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @plugins_dir
 @click.pass_context
 def check(ctx: click.Context, names: tuple[str, ...], plugins_dir: Path | None) -> None:
-    """Check that CELLs are causal, pure, as they declare and differentiable; exit 1 where one is not.
+    """Check cells and baselines by their NAMEs; exit 1 where one is not sound.
 
-    A run checks its cells by itself, once a revision, before anything trains.
+    A cell is causal, pure, as it declares and differentiable; a baseline's probabilities sum to one. A run checks them
+    by itself, once a revision, before anything trains.
     """
     from harness.plugins import registry
-    from harness.running.cell_checks import check_cells
+    from harness.running.plugin_checks import check_plugins
 
-    problems = check_cells(registry.load(plugins_dir or ctx.obj), names)
+    problems = check_plugins(registry.load(plugins_dir or ctx.obj), names)
     for name, problem in problems.items():
         say(f"{name}: {problem or 'sound'}")
     raise SystemExit(1 if any(problems.values()) else 0)

@@ -12,9 +12,9 @@ from harness.plugins.revisions import Revisions
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
 from harness.record.parity import compare
-from harness.running.cell_checks import CellChecks
 from harness.running.jobs import files_of, network_of, place_in
 from harness.running.observer import Observer
+from harness.running.plugin_checks import PluginChecks
 from harness.running.protocol import ProtocolError
 from harness.running.references import References
 from harness.running.workers import Ending, EndWorker
@@ -60,7 +60,7 @@ class Attempts:
     ledger: Ledger
     observer: Observer
     references: References
-    checks: CellChecks
+    checks: PluginChecks
     parity_steps: int
 
     async def attempt(self, trial: Trial, slot: Slot) -> Verdict:
@@ -72,8 +72,9 @@ class Attempts:
         if revisions.is_edited(trial):
             return Verdict(status="failed", reason=_EDITED)
         conversation = Conversation(trial, self.ledger, self.observer, revisions)
-        if problem := await self._problem_of_cell(trial, slot, conversation):
-            return Verdict(status="failed", reason=one_line(f"{trial.cell} is no sound cell: {problem}"))
+        if problem := await self._problem_of(trial, slot, conversation):
+            kind = "baseline" if trial.is_baseline else "cell"
+            return Verdict(status="failed", reason=one_line(f"{trial.cell} is no sound {kind}: {problem}"))
         ending = await self.workplace.run(
             self._job(trial, slot),
             None if trial.is_baseline else trial.backend,
@@ -84,12 +85,14 @@ class Attempts:
         )
         return conversation.verdict(ending)
 
-    async def _problem_of_cell(self, trial: Trial, slot: Slot, conversation: "Conversation") -> str:
-        """Return what is wrong with a trial's cell, or nothing; then its conversation has the reference.
+    async def _problem_of(self, trial: Trial, slot: Slot, conversation: "Conversation") -> str:
+        """Return what is wrong with a trial's baseline or cell, or nothing; then a cell's reference is there too.
 
         What goes uncertified, since one of the two can't be had, says why. Raises: SlotLostError.
         """
-        if trial.is_baseline or not self.parity_steps:
+        if trial.is_baseline:
+            return await self._problem_of_baseline(trial, slot)
+        if not self.parity_steps:
             return ""
         missing = f"{trial.cell} could not be checked"
         try:
@@ -104,6 +107,13 @@ class Attempts:
             self.ledger.add_facts(trial.trial_id, {"parity_note": note})
             self.observer.remark(f"{trial.trial_id} goes without a certificate: {note}")
         return ""
+
+    async def _problem_of_baseline(self, trial: Trial, slot: Slot) -> str:
+        """Return what is wrong with a baseline, or nothing; what can't be checked fails in its own worker."""
+        try:
+            return await self.checks.problem_of(trial.cell, slot)
+        except (EnvironmentMissing, PluginError, WorkerError):
+            return ""
 
     def _job(self, trial: Trial, slot: Slot) -> TrainJob | BaselineJob:
         registry, corpus = self.workplace.registry, self.workplace.corpus(trial)

@@ -74,7 +74,7 @@ class References:
             train_path=files_of(self.workplace.corpus(trial)).train_path,
             parity_steps=parity_steps,
         )
-        return await self.workplace.reference_answer(job, slot, name, FirstSteps)
+        return await self.workplace.answer(job, REFERENCE_BACKEND, slot, name, FirstSteps)
 
 
 def _references_dir() -> Path:

@@ -14,8 +14,8 @@ from harness.grid.plan import Plan
 from harness.machine import interruption
 from harness.record.ledger import FINISHED, Ledger
 from harness.running.attempts import Attempts, Verdict, log_tail
-from harness.running.cell_checks import CellChecks
 from harness.running.observer import Observer
+from harness.running.plugin_checks import PluginChecks
 from harness.running.references import References
 from harness.running.workplace import Workplace
 from harness.worker.trial import Trial
@@ -38,7 +38,7 @@ class Runner:
 
     def __post_init__(self) -> None:
         self._references = References(self.workplace, self.observer.remark)
-        checks = CellChecks(self.workplace, self.observer.remark)
+        checks = PluginChecks(self.workplace, self.observer.remark)
         self._attempts = Attempts(
             self.workplace, self.ledger, self.observer, self._references, checks, self.parity_steps
         )

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from harness.contracts.descriptors import REFERENCE_BACKEND
 from harness.contracts.executors import OpenExecutor, Slot, SlotRequest, Task
 from harness.contracts.visible import one_line
 from harness.environments import Interpreter, interpreter_for, why_not
@@ -111,12 +110,13 @@ class Workplace:
             self.executor, task, slot, hear, timeout=timeout, stall_timeout=self.limits.stall_timeout
         )
 
-    async def reference_answer(self, job: Job, slot: Slot, name: str, kind: type[Answer]) -> Answer:
-        """Do a job of the reference backend and return the event it answers with.
+    async def answer(self, job: Job, backend: str | None, slot: Slot, name: str, kind: type[Answer]) -> Answer:
+        """Do a job of a backend, or of the harness's own interpreter, and return the event it answers with.
 
         Raises: HarnessError with the reason where there is none to be had; SlotLostError.
         """
-        self.registry.backend(REFERENCE_BACKEND)
+        if backend is not None:
+            self.registry.backend(backend)
         answers: list[Answer] = []
         reasons: list[str] = []
 
@@ -126,7 +126,7 @@ class Workplace:
             elif isinstance(event, Failed | Diverged):
                 reasons.append(one_line(event.reason))
 
-        ending = await self.run(job, REFERENCE_BACKEND, slot, name, hear)
+        ending = await self.run(job, backend, slot, name, hear)
         if answers:
             return answers[-1]
         reason = reasons[-1] if reasons else ending.enforced or f"its worker ended with {ending.returncode}"

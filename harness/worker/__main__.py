@@ -17,6 +17,7 @@ _WORK = {
     "baseline": "harness.worker.fitting:fit_and_evaluate",
     "reference": "harness.worker.first_steps:make_reference",
     "check": "harness.worker.cell_checks:check_equations",
+    "check-baseline": "harness.worker.baseline_checks:check_baseline",
     "time": "harness.worker.timing:time_trial",
     "watch": "harness.worker.timing:watch_device",
     "probe": "harness.worker.probing:probe_network",

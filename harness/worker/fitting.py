@@ -45,7 +45,7 @@ def fit_and_evaluate(job: BaselineJob, connection: Connection) -> None:
     connection.send(_epoch(job, fitted, valid, train_seconds, say))
     for part in job.text.held_out:
         tokens = read_part(part)
-        reached = fitted.evaluate(tokens, say)
+        reached = _require_numbers(fitted.evaluate(tokens, say), f"the {part.part} part of {part.author}")
         event = evaluated(part, reached.num_tokens, reached.figures, _blocks(reached, len(tokens)))
         connection.send(event)
         if is_own_test(part, trial):
@@ -60,6 +60,13 @@ def fit_and_evaluate(job: BaselineJob, connection: Connection) -> None:
     )
 
 
+def _require_numbers(evaluation: Evaluation, text: str) -> Evaluation:
+    """Return it. Raises: ValueError for a loss that is no number: such a baseline has reached nothing."""
+    if math.isnan(evaluation.loss):
+        raise ValueError(f"the baseline's loss on {text} is no number: give every token a probability above zero")
+    return evaluation
+
+
 def _blocks(reached: Evaluation, num_tokens: int) -> tuple[tuple[int, float], ...]:
     """Return the losses of a text of so many tokens by its blocks; none where they are not known of single tokens."""
     if reached.token_losses is None:
@@ -72,7 +79,8 @@ def _blocks(reached: Evaluation, num_tokens: int) -> tuple[tuple[int, float], ..
 def _epoch(job: BaselineJob, fitted: Fitted, valid: Tokens, train_seconds: float, say: Say) -> EpochEnded:
     """Evaluate on the validation part and return the one epoch's record."""
     since = time.perf_counter()
-    held_out = fitted.evaluate(valid, say)
+    _require_numbers(fitted.training, "the training text")
+    held_out = _require_numbers(fitted.evaluate(valid, say), "the validation text")
     return EpochEnded(
         epoch=1,
         measures={

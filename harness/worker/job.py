@@ -177,6 +177,15 @@ class CheckJob(_Job):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckBaselineJob(_Job):
+    """Check a baseline, before it is fitted to a text."""
+
+    kind: ClassVar[str] = "check-baseline"
+    target: str
+    """Of the baseline."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TimeJob(_Job):
     """Train blocks of a trial's steps whenever asked, and say how long each took."""
 
@@ -253,7 +262,18 @@ class SampleJob(_Job):
         return (*self.module_paths, self.checkpoint_path)
 
 
-Job = TrainJob | BaselineJob | ReferenceJob | CheckJob | TimeJob | WatchJob | ProbeJob | ProbeBaselineJob | SampleJob
+Job = (
+    TrainJob
+    | BaselineJob
+    | ReferenceJob
+    | CheckJob
+    | CheckBaselineJob
+    | TimeJob
+    | WatchJob
+    | ProbeJob
+    | ProbeBaselineJob
+    | SampleJob
+)
 _KINDS: dict[str, type] = {kind.kind: kind for kind in get_args(Job)}
 
 

@@ -123,3 +123,13 @@ def test_a_checkpoint_is_not_asked_of_a_baseline(train: Train) -> None:
 def test_a_run_of_baselines_alone_has_a_report(train: Train) -> None:
     folder = train("guess,ngram-1", "tiny_baseline").folder
     assert write_report(folder).stat().st_size > 10_000
+
+
+def test_a_baseline_that_is_no_distribution_or_has_no_loss_is_a_failure_with_its_fault(train: Train) -> None:
+    trained = train("honest,generous,later", "cheating_baselines")
+    honest, generous, later = (trained.trial(name) for name in ("honest", "generous", "later"))
+    assert (honest["status"], generous["status"], later["status"]) == ("ok", "failed", "failed")
+    assert "generous is no sound baseline: its probabilities sum to more than one" in generous["reason"]
+    assert "the baseline's loss on the training text is no number" in later["reason"]
+    with LedgerReader(trained.folder / "run.sqlite") as ledger:
+        assert {row["trial_id"] for row in ledger.epochs()} == {honest["trial_id"]}
