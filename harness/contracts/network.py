@@ -45,8 +45,9 @@ class Structure:
         description="Share of the units between layers that a training step leaves out.",
         option="--dropout",
         values=values("numbers", "shares", low=0.0, high=1.0, open_low=False),
-        help="Between layers.",
+        help="Between layers, so that one layer alone has none.",
         early=True,
+        acts=lambda settings: bool(settings["num_layers"] > 1),
     )
 
 

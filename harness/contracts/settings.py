@@ -44,6 +44,9 @@ class Setting:
     left out of the hash: a trial that leaves them alone keeps the name it had before they came."""
     applies: Callable[[Mapping[str, Any]], bool] | None = None
     """Whether it means anything beside a trial's other settings; where not, it is its default."""
+    acts: Callable[[Mapping[str, Any]], bool] | None = None
+    """Whether it changes the model beside a trial's other settings. Where not it stays as it was asked for, but of
+    trials that differ in it alone one is trained."""
     derived: Callable[[Mapping[str, Any]], Any] | None = None
     """From a trial's other settings, its value where the option is left out."""
 

@@ -5,10 +5,11 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.contracts.descriptors import SCRATCH, Backend, Baseline
+from harness.contracts.settings import Setting
 from harness.environments import why_not
 from harness.errors import EnvironmentMissing, PluginError, UsageError
 from harness.grid.selection import AXES, Selection
@@ -19,6 +20,9 @@ from harness.worker.trial import BASELINE, DEFAULTS, NO_BACKEND, NO_OPTIMIZER, T
 
 MAX_TRIALS = 100_000
 """Of one run; a slip on two axes would fill the memory."""
+
+
+_ACTING = {name: row.acts for name, row in AXES.items() if row.acts}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +117,19 @@ def plan_trials(selection: Selection, registry: Registry, corpora: Sequence[Toke
             PlannedTrial(trial=_baseline_trial(baseline, corpus), skip=why_not(baseline)) for baseline in baselines
         ]
     # Two budgets larger than the corpus are both 'all' of it: one trial.
-    unique = {planned.trial.trial_id: planned for planned in trials}
+    unique: dict[str, PlannedTrial] = {}
+    for planned in trials:
+        unique.setdefault(_same_model(planned.trial).trial_id, planned)
     return Plan(trials=tuple(unique.values()))
+
+
+def _same_model(trial: Trial) -> Trial:
+    """Return the trial that stands for all that train the same model: what changes nothing is its default."""
+    values = vars(trial)
+    idle = {
+        name: DEFAULTS[name] for name, acts in _ACTING.items() if values[name] != DEFAULTS[name] and not acts(values)
+    }
+    return replace(trial, **idle) if idle else trial
 
 
 def check_texts(plan: Plan, corpora: Sequence[TokenisedCorpus]) -> None:
@@ -253,5 +268,13 @@ def idle_settings(selection: Selection, plan: Plan) -> Iterator[str]:
     for name, row in AXES.items():
         asked = set(selection.axis(name)) - {DEFAULTS[name]}
         if asked and row.applies and not any(row.applies(vars(trial)) for trial in trained):
-            what = row.description.rstrip(".")
-            yield f"{row.option} means nothing beside the other settings and is left out. It is: {what}."
+            yield f"{row.option} means nothing beside the other settings and is left out. It is: {_what(row)}."
+        if asked and row.acts and (without := sum(not row.acts(vars(trial)) for trial in trained)):
+            yield (
+                f"{row.option} changes nothing in {without:,} of {len(trained):,} trials; of those that differ in it "
+                f"alone one is trained. It is: {_what(row)}."
+            )
+
+
+def _what(row: Setting) -> str:
+    return row.description.rstrip(".")

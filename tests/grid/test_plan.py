@@ -42,12 +42,12 @@ def expand(corpora: Sequence[TokenisedCorpus]) -> Callable[..., Plan]:
 
 
 def test_the_grid_is_the_product_of_the_axes_in_their_order(expand: Callable[..., Plan]) -> None:
-    plan = expand(plugins=("gru", "lstm", "numpy"), layers=(2, 1), seeds=(3, 7), dropout=(0.0, 0.5))
+    plan = expand(plugins=("gru", "lstm", "numpy"), layers=(3, 2), seeds=(3, 7), dropout=(0.0, 0.5))
     found = [(t.trial.cell, t.trial.num_layers, t.trial.dropout, t.trial.seed) for t in plan.trials]
     assert found == [
         (cell, layers, dropout, seed)
         for cell in ("gru", "lstm")
-        for layers in (2, 1)
+        for layers in (3, 2)
         for dropout in (0.0, 0.5)
         for seed in (3, 7)
     ]

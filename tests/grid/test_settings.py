@@ -58,9 +58,10 @@ def trials(corpora: Sequence[TokenisedCorpus]) -> Callable[..., list[Trial]]:
 
 @pytest.mark.parametrize("name", AXES)
 def test_every_setting_is_an_axis(trials: Callable[..., list[Trial]], name: str) -> None:
-    (usual,) = trials(SMALL)
+    small = SMALL | {"layers": "2"} if name == "dropout" else SMALL  # which lies between layers
+    (usual,) = trials(small)
     typed = f"{getattr(usual, name)},{other(name)}" if name != "seed" else "0,3"
-    both = trials(SMALL | {key(name): typed})
+    both = trials(small | {key(name): typed})
     assert [getattr(trial, name) for trial in both] == [getattr(usual, name), getattr(both[1], name)]
     assert len({trial.trial_id for trial in both}) == 2
     assert both[0].trial_id == usual.trial_id
@@ -174,3 +175,12 @@ def test_a_setting_that_means_nothing_beside_the_others_is_said(harness: Callabl
     assert "--rmsprop-decay means nothing" in done.stdout
     used = ("--optimizer", "adam,rmsprop", "--rmsprop-decay", "0.9")
     assert "means nothing" not in harness("run", "--plugins", "rnn,numpy", *ON_LITTLE_TEXT, *used, "--dry-run").stdout
+
+
+def test_dropout_between_layers_makes_no_second_model_of_one_layer(harness: Callable[..., Any]) -> None:
+    options = ("run", "--plugins", "rnn,numpy", *ON_LITTLE_TEXT, "--layers", "1,2", "--dry-run")
+    done = harness(*options, "--dropout", "0,0.5")
+    assert sum(line.startswith("rnn-1-") for line in done.stdout.splitlines()) == 1
+    assert sum(line.startswith("rnn-2-") for line in done.stdout.splitlines()) == 2
+    assert "--dropout changes nothing in 1 of 3 trials" in done.stdout
+    assert "--dropout" not in harness(*options).stdout
