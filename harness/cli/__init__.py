@@ -3,6 +3,7 @@
 The heavy rooms are entered only by the command that needs them.
 """
 
+import errno
 import importlib
 import io
 import os
@@ -47,10 +48,17 @@ class _Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        _open_standard_streams()
+        return super().main(*args, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with interruption.raised():
-                return super().invoke(ctx)
+            try:
+                with interruption.raised():
+                    return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
         except click.UsageError as error:
             context = error.ctx or ctx
             _complain(f"{error.format_message()} '{context.command_path} --help' explains.")
@@ -58,9 +66,37 @@ class _Commands(click.Group):
         except HarnessError as error:
             _complain(str(error))
             ctx.exit(error.exit_code)
+        except OSError as error:
+            if error.filename is not None or error.errno not in _FULL:
+                raise
+            _write_nowhere()
+            _complain(f"The output cannot be written ({error.strerror}): send it to a place that takes it.")
+            ctx.exit(2)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(interruption.EXIT_CODE)
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What the standard output fails with; a reader that went away (EPIPE) is click's, and ends the command in silence."""
+
+
+def _open_standard_streams() -> None:
+    """Let what is closed lead nowhere: the next file to be opened would take its place, and all that is printed."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(descriptor, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 (for good)
+
+
+def _write_nowhere() -> None:
+    from harness.machine.terminal import write_nowhere
+
+    write_nowhere()
 
 
 def _complain(sentence: str) -> None:

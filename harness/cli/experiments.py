@@ -1,5 +1,6 @@
 """Experiments on the command line: a file or a preset gives `harness run` its defaults, and a run is written as one."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,13 +9,14 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from harness.contracts.visible import visible
 from harness.errors import UsageError, did_you_mean
 from harness.grid import parsing
 
 _ELSEWHERE = frozenset(
     (
         *("out", "devices", "jobs", "per_device", "executor", "timing", "num_sessions", "timeout", "stall_timeout"),
-        *("dry_run", "anew", "plugins_dir", "corpora_dir", "preset", "help"),
+        *("dry_run", "trust", "anew", "plugins_dir", "corpora_dir", "preset", "help"),
     )
 )
 """Parameters that say where and how a run goes, and decide none of its figures."""
@@ -101,6 +103,29 @@ def current(ctx: click.Context, plugins: Sequence[str] = ()) -> Any:
         options["plugins"] = list(plugins)
     read = ctx.meta.get(_META, Experiment(options={}))
     return replace(read.without(typed), options=options)
+
+
+def require_consent(ctx: click.Context, corpora: Sequence[str]) -> None:
+    """Ask before texts outside the current folder are read because an experiment's file names them.
+
+    It may be someone else's, and what it trains on shows in samples. Raises: UsageError without an answer, or for no.
+    """
+    if ctx.get_parameter_source("corpora") is not ParameterSource.DEFAULT_MAP:
+        return
+    outside = [visible(str(path)) for name in corpora if (path := _outside(name)) is not None]
+    if not outside:
+        return
+    named = f"The experiment names texts outside the current folder: {', '.join(outside)}."
+    if not (sys.stdin.isatty() and click.confirm(f"{named} Read them?", err=True)):
+        raise UsageError(f"{named} Where they are meant to be read, add --trust.")
+
+
+def _outside(name: str) -> Path | None:
+    """Return the path a corpus's name leads to, where that is outside the current folder; some books may be chosen."""
+    for path in (Path(name), Path(name.partition(":")[0])):
+        if path.exists() and not path.resolve().is_relative_to(Path.cwd().resolve()):
+            return path.resolve()
+    return None
 
 
 def with_seeds(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:

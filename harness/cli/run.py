@@ -108,9 +108,10 @@ def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Timing sessions the run is to have, each with fresh workers; a larger number adds those that are missing.",
 )
 @force
+@click.option("--trust", is_flag=True, help="Read texts outside the current folder that EXPERIMENT names, unasked.")
 @plugins_dir
 @click.pass_context
-def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, **options: Any) -> None:
+def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, trust: bool, **options: Any) -> None:
     """Train a grid of models and write a report.
 
     The same command again continues where it stopped. EXPERIMENT is a file of these options, as 'harness presets
@@ -128,6 +129,8 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, **opt
     limits = Limits(**_take(options, "timeout", "stall_timeout"))
     overrides = cli_experiments.current(ctx).overrides
     selection, texts = of_values(cli_experiments.with_seeds(ctx, options), overrides)
+    if not trust:
+        cli_experiments.require_consent(ctx, texts.corpora)
     known = registry.load(plugins_dir)
     experiments.check_names(overrides, known)
     prepared = run.prepare(known, selection, texts, placement, console)

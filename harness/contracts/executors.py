@@ -6,6 +6,7 @@ one to this contract.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,6 +52,8 @@ class SlotRequest:
     """Of this machine, as its driver and CUDA_VISIBLE_DEVICES admit them."""
     cores: tuple[int, ...]
     """Of this machine, by number, as this process may use them."""
+    cpu_quota: float = math.inf
+    """Cores' worth of time this process may take of them all; a container's may be less than it has cores."""
 
 
 @dataclass(frozen=True, kw_only=True)

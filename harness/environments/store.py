@@ -63,7 +63,7 @@ class Environment:
             values = json.loads(self.state_path.read_text(encoding="utf-8"))
             lock = Lock(python=values["lock"]["python"], distributions=tuple(values["lock"]["distributions"]))
             state = State(requirements=tuple(values["requirements"]), lock=lock)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         return state if os.access(self.python, os.X_OK) else None
 

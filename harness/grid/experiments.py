@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FIGURES = ("valid_perplexity", "train_perplexity", "valid_minibatch_perplexity")
 _KEYS = ("title", "source", "figure", "run", "override")
+_MOST_BYTES = 1 << 26
 _WHICH = {"cells": str, "layers": int, "implementation": str}
 """Keys of an override that say which trials are meant, and of what their lists are."""
 _SETTINGS = {row.option.removeprefix("--"): name for name, row in OVERRIDABLE.items()}
@@ -79,6 +80,7 @@ def preset(name: str) -> Experiment:
 def read(path: Path) -> Experiment:
     """Return the experiment of a TOML file or of a run's manifest. Raises: UsageError."""
     try:
+        _require_short(path)
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         hint = f" A preset is named by --preset {path}." if str(path) in preset_names() else ""
@@ -88,8 +90,9 @@ def read(path: Path) -> Experiment:
         ) from None
     try:
         values: Any = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except ValueError as error:
-        raise UsageError(f"The experiment {path} cannot be read: {error}.") from None
+    except (ValueError, RecursionError) as error:
+        cause = "its brackets are nested too deeply" if isinstance(error, RecursionError) else error
+        raise UsageError(f"The experiment {path} cannot be read: {cause}.") from None
     if path.suffix == ".json":
         values = values.get("experiment") if isinstance(values, dict) else None
         if values is None:
@@ -97,6 +100,12 @@ def read(path: Path) -> Experiment:
                 f"{path} holds no experiment: give a manifest.json that this version of the harness wrote."
             )
     return _parse(values, str(path))
+
+
+def _require_short(path: Path) -> None:
+    """Raise for a file that is no experiment by its size alone, before it fills the memory. Raises: OSError too."""
+    if path.stat().st_size > _MOST_BYTES:
+        raise UsageError(f"The experiment {path} has more than {_MOST_BYTES:,} bytes: name a TOML file, or a manifest.")
 
 
 def check_names(overrides: Iterable[Override], registry: "Registry") -> None:

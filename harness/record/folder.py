@@ -50,7 +50,7 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             # The operating system drops the lock with the process, also after kill -9.
-            lock = filelock.FileLock(self.path / ".lock", timeout=0)
+            lock = filelock.FileLock(self.path / ".lock", timeout=0, mode=0o666)
             lock.acquire()
         except filelock.Timeout:
             raise RunFolderError(
@@ -67,7 +67,7 @@ class RunFolder:
         """Return the manifest as an earlier command in this folder wrote it; nothing where it can't be read."""
         try:
             manifest = json.loads(self.manifest.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return manifest if isinstance(manifest, dict) else {}
 

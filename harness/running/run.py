@@ -21,6 +21,7 @@ from harness.grid.selection import AXES, Selection
 from harness.machine import interruption
 from harness.machine.devices import core_numbers, find_gpus
 from harness.machine.folders import sweep_cache
+from harness.machine.quota import cpu_quota
 from harness.machine.terminal import print_line
 from harness.plugins.registry import Registry
 from harness.plugins.revisions import Revisions
@@ -60,6 +61,7 @@ class Placement:
             per_device=self.per_device,
             gpus=gpus,
             cores=core_numbers(),
+            cpu_quota=cpu_quota(),
         )
 
 

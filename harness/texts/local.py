@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
+import psutil
+
 from harness.contracts.corpora import Document
 from harness.contracts.visible import decoded
 from harness.errors import CorpusError
@@ -14,10 +16,15 @@ from harness.texts.gutenberg import strip_boilerplate
 from harness.texts.names import slug
 from harness.texts.packing import SUFFIXES, is_stream, read_bytes
 
+_COPIES = 2
+"""A text is held as bytes and as characters while it is read."""
+
 
 def read_path(path: Path, encoding: str = UTF_8) -> list[Document]:
     """Read a text file, or every ``.txt`` of a folder; the folder's sub-folders are authors."""
     try:
+        if path.is_dir() or path.is_file():
+            _require_room(path)
         if path.is_dir():
             return _read_folder(path, encoding)
         if path.is_file() or is_stream(path):
@@ -29,6 +36,16 @@ def read_path(path: Path, encoding: str = UTF_8) -> list[Document]:
     if exists:
         raise CorpusError(f"{path} is neither a text file nor a folder; name a file of text.")
     raise CorpusError(f"There is no file or folder {path}; check the path.")
+
+
+def _require_room(path: Path) -> None:
+    """Raise a CorpusError where the text cannot fit in memory, before any of it is read."""
+    size, room = sum(file.stat().st_size for file in text_files(path)), psutil.virtual_memory().available
+    if size * _COPIES > room:
+        raise CorpusError(
+            f"{path} has {size / 1e9:,.1f} GB of text, and {room / 1e9:,.1f} GB of memory are free, of which it takes "
+            f"{_COPIES} times its size: give a part of it."
+        )
 
 
 def text_files(path: Path) -> list[Path]:

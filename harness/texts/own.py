@@ -143,7 +143,7 @@ def _read() -> dict[str, Entry]:
         }
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise CorpusError(
             f"Your catalogue of corpora cannot be read ({type(error).__name__}): mend or remove {path}, and add your "
             "texts again."

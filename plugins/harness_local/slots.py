@@ -60,7 +60,7 @@ def _gpu_slot(gpu: Gpu, part: int, request: SlotRequest) -> Slot:
 
 def _cpu_slots(request: SlotRequest, *, beside_gpus: bool) -> list[Slot]:
     cores, num_threads = request.cores, request.num_threads
-    count = request.jobs or max(1, len(cores) // num_threads)
+    count = request.jobs or max(1, int(min(len(cores), request.cpu_quota)) // num_threads)
     # Workers that fill the cores exactly are kept apart, one to each; others the system places better.
     pinned = not beside_gpus and count > 1 and count * num_threads == len(cores)
     return [

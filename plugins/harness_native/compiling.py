@@ -22,6 +22,9 @@ _COMPILERS = ("cc", "gcc", "clang")
 _FLAGS = ("-O3", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-std=gnu11")
 
 
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
 class NoCompilerError(Exception):
     """The kernels can't be compiled here; the words say why."""
 
@@ -120,24 +123,27 @@ def kernels_dir() -> Path:
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-        _keep_others_out(folder)
-        return folder if _is_ours(folder.parent) and _is_ours(folder) else _private_folder()
+        if _is_owned(folder):
+            folder.chmod(0o700)  # whatever a generous umask had made of it
+        return folder if _is_ours(folder) and _is_held(folder.parent) else _private_folder()
     except OSError as error:
         raise NoCompilerError(f"there is nowhere to keep compiled kernels: {error}") from None
 
 
 def _is_ours(path: Path) -> bool:
-    """Say whether only this user can have written there."""
+    """Say whether only this user can write there."""
+    return _is_owned(path) and not path.stat().st_mode & _OTHERS_WRITE
+
+
+def _is_owned(path: Path) -> bool:
+    return path.stat().st_uid == os.getuid()
+
+
+def _is_held(path: Path) -> bool:
+    """Say whether nobody else can put another folder in the place of one of ours in this one."""
     about = path.stat()
-    return about.st_uid == os.getuid() and not about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-
-
-def _keep_others_out(folder: Path) -> None:
-    """Let only this user write into folders of theirs that a generous umask made."""
-    for path in (folder.parent, folder):
-        about = path.stat()
-        if about.st_uid == os.getuid():
-            path.chmod(stat.S_IMODE(about.st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH))
+    is_sticky = bool(about.st_mode & stat.S_ISVTX)  # as /tmp is: only an owner moves what is theirs
+    return about.st_uid in (0, os.getuid()) and (is_sticky or not about.st_mode & _OTHERS_WRITE)
 
 
 @cache

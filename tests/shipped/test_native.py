@@ -246,13 +246,15 @@ def test_what_another_user_left_is_not_loaded(own_cache, which):
 
 
 @pytest.mark.slow
-def test_others_are_kept_out_of_the_folder(own_cache):
+@pytest.mark.parametrize(("mode", "is_used"), [(0o700, True), (0o1777, True), (0o777, False), (0o775, False)])
+def test_others_are_kept_out_of_the_folder(own_cache, mode, is_used):
     own_cache.mkdir(parents=True)
-    for folder in (own_cache.parent, own_cache):
-        folder.chmod(0o777)
+    own_cache.chmod(0o777)
+    own_cache.parent.chmod(mode)
     library = compiling.Path(compiled_anew()._name)
-    assert library.parent == own_cache
-    assert not any(folder.stat().st_mode & 0o022 for folder in (own_cache.parent, own_cache, library))
+    assert (library.parent == own_cache) == is_used
+    assert not any(path.stat().st_mode & 0o022 for path in (library.parent, library))
+    assert own_cache.parent.stat().st_mode & 0o7777 == mode  # it may be /tmp
 
 
 @pytest.mark.parametrize("cell", CELLS)

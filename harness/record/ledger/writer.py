@@ -313,6 +313,8 @@ def _storable(text: str) -> str:
 
 
 def _open_to_write(path: Path) -> sqlite3.Connection:
+    with contextlib.suppress(OSError):
+        path.touch()  # with the umask's permissions: SQLite would let nobody else write, whatever the umask
     db = connect(path, "rwc")
     try:
         db.execute("PRAGMA journal_mode=WAL")
