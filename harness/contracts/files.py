@@ -84,6 +84,13 @@ def _seal(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def new_file_mode() -> int:
+    """Return the permissions of any new file, for what would be given others."""
+    mask = os.umask(0o077)  # it can only be read by setting it
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a text file, and the folders it lies in where they are not there. Raises: OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import filelock
 
-from harness.contracts.files import replacing, sweep, write_whole
+from harness.contracts.files import new_file_mode, replacing, sweep, write_whole
 from harness.errors import RunFolderError, lacks_space, storage_problem
 
 
@@ -50,7 +50,7 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             # The operating system drops the lock with the process, also after kill -9.
-            lock = filelock.FileLock(self.path / ".lock", timeout=0, mode=0o666)
+            lock = filelock.FileLock(self.path / ".lock", timeout=0, mode=new_file_mode())
             lock.acquire()
         except filelock.Timeout:
             raise RunFolderError(

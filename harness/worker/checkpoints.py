@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.contracts.files import replacing
+from harness.contracts.files import new_file_mode, replacing
 from harness.contracts.weights import Weights
 from harness.worker.best_epoch import BestEpoch
 
@@ -67,7 +66,7 @@ class Checkpoint:
         with replacing(path) as staging:
             # Straight to the file: the bytes of it all would take seven times the weights' memory.
             save_file(tensors, staging, {**self._metadata(), "digest": self.digest})
-            staging.chmod(0o666 & ~_umask())  # the library lets nobody but the owner read it
+            staging.chmod(new_file_mode())  # the library lets nobody but the owner read it
 
     @classmethod
     def read(cls, path: Path) -> "Checkpoint":
@@ -125,13 +124,6 @@ def _best_epoch(metadata: dict[str, Any], arrays: Weights) -> BestEpoch:
     else:
         weights = {name.removeprefix(_BEST): array for name, array in arrays.items() if name.startswith(_BEST)}
     return BestEpoch(int(epoch), float(metadata.get("best_valid_loss", "nan")), weights)
-
-
-def _umask() -> int:
-    """Return the permissions new files lack; it can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def shapes_in(path: Path, trial_id: str) -> dict[str, tuple[int, ...]]:

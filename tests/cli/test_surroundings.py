@@ -4,15 +4,16 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import COMMAND
 
 Harness = Callable[..., subprocess.CompletedProcess[str]]
 SMALL = ("run", "--plugins", "rnn,numpy", "--hiddens", "8", "--steps", "5", "--batch-size", "4", "--epochs", "1")
+COMMAND = Path(sysconfig.get_path("scripts"), "harness")
 FULL = Path("/dev/full")
 
 
