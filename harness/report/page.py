@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -27,9 +27,10 @@ from harness.machine.folders import default_cache_dir
 from harness.report import answers, findings
 from harness.report.drawing import CONFIG, Rows, Spec
 from harness.report.figures import draw
+from harness.report.machines import machines
 from harness.report.matrix import Matrix, matrices
 from harness.report.ranking import ranking, shared_settings
-from harness.report.tables import corpora, losses, seed_means, stopped, workers
+from harness.report.tables import corpora, losses, seed_means, stopped, superseded, workers
 
 MAX_COMPARISONS = 12
 MAX_ROWS = 600
@@ -68,7 +69,8 @@ def render(run: Run, files: Sequence[tuple[str, str]], answered: Sequence[answer
         workers=workers(run.trials),
         corpora=corpora(run.manifest.corpora),
         losses=losses(run.manifest.corpora),
-        hardware=_hardware(run.manifest.hardware),
+        superseded=superseded(run.superseded.get("trials")),
+        machines=machines(run),
         command=shlex.join(run.manifest.command),
         earlier_commands=[shlex.join(command) for command in run.manifest.earlier_commands],
         created=_readable_time(run.manifest.created),
@@ -103,6 +105,7 @@ def _contents(
     parts += texts if len(texts) <= MAX_LISTED else [Part("", "Texts", texts)]
     parts += [Part("transfer", "On whose text")] if crossings else []
     parts += [Part("stopped", "Trials that did not finish")] if (run.trials["status"] != "ok").any() else []
+    parts += [Part("superseded", "Superseded trials")] if len(run.superseded.get("trials", ())) else []
     parts += [Part("samples", "Samples")] if samples else []
     parts += [Part("measured", "How these were measured")]
     parts += [Part("corpora", "Corpora")] if run.manifest.corpora else []
@@ -160,31 +163,6 @@ def _measured(run: Run) -> dict[str, Any]:
         "sure": f"{SURE:g}",
         "diverged": bool((run.trials["status"] == "diverged").any()),
     }
-
-
-def _hardware(hardware: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what the manifest says of the machine, each part worded; parts of another shape are shown as they are."""
-    words: dict[str, tuple[str, Callable[[Any], str]]] = {
-        "processor": ("Processor", str),
-        "logical_cores": ("Logical cores", str),
-        "memory_bytes": ("Memory", lambda value: wording.gigabytes(float(value))),
-        "gpus": ("GPUs", _word_gpus),
-        "system": ("System", str),
-    }
-    facts = []
-    for name, (title, word) in words.items():
-        if name not in hardware:
-            continue
-        try:
-            facts.append((title, word(hardware[name])))
-        except (TypeError, ValueError, KeyError, AttributeError):
-            facts.append((title, str(hardware[name])))
-    return facts
-
-
-def _word_gpus(gpus: Sequence[Mapping[str, Any]]) -> str:
-    words = [f"{gpu['name']} ({wording.gigabytes(float(gpu['memory_bytes']))})" for gpu in gpus]
-    return wording.enumerate_names(words, 16) or "none"
 
 
 def _readable_time(iso: str) -> str:

@@ -67,6 +67,24 @@ def stopped(trials: pd.DataFrame, log_tails: Mapping[str, str]) -> dict[str, Any
     return {"rows": rows, "total": len(others), "hidden": len(groups) - len(rows)}
 
 
+def superseded(trials: pd.DataFrame | None) -> dict[str, Any]:
+    """Return the trials in whose place others stand, with what they had reached; they count nowhere else."""
+    rows = records(trials.head(MAX_STOPPED)) if trials is not None else []
+    return {
+        "total": 0 if trials is None else len(trials),
+        "rows": [
+            {
+                "trial_id": row["trial_id"],
+                "why": row["superseded"],
+                "revision": row["revision"] or wording.MISSING,
+                "status": row["status"],
+                "perplexity": wording.perplexity(row["valid_perplexity"]),
+            }
+            for row in rows
+        ],
+    }
+
+
 def workers(trials: pd.DataFrame) -> list[dict[str, str]]:
     """Return what the trials ran on: each device, thread count, concurrency and set of versions once."""
     begun = trials[trials["versions"] != ""]
