@@ -28,6 +28,12 @@ class Revisions:
             self._first[subject] = self._now(trial)
         return self._first[subject]
 
+    def of_text(self, corpus: str) -> str:
+        """Return the revision of what makes or reads a corpus's text; empty for a text of no plugin's."""
+        name = corpus if corpus in self._registry.corpora else corpus.partition(":")[0]
+        known = self._registry.corpora.get(name)
+        return self.sources.digest(*_modules([known.loader])) if known else ""
+
     def is_edited(self, trial: Trial) -> bool:
         """Return whether a trial's code is no longer what it was when it was first asked for."""
         return self._now(trial) != self.of(trial)

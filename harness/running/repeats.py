@@ -1,15 +1,38 @@
 """What a repeated command would run on that its finished trials did not: they stay as they were measured."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.environments import interpreter_for
+from harness.environments.locks import lock_of
 from harness.environments.store import Lock
+from harness.record.ledger import FINISHED, Ledger
+from harness.running.observer import Say
 from harness.running.workplace import Workplace
-from harness.worker.trial import Trial
+from harness.worker.trial import NO_BACKEND, Trial
 
 _HARDWARE = ("processor", "logical_cores", "gpus")
 Row = Mapping[str, Any]
+
+
+def say_what_stands(
+    ledger: Ledger, plan: Collection[str], workplace: Workplace, manifest: Mapping[str, Any], say: Say
+) -> None:
+    """Say how many of a plan's trials, by their ids, are finished already, and what they ran on that is another now.
+
+    ``manifest`` is what `harness.record.provenance` describes.
+    """
+    done = [row for row in ledger.trials() if row["trial_id"] in plan and row["status"] in FINISHED]
+    if done:
+        say(
+            f"{len(done):,} of {len(plan):,} trial{'' if len(plan) == 1 else 's'}: finished already, not trained again."
+        )
+    backends = dict.fromkeys(row["backend"] for row in done if row["backend"] != NO_BACKEND)
+    registry = workplace.registry
+    locks = {name: lock_of(interpreter_for(registry.backend(name))) for name in backends if name in registry.backends}
+    for line in differences(done, workplace, locks, manifest["machines"]):
+        say(line)
 
 
 def differences(

@@ -4,7 +4,7 @@ Such a trial keeps its rows, checkpoint and log under an id of their own, ``ID@1
 under its id next. Trials of a ledger that is older than revisions are taken as they are.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,13 +12,15 @@ from harness.errors import UsageError, did_you_mean
 from harness.plugins.revisions import Revisions
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
+from harness.running.observer import Say
 from harness.worker.events import LOSS_WEIGHTING
-from harness.worker.trial import NO_BACKEND, Trial
+from harness.worker.trial import DEFAULTS, NO_BACKEND, Trial
 
 EDITED = "its code was edited"
 """Why a trial is superseded; where the code is what it was, it counts again."""
 WEIGHED = "its losses were means of minibatches' means"
 """The last of which has fewer rows: a version before had no other, and what is trained now does not enter one mean."""
+OTHER_TEXT = "its corpus was edited and makes another text"
 ANEW = "it was trained anew"
 ALL = "all"
 Row = Mapping[str, Any]
@@ -36,7 +38,20 @@ class Revision:
     """A sentence for each kind of change."""
 
 
-def revise(rows: Sequence[Row], planned: Collection[str], revisions: Revisions, chosen: Sequence[str] = ()) -> Revision:
+def put_aside(
+    plan: Mapping[str, Trial], folder: RunFolder, ledger: Ledger, revisions: Revisions, chosen: Sequence[str], say: Say
+) -> None:
+    """Revise what a ledger holds before a plan's trials, by id, are trained. Raises: UsageError, RunFolderError."""
+    recorded = ledger.trials()
+    revision = revise(recorded, plan, revisions, chosen)
+    apply(revision, recorded, folder, ledger)
+    for line in revision.remarks:
+        say(line)
+
+
+def revise(
+    rows: Sequence[Row], planned: Mapping[str, Trial], revisions: Revisions, chosen: Sequence[str] = ()
+) -> Revision:
     """Return what becomes of a ledger's trials under the code of now; ``chosen`` are to be trained anew.
 
     Raises: UsageError for a choice that is none of the planned trials.
@@ -44,12 +59,15 @@ def revise(rows: Sequence[Row], planned: Collection[str], revisions: Revisions, 
     anew = _chosen(planned, chosen)
     revision = Revision()
     begun = [row for row in rows if not row["superseded"] and row["attempts"]]
+    digests = _digests(planned.values())
     for row in begun:
         now = revisions.of(Trial.from_dict(dict(row)))
         if row["revision"] and now and row["revision"] != now:
             revision.superseded[row["trial_id"]] = EDITED
         elif _is_weighed_otherwise(row):
             revision.superseded[row["trial_id"]] = WEIGHED
+        elif _is_of_former_text(row, digests, revisions):
+            revision.superseded[row["trial_id"]] = OTHER_TEXT
         elif row["trial_id"] in anew:
             revision.superseded[row["trial_id"]] = ANEW
     standing = {row["trial_id"] for row in begun} - revision.superseded.keys()
@@ -60,6 +78,25 @@ def revise(rows: Sequence[Row], planned: Collection[str], revisions: Revisions, 
             revision.restored[trial_id] = row["trial_id"]
     revision.remarks.extend(_remarks(begun, planned, revision, revisions))
     return revision
+
+
+_SELECTED_TEXT = ("corpus", "authors", "text", "tokens", "mix")
+
+
+def _digests(planned: Iterable[Trial]) -> dict[tuple[Any, ...], set[str]]:
+    """Return the digests of the texts that a selection makes now."""
+    digests: dict[tuple[Any, ...], set[str]] = {}
+    for trial in planned:
+        selected = tuple(getattr(trial, name) for name in _SELECTED_TEXT)
+        digests.setdefault(selected, set()).add(trial.corpus_digest)
+    return digests
+
+
+def _is_of_former_text(row: Row, digests: Mapping[tuple[Any, ...], set[str]], revisions: Revisions) -> bool:
+    """Say whether the same selection makes another text by what its plugin is now: a text of the same bytes stands."""
+    now = digests.get(tuple(row.get(name, DEFAULTS.get(name)) for name in _SELECTED_TEXT))
+    before = row.get("text_revision")
+    return bool(now and before and row["corpus_digest"] not in now and before != revisions.of_text(row["corpus"]))
 
 
 def _is_weighed_otherwise(row: Row) -> bool:
@@ -113,6 +150,7 @@ def _remarks(begun: Sequence[Row], planned: Collection[str], revision: Revision,
         causes = {
             EDITED: f"{subject} was edited (revision {before}, now {now})",
             WEIGHED: f"{subject}, whose losses counted a short last minibatch like a whole one and now weigh tokens",
+            OTHER_TEXT: f"the corpus {rows[0]['corpus']} was edited and makes another text now",
             ANEW: f"{subject}, by --force",
         }
         cause = causes[why]

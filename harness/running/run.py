@@ -13,7 +13,6 @@ from rich.console import Console
 from harness.contracts.executors import Gpu, OpenExecutor, Slot, SlotRequest
 from harness.environments import interpreter_for
 from harness.environments.locks import lock_of
-from harness.environments.store import Lock
 from harness.errors import EnvironmentMissing
 from harness.grid.cost import Prediction, predict
 from harness.grid.plan import Plan, check_texts, choose_plugins, idle_settings, plan_trials
@@ -159,7 +158,7 @@ def describe_plan(run: PreparedRun, anew: Sequence[str] = ()) -> str:
     ]
     lines += _skips(run.plan)
     recorded = recorded_trials(run.folder.ledger)
-    lines += revising.revise(recorded, _ids(run.plan), Revisions(run.registry), anew).remarks
+    lines += revising.revise(recorded, _trials(run.plan), Revisions(run.registry), anew).remarks
     lines.append(
         f"{_counted(len(run.plan.runnable), 'trial')} on {_places(run.executor.slots)}: "
         f"about {duration(run.prediction.wall_seconds(len(run.executor.slots)))}. "
@@ -168,9 +167,9 @@ def describe_plan(run: PreparedRun, anew: Sequence[str] = ()) -> str:
     return "\n".join(lines)
 
 
-def _ids(plan: Plan) -> dict[str, None]:
-    """Return the ids of the plan's trials, in order."""
-    return dict.fromkeys(planned.trial.trial_id for planned in plan.trials)
+def _trials(plan: Plan) -> dict[str, Trial]:
+    """Return the plan's trials by their ids, in order."""
+    return {planned.trial.trial_id: planned.trial for planned in plan.trials}
 
 
 def _texts(trial: Trial) -> str:
@@ -246,9 +245,11 @@ def execute(
     with Ledger(run.folder.ledger) as ledger:
         run.folder.furnish(manifest | {RUN_ID: ledger.run_id})
         ledger.note("command", json.dumps(list(command)))
-        ids = _ids(run.plan)
-        _revise(run, workplace, measurements.anew, ledger, say)
-        _say_what_stands(run, ledger, workplace, locks, manifest["machines"], say)
+        ids = _trials(run.plan)
+        revising.put_aside(_trials(run.plan), run.folder, ledger, workplace.revisions, measurements.anew, say)
+        repeats.say_what_stands(ledger, ids, workplace, manifest, say)
+        for line in _skips(run.plan):
+            say(line)
         done = {key for key, status in ledger.statuses().items() if status in FINISHED}
         costs = {key: seconds for key, seconds in run.costs.items() if key not in done}
         interrupted = True
@@ -266,34 +267,6 @@ def execute(
             interrupted = False
         statuses = ledger.statuses()
     return Outcome({key: statuses[key] for key in ids}, interrupted)
-
-
-def _revise(run: PreparedRun, workplace: Workplace, anew: Sequence[str], ledger: Ledger, say: Say) -> None:
-    """Put aside what other code trained, or what is to be trained anew."""
-    recorded = ledger.trials()
-    revision = revising.revise(recorded, _ids(run.plan), workplace.revisions, anew)
-    revising.apply(revision, recorded, run.folder, ledger)
-    for line in revision.remarks:
-        say(line)
-
-
-def _say_what_stands(
-    run: PreparedRun,
-    ledger: Ledger,
-    workplace: Workplace,
-    locks: Mapping[str, Lock],
-    machines: Mapping[str, Any],
-    say: Say,
-) -> None:
-    """Say how many trials are finished already, what they ran on that is another now, and what is skipped."""
-    ids = _ids(run.plan)
-    done = [row for row in ledger.trials() if row["trial_id"] in ids and row["status"] in FINISHED]
-    if done:
-        say(f"{len(done):,} of {_counted(len(ids), 'trial')}: finished already, not trained again.")
-    for line in repeats.differences(done, workplace, locks, machines):
-        say(line)
-    for line in _skips(run.plan):
-        say(line)
 
 
 def _time(run: PreparedRun, workplace: Workplace, measurements: Measurements, ledger: Ledger, say: Say) -> None:

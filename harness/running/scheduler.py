@@ -116,6 +116,7 @@ class Runner:
             per_device=slot.per_device,
             environment_hash=self.environment_hashes.get(trial.backend, ""),
             revision=self.workplace.revisions.of(trial),
+            text_revision=self.workplace.revisions.of_text(trial.corpus),
             machine=self.workplace.machine,
         )
         self.observer.launched(trial, slot)

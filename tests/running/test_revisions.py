@@ -226,3 +226,44 @@ def test_an_edit_within_the_second_that_keeps_the_size_is_what_runs(run: Run, he
     run()
     new, _ = rows(here, cell="tiny")
     assert new["valid_loss"] != before["valid_loss"]
+
+
+@pytest.mark.slow
+def test_a_text_that_its_edited_corpus_no_longer_makes_stands_beside_no_other(
+    here: Path, harness: Run, small: tuple[str, ...], plugin_folder: Callable[..., Path]
+) -> None:
+    folder = plugin_folder("own_corpus")
+    named = ("--plugins-dir", folder, "--out", "out", "--epochs", "1", "--parity-steps", "0", "--corpus", "round")
+    command = (*small, "--plugins", "rnn,numpy", *named)
+    assert harness(*command).returncode == 0
+    edit(here, '"boat"', '"boat", "gently"', "own_corpus.py")
+    done = harness(*command)
+    assert "the corpus round was edited and makes another text now" in words(done)
+    new, old = rows(here)
+    assert (new["superseded"], old["superseded"]) == ("", "its corpus was edited and makes another text")
+    assert new["corpus_digest"] != old["corpus_digest"]
+    edit(here, "times: int = 400", "times: int = 200 + 200", "own_corpus.py")
+    assert "1 of 1 trial: finished already" in words(harness(*command))
+
+
+@pytest.mark.slow
+def test_the_page_shows_what_is_superseded_apart_and_each_machine(run: Run, here: Path) -> None:
+    run()
+    (before,) = rows(here, cell="tiny")
+    page = (here / "out" / "index.html").read_text()
+    assert "Superseded trials" not in page
+    with sqlite3.connect(here / "out" / "run.sqlite") as db:
+        db.execute("UPDATE trials SET facts=json_set(facts, '$.machine', 'feedc0de')")
+        db.execute("DROP TABLE checksums")
+        db.execute("DELETE FROM run WHERE key='schema_version'")
+    path = here / "out" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["machines"] = {"feedc0de": {"python": "3.9.1", "hardware": {"processor": "Another One"}}}
+    path.write_text(json.dumps(manifest))
+    edit(here)
+    assert "processor Another One (now " in words(run("--seeds", "2"))
+    page = (here / "out" / "index.html").read_text()
+    assert f"<code>{before['trial_id']}@1</code>" in page
+    assert f"<code>{before['revision']}</code>" in page
+    assert "Machine feedc0de: 1 trial trained" in page
+    assert "Another One" in page

@@ -126,6 +126,7 @@ class Ledger:
         per_device: int = 1,
         environment_hash: str = "",
         revision: str = "",
+        text_revision: str = "",
         machine: str = "",
     ) -> None:
         """Record that a worker is being started for the trial, of the code and the machine with these digests.
@@ -138,6 +139,7 @@ class Ledger:
             "per_device": per_device,
             "environment_hash": environment_hash,
             "machine": machine,
+            "text_revision": text_revision,
             "launched_at": time.time(),
         }
         with self._transaction():
