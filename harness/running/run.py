@@ -246,7 +246,7 @@ def execute(
         run.folder.furnish(manifest | {RUN_ID: ledger.run_id})
         ledger.note("command", json.dumps(list(command)))
         ids = _trials(run.plan)
-        revising.put_aside(_trials(run.plan), run.folder, ledger, workplace.revisions, measurements.anew, say)
+        revising.put_aside(ids, run.folder, ledger, workplace.revisions, measurements.anew, say)
         repeats.say_what_stands(ledger, ids, workplace, manifest, say)
         for line in _skips(run.plan):
             say(line)
