@@ -3,7 +3,6 @@
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 import psutil
 
@@ -69,11 +68,11 @@ def _told_apart(documents: list[Document]) -> list[Document]:
 
 
 def _read_member(file: Path, folder: Path, encoding: str) -> Document:
-    inside = file.relative_to(folder)
-    in_author_folder = len(inside.parts) > 1
-    author = inside.parts[0] if in_author_folder else folder.resolve().name
-    title = inside.relative_to(author) if in_author_folder else inside
-    return _read_file(file, encoding, author=author, title=title.with_suffix("").as_posix())
+    inside = file.parts[len(folder.parts) :]
+    in_author_folder = len(inside) > 1
+    author = inside[0] if in_author_folder else folder.resolve().name
+    title = "/".join(inside[1:] if in_author_folder else inside)
+    return _read_file(file, encoding, author=author, title=title.removesuffix(file.suffix))
 
 
 def _read_file(file: Path, encoding: str, *, author: str, title: str) -> Document:
@@ -88,15 +87,19 @@ def _read_file(file: Path, encoding: str, *, author: str, title: str) -> Documen
 
 def _text_files(folder: Path) -> list[Path]:
     """Return the folder's visible ``.txt`` files at any depth, sorted."""
-    files: list[Path] = []
-    for here, folders, names in os.walk(folder, onerror=_raise):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files += [Path(here, name) for name in names if not name.startswith(".") and name.lower().endswith(".txt")]
     # A link that leaves the folder would bring text the user did not name.
     inside = folder.resolve()
-    return sorted(file for file in files if file.is_file() and file.resolve().is_relative_to(inside))
-
-
-def _raise(error: OSError) -> NoReturn:
-    # os.walk skips an unreadable folder in silence; half a corpus is worse than none.
-    raise error
+    files: list[Path] = []
+    folders = [str(folder)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            visible = [entry for entry in entries if not entry.name.startswith(".")]
+        folders += [entry.path for entry in visible if entry.is_dir(follow_symlinks=False)]
+        texts = (entry for entry in visible if entry.name.lower().endswith(".txt") and entry.is_file())
+        files += [
+            Path(each.path)
+            for each in texts
+            # Finding out where a path really leads costs more than all else: only a link leads elsewhere.
+            if not each.is_symlink() or Path(each.path).resolve().is_relative_to(inside)
+        ]
+    return sorted(files)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
+from functools import cached_property
 from typing import Any
 
 from harness.contracts.network import Architecture, Structure
@@ -86,7 +87,7 @@ class Trial(Training, Structure, TextOfTrial, Subject):
     def _part(self, declared: type) -> dict[str, Any]:
         return {name: getattr(self, name) for name in rows(declared)}
 
-    @property
+    @cached_property
     def trial_id(self) -> str:
         """Return a readable name that ends in the hash of every field but the later ones that are their defaults."""
         import hashlib  # which the command's help can do without
