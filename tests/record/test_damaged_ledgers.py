@@ -65,6 +65,16 @@ def flipped_bits(data: bytes) -> Iterator[bytes]:
         yield bytes(changed)
 
 
+def undecodable_names(data: bytes) -> Iterator[bytes]:
+    """SQLite's own complaints quote what they complain about."""
+    generator = random.Random(7)
+    first, last = data.index(b"CREATE TABLE"), data.rindex(b"CREATE TABLE")
+    for _ in range(60):
+        changed = bytearray(data)
+        changed[generator.randrange(min(first, last), max(first, last) + 400)] = 0xA8
+        yield bytes(changed)
+
+
 def flips_of_figures(data: bytes) -> Iterator[bytes]:
     """Flip each bit of one loss: from the sign to the last binary place."""
     import struct
@@ -86,7 +96,7 @@ def refusal(path: Path, opened: Callable[[Path], Any]) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("damage", [one_byte_changes, flipped_bits])
+@pytest.mark.parametrize("damage", [one_byte_changes, flipped_bits, undecodable_names])
 def test_a_changed_byte_is_one_sentence_or_changes_nothing(
     tmp_path: Path, whole: Path, damage: Callable[[bytes], Iterator[bytes]]
 ) -> None:

@@ -62,20 +62,27 @@ def check(path: Path) -> bool:
         return False
     # Read-only: a connection that may write changes even a damaged file when it is closed.
     with contextlib.closing(connect_to_read(path)) as db:
-        db.execute("BEGIN")  # all that is compared is of one moment, though a run goes on
-        # Not the quick one: an index that leads to other rows than its table has loses them in silence.
-        problem = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
-        if problem != "ok":
-            raise sqlite3.DatabaseError(problem)
-        _require_whole_pages(db, path)
-        tables = tables_in(db)
-        if not tables:
-            return False
-        if not set(tables) >= _NECESSARY:
-            raise sqlite3.DatabaseError("it is another application's")
-        _require_known_version(path, version_of(db))
-        _require_sums(db, has_sums=checksums.TABLE in tables)
-        _require_own(db, path)
+        try:
+            return _holds_ledger(db, path)
+        except (ValueError, MemoryError):  # a name or a length that makes no sense: SQLite's own messages quote them
+            raise sqlite3.DatabaseError("a part of it cannot be decoded") from None
+
+
+def _holds_ledger(db: sqlite3.Connection, path: Path) -> bool:
+    db.execute("BEGIN")  # all that is compared is of one moment, though a run goes on
+    # Not the quick one: an index that leads to other rows than its table has loses them in silence.
+    problem = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if problem != "ok":
+        raise sqlite3.DatabaseError(problem)
+    _require_whole_pages(db, path)
+    tables = tables_in(db)
+    if not tables:
+        return False
+    if not set(tables) >= _NECESSARY:
+        raise sqlite3.DatabaseError("it is another application's")
+    _require_known_version(path, version_of(db))
+    _require_sums(db, has_sums=checksums.TABLE in tables)
+    _require_own(db, path)
     return True
 
 
