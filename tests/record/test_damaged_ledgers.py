@@ -130,7 +130,8 @@ def test_a_row_that_went_or_came_is_noticed(tmp_path: Path, whole: Path) -> None
             "DELETE FROM checksums",
             "DROP TABLE checksums",
             "DROP TABLE probes",
-            "INSERT INTO timings VALUES ((SELECT min(trial_id) FROM trials), 'timing', 99, 0, 1, 1.0)",
+            "INSERT INTO timings (trial_id, phase, round, block, tokens, seconds) "
+            "VALUES ((SELECT min(trial_id) FROM trials), 'timing', 99, 0, 1, 1.0)",
             "UPDATE trials SET status='waiting'",
             "UPDATE run SET value='1' WHERE key='schema_version'",
         )
