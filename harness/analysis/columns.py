@@ -133,11 +133,24 @@ _FACTS = (
     Column("parity_note", "Why it was compared with no reference, where that could not be made", "text"),
     Column("machine", "The hardware and packages it ran on: its key under machines in manifest.json", "text"),
 )
+_OF_SEARCHES = (
+    Column(
+        "role",
+        "search: a point of a model's search; final: the chosen point under a fresh seed; superseded: either of an "
+        "earlier space or choice; empty: not tuned. Only final and empty ones are results",
+        "text",
+    ),
+    Column("search_id", "The search it belongs to", "text"),
+    Column("tuned", "The settings that its search chose, joined by '+'", "text"),
+    Column("num_points", "Points of the search: the budget of tuning", "whole"),
+)
+TUNED = tuple(column.name for column in _OF_SEARCHES)
+"""What is known of a trial's search."""
 
 TRIALS = Table(
     name="trials.csv",
     row="one row a trial",
-    columns=ordered((*PROMISED_FIRST, *_PROMISED_NEXT), _FACTS, _measures("trials"), _SETTINGS),
+    columns=ordered((*PROMISED_FIRST, *_PROMISED_NEXT), _FACTS, _measures("trials"), _SETTINGS, _OF_SEARCHES),
 )
 
 # --- within trials ----------------------------------------------------------------------------------------
@@ -259,6 +272,7 @@ SUMMARY = Table(
             for end, words in _ENDS.items()
         ],
         _SHARED,
+        [column for column in _OF_SEARCHES if column.name != "role"],
     ),
 )
 
@@ -294,4 +308,49 @@ SETTINGS_OF_TRANSFER = tuple(
     column.name for column in TRANSFER.columns if column.name in trial.SETTINGS and column.name not in _NOT_IN_TRANSFER
 )
 
-TABLES = (TRIALS, EPOCHS, TIMINGS, SUMMARY, TRANSFER, PROBES, SESSIONS)
+# --- over searches ----------------------------------------------------------------------------------------
+
+_SEARCH_ID = Column("search_id", "The search: a readable name that ends in a hash of what its points share", "text")
+_OF_MODEL = tuple(
+    column
+    for column in _SHARED
+    if trial.SETTINGS[column.name].search is None and column.name not in ("corpus_digest", "vocab_size")
+)
+SETTINGS_OF_MODEL = tuple(column.name for column in _OF_MODEL)
+"""What says which model is tuned: all but nuisances."""
+
+TUNING = Table(
+    name="tuning.csv",
+    row="one row a tuned model: its search and what was chosen",
+    optional=True,
+    columns=(
+        _SEARCH_ID,
+        *_OF_MODEL,
+        Column("tuned", "The settings that were tuned, joined by '+'", "text"),
+        Column("space", "Between which values", "text"),
+        Column("num_points", "Points that were to be tried", "whole"),
+        Column("num_done", "Points that ended with a finite validation perplexity", "whole"),
+        Column("num_diverged", "Points that diverged: spent all the same", "whole"),
+        Column("best_trial_id", "The point that was chosen; empty: none yet, or none could be", "text"),
+        Column("chosen", "Its values", "text"),
+        Column("search_valid_perplexity", "Its validation perplexity in the search", better="lower"),
+        Column("at_edge", "How to widen the space where the best lies at its edge; empty: it does not", "text"),
+        Column("search_seconds", "Time in training steps of all its points", unit="s"),
+    ),
+)
+
+BEST_OF_N = Table(
+    name="best_of_n.csv",
+    row="one row a tuned model and number of points: what the best of so many is expected to reach",
+    optional=True,
+    columns=(
+        _SEARCH_ID,
+        Column("n", "Points", "whole"),
+        Column("train_seconds", "Time in training steps that so many points take on average", unit="s"),
+        Column("valid_perplexity", "The expected lowest validation perplexity of n points", better="lower"),
+        Column("valid_perplexity_low", "Lower end of its 95 % bootstrap interval"),
+        Column("valid_perplexity_high", "Upper end of its 95 % bootstrap interval"),
+    ),
+)
+
+TABLES = (TRIALS, EPOCHS, TIMINGS, SUMMARY, TRANSFER, PROBES, SESSIONS, TUNING, BEST_OF_N)

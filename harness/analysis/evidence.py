@@ -9,6 +9,7 @@ import pandas as pd
 
 from harness.analysis.frames import SETTINGS, Run
 from harness.analysis.measurements import disturbed, steady_sessions, timed_blocks
+from harness.analysis.nuisances import best_of_values, mask_tuned
 from harness.analysis.one_text import TEXT, is_baseline
 from harness.analysis.sessions import middle
 from harness.analysis.statistics import (
@@ -61,11 +62,25 @@ def settings_without(*names: str) -> list[str]:
 def pairs(trials: pd.DataFrame, column: str, first: str, second: str, free: Sequence[str] = ()) -> pd.DataFrame:
     """Return the trials that differ in one column alone, side by side: columns end in ``_first`` and ``_second``.
 
-    They share seed and settings, but for the columns ``free``.
+    They share seed and settings, but for the columns ``free`` and for what was tuned for each of them. Of a model that
+    was tried with several values of a nuisance, as of learning rates, the best by validation takes part.
     """
+    trials = best_of_values(trials, compared=(column, *free))
     keys = [*settings_without(column, *free), "seed"]
-    parts = [trials[trials[column] == value].drop_duplicates([*keys, *free]) for value in (first, second)]
-    return parts[0].merge(parts[1], on=keys, suffixes=("_first", "_second"))
+    masked = mask_tuned(trials)
+    shared = [name for name in keys if not masked[name].isna().any()]
+    apart = [name for name in keys if name not in shared]
+    parts = []
+    for value in (first, second):
+        part = trials[trials[column] == value]
+        # What was tuned is no key, but which settings were.
+        same = masked.loc[part.index, apart].add_prefix("_same_")
+        part = part.join(same).drop_duplicates([*keys, *free])
+        parts.append(part)
+    matched = parts[0].merge(
+        parts[1], on=[*shared, *(f"_same_{name}" for name in apart)], suffixes=("_first", "_second")
+    )
+    return matched.drop(columns=[f"_same_{name}" for name in apart])
 
 
 NUISANCES = ("learning_rate", "grad_clip", "dropout", "init", "lr_decay", "lr_decay_after", "rmsprop_decay")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.analysis import columns, floor
+from harness.analysis import columns, floor, tuning
 from harness.analysis.measurements import (
     disturbed,
     frame_epochs,
@@ -22,6 +22,7 @@ from harness.analysis.measurements import (
     throughput,
     whole,
 )
+from harness.analysis.nuisances import RESULTS
 from harness.analysis.statistics import mean_margin
 from harness.analysis.text_intervals import TextLosses, text_losses
 from harness.analysis.transfer import frame_evaluations, frame_transfer, own_test_figures
@@ -35,13 +36,15 @@ from harness.worker.trial import DEFAULTS
 SETTINGS = columns.SETTINGS
 """What two trials share that differ by their seed alone."""
 
+Frames = dict[str, pd.DataFrame]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """One run as its report sees it; every frame is in plan order."""
 
     trials: pd.DataFrame
-    """One row a trial: the columns of trials.csv."""
+    """One row a trial that is a result, as all but those are that a search spent: the columns of trials.csv."""
     pending: pd.Series
     """By trial_id: whether the same command would still run the trial."""
     epochs: pd.DataFrame
@@ -60,11 +63,39 @@ class Run:
     """Where its checkpoints lie."""
     probes: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=columns.PROBES.names))
     """One row a quantity probed on a trained model."""
-    superseded: dict[str, pd.DataFrame] = field(default_factory=dict)
-    """By the names of the frames above, their rows of superseded trials: these are in none of the others, so that what
-    another revision of the code trained enters no mean, ranking or answer."""
+    apart: dict[str, pd.DataFrame] = field(default_factory=dict)
+    """By the names of the frames above, their rows of trials that are no results: these are in none of the others, so
+    that neither a search's points nor what another revision of the code trained enters a mean, ranking or answer."""
+    tuning: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=columns.TUNING.names))
+    """One row a tuned model: its search."""
+    best_of_n: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=columns.BEST_OF_N.names))
+
     sessions: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=columns.SESSIONS.names))
     """One row a timing session; none of a run that was timed by a version before they were kept."""
+
+    @property
+    def points(self) -> pd.DataFrame:
+        """The points of searches: of trials.csv's rows those that a search spent."""
+        apart = self.apart.get("trials", self.trials.head(0))
+        return apart[(apart["role"] == "search") & (apart["superseded"] == "")]
+
+    @property
+    def every_trial(self) -> pd.DataFrame:
+        """The results and the points of searches; what is superseded is not there."""
+        return pd.concat([self.trials, self.points]) if len(self.points) else self.trials
+
+    @property
+    def superseded(self) -> pd.DataFrame:
+        """The trials in whose place another training stands."""
+        apart = self.apart.get("trials", self.trials.head(0))
+        return apart[apart["superseded"] != ""]
+
+    def table(self, table: columns.Table) -> pd.DataFrame:
+        """Return the rows of a CSV file: of trials that are results first."""
+        name = table.name.removesuffix(".csv")
+        frame: pd.DataFrame = getattr(self, name)
+        apart = self.apart.get(name)
+        return frame if apart is None or apart.empty else pd.concat([frame, apart])
 
 
 def read_run(folder: Path) -> Run:
@@ -84,27 +115,46 @@ def read_run(folder: Path) -> Run:
             probes = frame_probes(reader.probes(), order)
             sessions = frame_sessions(reader.sessions())
             texts = text_losses(reader.text_blocks())
+            searches, searched = reader.searches(), reader.searched()
     except sqlite3.Error as error:
         raise RunFolderError(f"The ledger {path} cannot be read ({error}): run the same command again.") from None
     manifest = read_manifest(folder)
     evaluations = evaluations[evaluations["trial_id"].isin(list(order))]
+    facts = tuning.of_trials(searches, searched)
+    planned = [record | facts.get(record["trial_id"], {}) for record in planned]
     trials = _frame_trials(planned, epochs, timings, manifest, evaluations, disturbed(sessions))
     frames = {"trials": trials, "epochs": epochs, "timings": timings, "probes": probes}
     frames["transfer"] = frame_transfer(evaluations, trials)
-    superseded = [record["trial_id"] for record in planned if record["superseded"]]
-    current = [record for record in planned if not record["superseded"]]
-    standing = {name: frame[~frame["trial_id"].isin(superseded)] for name, frame in frames.items()}
+    current = [record for record in planned if not record["superseded"] and record.get("role") != "superseded"]
+    standing, apart = divide(frames)
+    results = set(standing["trials"]["trial_id"])
+    tuned = tuning.frame_tuning(searches, trials[trials["superseded"] == ""])
     return Run(
-        **(standing if superseded else frames),
+        **standing,
         pending=pd.Series({r["trial_id"]: r["status"] not in ENDED for r in current}, dtype=bool),
         summary=summarise(standing["trials"]),
-        samples=_texts(current, "sample", ("ok",)),
+        samples=_texts([row for row in current if row["trial_id"] in results], "sample", ("ok",)),
         log_tails=_texts(current, "log_tail", ("failed", "timeout")),
         manifest=manifest,
         folder=folder,
         texts=texts,
-        superseded={name: frame[frame["trial_id"].isin(superseded)] for name, frame in frames.items()},
         sessions=sessions,
+        tuning=tuned,
+        best_of_n=tuning.frame_best_of_n(trials, tuned),
+        apart=apart,
+    )
+
+
+def divide(frames: Frames) -> tuple[Frames, Frames]:
+    """Part the rows of each frame into those of results and those of a search's points and of what is superseded."""
+    trials = frames["trials"]
+    spent = trials.loc[~trials["role"].isin(RESULTS) | (trials["superseded"] != ""), "trial_id"]
+    if spent.empty:
+        return frames, {name: frame.head(0) for name, frame in frames.items()}
+    inside = {name: ~frame["trial_id"].isin(spent) for name, frame in frames.items()}
+    return (
+        {name: frame[inside[name]] for name, frame in frames.items()},
+        {name: frame[~inside[name]] for name, frame in frames.items()},
     )
 
 
@@ -219,10 +269,13 @@ def _name_pending(trials: pd.DataFrame) -> pd.DataFrame:
 # --- the summary over seeds -------------------------------------------------------------------------------
 
 
+_OF_SEARCH = [name for name in columns.TUNED if name != "role"]
+
+
 def summarise(trials: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each model and setting: the mean over its finished seeds with a 95 % t interval."""
     done = trials[trials["status"] == "ok"]
-    groups = done.groupby(list(SETTINGS), sort=False, dropna=False)
+    groups = done.groupby([*SETTINGS, *_OF_SEARCH], sort=False, dropna=False)
     summary = pd.DataFrame({"num_seeds": groups["seed"].nunique(), "num_params": groups["num_params"].first()})
     numbers = groups[list(columns.MEANS)]
     with np.errstate(invalid="ignore"):

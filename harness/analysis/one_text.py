@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.frames import Run, varying
+from harness.analysis.nuisances import mask_tuned
 from harness.analysis.wording import FACTORS, PREPROCESSING, UNITS, enumerate_names, label
 from harness.worker.trial import NO_BACKEND
 
@@ -85,23 +86,27 @@ def compare(run: Run) -> list[Comparison]:
 
 
 def _comparison(run: Run, trials: pd.DataFrame) -> Comparison:
-    differing = differing_factors(trials)
-    factors = tuple(name for name in FACTORS if name in differing or name in _ALWAYS)
-    in_series = [name for name in factors if name not in _NOT_IN_SERIES]
+    masked = mask_tuned(trials)
+    factors, in_label = (_in_order(differing_factors(frame)) for frame in (trials, masked))
+    in_series = [name for name in in_label if name not in _NOT_IN_SERIES]
     first = trials.iloc[0]
     summary = run.summary[(run.summary[list(TEXT)] == first[list(TEXT)]).all(axis=1)]
     return Comparison(
         title=_title(first),
         trials=trials.assign(
-            label=label_models(trials, factors), series=label_models(trials, in_series), rank=_ranks(run, trials)
+            label=label_models(masked, in_label), series=label_models(masked, in_series), rank=_ranks(run, trials)
         ),
         epochs=run.epochs[run.epochs["trial_id"].isin(trials["trial_id"])],
         summary=summary.assign(
-            label=label_models(summary, [name for name in factors if name != "seed"]),
-            series=label_models(summary, in_series),
+            label=label_models(mask_tuned(summary), [name for name in in_label if name != "seed"]),
+            series=label_models(mask_tuned(summary), in_series),
         ),
         factors=factors,
     )
+
+
+def _in_order(differing: set[str]) -> tuple[str, ...]:
+    return tuple(name for name in FACTORS if name in differing or name in _ALWAYS)
 
 
 def is_baseline(frame: pd.DataFrame) -> pd.Series:
@@ -137,7 +142,7 @@ def _title(first: pd.Series) -> str:
 def _ranks(run: Run, trials: pd.DataFrame) -> pd.Series:
     """Rank finished trials by their last validation perplexity; what reads the same on the page is a tie."""
     eligible = (trials["status"] == "ok") & np.isfinite(trials["valid_perplexity"])
-    if certified(run.trials):
+    if certified(run.every_trial):
         eligible &= trials["parity_certified"].fillna(False).astype(bool) | is_baseline(trials)
     # What lies below the best that is possible must not win.
     eligible &= ~trials["leakage_suspected"].fillna(False).astype(bool)

@@ -195,19 +195,24 @@ _SINGULAR = {"1 layers": "1 layer", "1 epochs": "1 epoch", "1 steps": "1 step", 
 
 
 def label(frame: pd.DataFrame, factors: Sequence[str]) -> pd.Series:
-    """Name each row by these factors: 'lstm · 2 layers · torch'; a line may break after a dot."""
-    parts = [_phrases(frame[name], FACTORS[name].words) for name in FACTORS if name in factors]
+    """Name each row by these factors: 'lstm · 2 layers · torch'; a line may break after a dot.
+
+    A setting that is not there was tuned.
+    """
+    parts = [_phrases(frame[name], FACTORS[name]) for name in FACTORS if name in factors]
     if not parts:
         return pd.Series("", index=frame.index, dtype=object)
     return pd.Series([SEPARATOR.join(row) for row in zip(*parts, strict=True)], index=frame.index, dtype=object)
 
 
-def _phrases(column: pd.Series, phrase: str) -> list[str]:
+def _phrases(column: pd.Series, row: Setting) -> list[str]:
+    phrase = row.words
     # Few values, many rows: each value is worded once.
     words = {value: _phrase(value, phrase) for value in column.dropna().unique()}
     if len(set(words.values())) < len(words):  # different figures that read alike are given with all their digits
         words = {value: _phrase(value, _FORMAT.sub("{}", phrase)) for value in words}
-    return [words.get(value, MISSING) for value in column]
+    tuned = f"{row.heading.lower()} tuned" if row.search is not None else MISSING
+    return [words.get(value, tuned) for value in column]
 
 
 def _phrase(value: Any, phrase: str) -> str:

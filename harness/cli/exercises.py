@@ -50,7 +50,7 @@ def exercises(exercises: tuple[str, ...], budget: str, plugins_dir: Path | None,
     placement = run.Placement(**options)
     planned = prepare(exercises, amount, known, placement, console)
     if dry_run:
-        print_line(console, run.describe_plan(planned.prepared, anew))
+        print_line(console, planned.prepared.describe(anew))
         return
     folder = planned.prepared.folder
     with folder.opened():

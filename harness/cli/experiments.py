@@ -97,7 +97,7 @@ def current(ctx: click.Context, plugins: Sequence[str] = ()) -> Any:
     for name, other in (("single_seed", "seed"), ("seed", "single_seed")):
         if name in typed and other not in typed:
             options.pop({"seed": "seeds", "single_seed": "seed"}[other], None)
-    if "seeds" not in options:
+    if "seeds" not in options and "tune" not in options:
         options.setdefault("seed", 0)
     if plugins:
         options["plugins"] = list(plugins)
@@ -138,7 +138,7 @@ def with_seeds(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:
     single = options.pop("single_seed")
     if single is not None and options["seed"] is not None:
         raise UsageError("--seed and --seeds were both given: keep one of them.")
-    return options | {"seed": options["seed"] or (single or 0,)}
+    return options | {"seed": options["seed"] or (() if single is None else (single,))}
 
 
 def _plain(value: Any, *, is_list: bool) -> Any:

@@ -23,6 +23,7 @@ from harness.cli.options import (
 from harness.contracts import numerals
 from harness.grid import parsing
 from harness.grid.selection import AXES, TEXT_OPTIONS, of_values
+from harness.grid.tuning import TUNING_OPTIONS
 
 _NAMES = Text("names", parsing.names)
 _SECONDS = Text("seconds", parsing.number, low=0.0, open_low=True)
@@ -33,8 +34,8 @@ _STEPS = Text("count", parsing.count)
 
 
 def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command an option for each setting of a grid and of its texts."""
-    for name, row in reversed([*AXES.items(), *TEXT_OPTIONS.items()]):
+    """Give a command an option for each setting of a grid, of its texts and of its tuning."""
+    for name, row in reversed([*AXES.items(), *TEXT_OPTIONS.items(), *TUNING_OPTIONS.items()]):
         default = row.typed or None
         kind = Text.of_row(row)
         option = click.option(row.option, name, type=kind, default=default, show_default=bool(default), help=row.help)
@@ -135,7 +136,7 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, trust
     experiments.check_names(overrides, known)
     prepared = run.prepare(known, selection, texts, placement, console)
     if dry_run:
-        print_line(console, run.describe_plan(prepared, measurements.anew))
+        print_line(console, prepared.describe(measurements.anew))
         return
     with prepared.folder.opened():
         experiment = cli_experiments.current(ctx, prepared.plan.plugins).as_dict()

@@ -8,7 +8,7 @@ from functools import partial
 
 from harness.contracts.cells import Equations, Params, Shapes, State
 from harness.contracts.ops import Array, Ops
-from harness.contracts.settings import setting, values
+from harness.contracts.settings import Range, setting, values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,7 @@ class Structure:
         help="Between layers, so that one layer alone has none.",
         early=True,
         acts=lambda settings: bool(settings["num_layers"] > 1),
+        search=Range(low=0.0, high=0.5, scale="linear"),
     )
 
 

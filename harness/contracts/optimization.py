@@ -16,6 +16,8 @@ Clipping scales all gradients by min(1, grad_clip / ‖g‖), ‖g‖ the norm o
 import math
 from dataclasses import dataclass
 
+from harness.contracts.settings import Range
+
 ADAM_BETA1 = 0.9
 ADAM_BETA2 = 0.999
 RMSPROP_ALPHA = 0.99
@@ -31,12 +33,14 @@ class Optimizer:
     """Where none is given."""
     moments: tuple[str, ...]
     """The arrays it keeps for each parameter, as checkpoints name them (``optimizer.m.output.W``)."""
+    rates: Range
+    """Where a search looks for its learning rate: from too slow to learn in a few epochs to where models diverge."""
 
 
 OPTIMIZERS = {
-    "sgd": Optimizer(learning_rate=1.0, moments=()),
-    "adam": Optimizer(learning_rate=0.003, moments=("m", "v")),
-    "rmsprop": Optimizer(learning_rate=0.002, moments=("v",)),
+    "sgd": Optimizer(learning_rate=1.0, moments=(), rates=Range(low=0.1, high=10.0)),
+    "adam": Optimizer(learning_rate=0.003, moments=("m", "v"), rates=Range(low=0.0003, high=0.1)),
+    "rmsprop": Optimizer(learning_rate=0.002, moments=("v",), rates=Range(low=0.0003, high=0.1)),
 }
 """By name. SGD's rate is D2L's for all three cells; the others' are where the default grid learns fastest without
 diverging."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.contracts.optimization import OPTIMIZERS, RMSPROP_ALPHA
-from harness.contracts.settings import setting, values
+from harness.contracts.settings import Range, setting, values
 
 Partition = Literal["sequential", "random", "windows"]
 PARTITIONS: tuple[Partition, ...] = ("sequential", "random", "windows")
@@ -70,6 +70,7 @@ class Training:
         values=values("numbers", "rates", low=0.0, open_low=True),
         typed="",
         derived=lambda settings: OPTIMIZERS[settings["optimizer"]].learning_rate,
+        search=lambda settings: OPTIMIZERS[settings["optimizer"]].rates,
         help=f"Learning rates. [{_default_rates()}]",
         early=True,
     )
@@ -82,6 +83,7 @@ class Training:
         values=values("numbers", "norms", low=0.0, open_low=False),
         help="Largest global gradient norm; 0 is no clipping.",
         early=True,
+        search=Range(low=0.1, high=10.0),
     )
     num_epochs: int = setting(
         2,
@@ -112,6 +114,7 @@ class Training:
         option="--init",
         values=values("inits", "inits"),
         help="First weights: uniform (within 1/sqrt(hiddens)), uniform:0.08, or normal:0.01 (biases zero).",
+        search=Range(low=0.01, high=0.3, form="uniform:{:g}"),
     )
     lr_decay: float = setting(
         1.0,
@@ -121,6 +124,7 @@ class Training:
         option="--lr-decay",
         values=values("numbers", "factors", low=0.0, open_low=True),
         help="Factor on the learning rate after each epoch behind --lr-decay-after.",
+        search=Range(low=0.3, high=1.0, scale="linear"),
     )
     lr_decay_after: int = setting(
         0,
@@ -140,6 +144,7 @@ class Training:
         option="--rmsprop-decay",
         values=values("numbers", "shares", low=0.0, high=1.0, open_low=True),
         help="RMSprop's memory.",
+        search=Range(low=0.8, high=0.999, scale="linear"),
         applies=lambda settings: bool(settings["optimizer"] == "rmsprop"),
     )
 

@@ -1,5 +1,6 @@
 """Reads what a user types for an axis of the grid: '1-4', '10k,100k,all', '0.1,1', '3'."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -8,7 +9,7 @@ from typing import Any, TypeVar
 
 from harness.contracts import numerals
 from harness.contracts.initialisation import parse_init
-from harness.contracts.settings import Setting
+from harness.contracts.settings import Searched, Setting
 from harness.errors import UsageError, did_you_mean
 from harness.texts.decoding import check_encoding
 from harness.texts.split import Budget, LogRange
@@ -111,6 +112,30 @@ def numbers(text: str, option: str, *, low: float, high: float = float("inf"), o
 def number(text: str, option: str, *, low: float, high: float = float("inf"), open_low: bool) -> float:
     """Read one decimal number within bounds. Raises: UsageError."""
     return _single(numbers(text, option, low=low, high=high, open_low=open_low), text, option)
+
+
+def searched(text: str, option: str, *, known: Sequence[str]) -> tuple[Searched, ...]:
+    """Read names of which these are known, each with other bounds where it is to have them: 'lr=0.0001:1,dropout'.
+
+    Raises: UsageError.
+    """
+    parts = [part.partition("=") for part in _parts(text, option)]
+    choices(",".join(name for name, _, _ in parts), option, known=known)
+    if len({name for name, _, _ in parts}) < len(parts):
+        raise UsageError(f"{option} {text!r} names a setting twice: give each once.")
+    return tuple(Searched(name, _bounds(bounds, text, option) if equals else None) for name, equals, bounds in parts)
+
+
+def _bounds(typed: str, text: str, option: str) -> tuple[float, float]:
+    try:
+        low, high = map(float, typed.split(":"))
+        if not -math.inf < low < high < math.inf:
+            raise ValueError(typed)
+    except ValueError:
+        raise UsageError(
+            f"{option} {text!r} cannot be used: give a range as its lowest and highest value, as in lr=0.0001:1."
+        ) from None
+    return low, high
 
 
 def percentage(text: str, option: str) -> float:

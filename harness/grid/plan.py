@@ -4,20 +4,23 @@ import hashlib
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.contracts.descriptors import SCRATCH, Backend, Baseline
+from harness.contracts.descriptors import Baseline
 from harness.contracts.settings import Setting
 from harness.environments import why_not
-from harness.errors import EnvironmentMissing, PluginError, UsageError
+from harness.errors import UsageError
+from harness.grid.choosing import choose_baselines, choose_pairs
 from harness.grid.selection import AXES, Selection
-from harness.machine.devices import find_gpus
+from harness.grid.tuning import NUISANCES, SEARCH_SEED, Search, points
 from harness.plugins.registry import Registry
 from harness.texts.tokenised import TokenisedCorpus, check_long_enough, check_predictable
 from harness.worker.trial import BASELINE, DEFAULTS, NO_BACKEND, NO_OPTIMIZER, Trial
 
+Pair = tuple[str, str, str]
+"""A cell, its backend and implementation."""
 MAX_TRIALS = 100_000
 """Of one run; a slip on two axes would fill the memory."""
 
@@ -38,12 +41,39 @@ class Plan:
     """The trials in the order of the selection."""
 
     trials: tuple[PlannedTrial, ...]
+    searches: tuple[Search, ...] = ()
+    """Whose points are among the trials; what they find is planned once they are done."""
 
     @property
     def digest(self) -> str:
-        """Return a hash of all trials: the same selection on the same text gives the same."""
-        ids = "\n".join(sorted(planned.trial.trial_id for planned in self.trials))
-        return hashlib.sha256(ids.encode()).hexdigest()[:8]
+        """Return a hash of all trials and searches: the same selection on the same text gives the same.
+
+        A search that grows is the same one.
+        """
+        searched = {trial.trial_id for search in self.searches for trial in search.trials}
+        ids = {planned.trial.trial_id for planned in self.trials} - searched
+        names = "\n".join(sorted([*ids, *(search.search_id for search in self.searches)]))
+        return hashlib.sha256(names.encode()).hexdigest()[:8]
+
+    @property
+    def open_searches(self) -> list[Search]:
+        """Return the searches whose points can run."""
+        runnable = {trial.trial_id for trial in self.runnable}
+        return [search for search in self.searches if search.trials[0].trial_id in runnable]
+
+    @property
+    def results(self) -> list[Trial]:
+        """Return the trials that can run and are no points of a search."""
+        searched = {trial.trial_id for search in self.searches for trial in search.trials}
+        return [trial for trial in self.runnable if trial.trial_id not in searched]
+
+    @property
+    def expected(self) -> list[Trial]:
+        """Return the trials that can run and, for what each search will find, its first point under the fresh seeds.
+
+        What is tuned decides next to nothing of what a trial costs.
+        """
+        return [*self.runnable, *(final for search in self.open_searches for final in search.finals(search.trials[0]))]
 
     @property
     def runnable(self) -> list[Trial]:
@@ -80,10 +110,27 @@ class Plan:
         parts = [
             "+".join(dict.fromkeys(trial.cell for trial in trials)),
             f"{depth}-layers" if depth else "",
+            "tuned" if self.searches else "",
             "+".join(dict.fromkeys(trial.backend for trial in trained)),
             "+".join(dict.fromkeys(_file_name(trial.corpus) for trial in trials)),
         ]
         return "_".join(part for part in parts if part)[:100]
+
+
+def join_plans(plans: Sequence[Plan]) -> Plan:
+    """Return the plan of all of these trials, each once; of one model's several searches the largest, for all seeds."""
+    searches: dict[str, Search] = {}
+    for search in (search for plan in plans for search in plan.searches):
+        same = searches.get(search.search_id, search)
+        larger = max(same, search, key=lambda each: len(each.trials))
+        searches[search.search_id] = replace(larger, seeds=tuple(dict.fromkeys((*same.seeds, *search.seeds))))
+    results = {planned.trial.trial_id: planned for plan in plans for planned in plan.trials}
+    for plan in plans:
+        points = {trial.trial_id for search in plan.searches for trial in search.trials}
+        kept = {trial.trial_id for search in searches.values() for trial in search.trials}
+        for trial_id in points - kept:
+            del results[trial_id]
+    return Plan(trials=tuple(results.values()), searches=tuple(searches.values()))
 
 
 def plan_trials(selection: Selection, registry: Registry, corpora: Sequence[TokenisedCorpus]) -> Plan:
@@ -92,35 +139,68 @@ def plan_trials(selection: Selection, registry: Registry, corpora: Sequence[Toke
     Raises: PluginError for an unknown name; UsageError where nothing is left to do; EnvironmentMissing
     where no backend was named and none can run.
     """
-    cells, backends = choose_plugins(selection.plugins, registry)
+    pairs = choose_pairs(selection.plugins, selection.implementation, registry)
     baselines = choose_baselines(selection.plugins, registry)
-    skips = {backend.name: why_not(backend) for backend in backends}
-    pairs = [
-        (cell, backend.name, implementation)
-        for backend in backends
-        for cell in cells
-        for implementation in _implementations(registry, cell, backend.name, selection.implementation)
-    ]
-    if cells and not pairs:
-        raise UsageError(_no_such_implementation(registry, cells, backends, selection.implementation))
-    axes = [selection.axis(name) for name in AXES]
-    _require_feasible(len(corpora) * (len(pairs) * math.prod(map(len, axes)) + len(baselines)))
-    points = [dict(zip(AXES, point, strict=True)) for point in itertools.product(*axes)]
-    trials = []
+    _require_feasible(len(corpora) * (len(pairs) * _num_trials(selection) + len(baselines)))
+    # Two budgets larger than the corpus are both 'all' of it: one trial, as all are that train the same model.
+    trials: dict[str, PlannedTrial] = {}
+    searches: dict[str, Search] = {}
     for corpus in corpora:
-        trials += [
-            PlannedTrial(trial=_trial(selection, corpus, pair, point), skip=skips[pair[1]])
-            for pair in pairs
-            for point in points
-        ]
-        trials += [
-            PlannedTrial(trial=_baseline_trial(baseline, corpus), skip=why_not(baseline)) for baseline in baselines
-        ]
-    # Two budgets larger than the corpus are both 'all' of it: one trial.
-    unique: dict[str, PlannedTrial] = {}
-    for planned in trials:
-        unique.setdefault(_same_model(planned.trial).trial_id, planned)
-    return Plan(trials=tuple(unique.values()))
+        for pair, skip in pairs.items():
+            found = _searches(selection, corpus, pair) if selection.tuning.tune else []
+            searches |= {search.search_id: search for search in found}
+            models = [trial for search in found for trial in search.trials] or _grid(selection, corpus, pair)
+            for trial in models:
+                trials.setdefault(_same_model(trial).trial_id, PlannedTrial(trial=trial, skip=skip))
+        for baseline in baselines:
+            trial = _baseline_trial(baseline, corpus)
+            trials[trial.trial_id] = PlannedTrial(trial=trial, skip=why_not(baseline))
+    _require_differences(selection, searches.values())
+    return Plan(trials=tuple(trials.values()), searches=tuple(searches.values()))
+
+
+def _require_differences(selection: Selection, searches: Iterable[Search]) -> None:
+    """Raise a UsageError for a tuned setting that changes no model."""
+    for name in selection.tuning.names if selection.tuning.tune > 1 else ():
+        if not any(len({getattr(trial, name) for trial in search.trials}) > 1 for search in searches):
+            option = NUISANCES[name].option.removeprefix("--")
+            raise UsageError(
+                f"--tune-over {option} means nothing beside the other settings: every point would be the same model."
+            )
+
+
+def _num_trials(selection: Selection) -> int:
+    """Return how many trials each cell on each backend has, those that searches will find among them."""
+    if not selection.tuning.tune:
+        return math.prod(len(selection.axis(name)) for name in AXES)
+    num_trained = selection.tuning.tune + len(selection.final_seeds)
+    return num_trained * math.prod(len(selection.axis(name)) for name in _axes_of(selection))
+
+
+def _grid(selection: Selection, corpus: TokenisedCorpus, pair: Pair) -> list[Trial]:
+    """Return a trial for each point of the grid."""
+    points = itertools.product(*(selection.axis(name) for name in AXES))
+    return [_trial(selection, corpus, pair, dict(zip(AXES, point, strict=True))) for point in points]
+
+
+def _axes_of(selection: Selection) -> list[str]:
+    """Return the axes in which searches differ."""
+    return [name for name in AXES if name not in (*selection.tuning.names, "seed")]
+
+
+def _searches(selection: Selection, corpus: TokenisedCorpus, pair: Pair) -> list[Search]:
+    """Return a search for each point of the grid in what is not tuned."""
+    names = _axes_of(selection)
+    usual = {name: selection.axis(name)[0] for name in selection.tuning.names} | {"seed": SEARCH_SEED}
+    points = itertools.product(*(selection.axis(name) for name in names))
+    return [_search(selection, corpus, pair, dict(zip(names, point, strict=True)) | usual) for point in points]
+
+
+def _search(selection: Selection, corpus: TokenisedCorpus, pair: Pair, point: Mapping[str, Any]) -> Search:
+    tuning = selection.tuning
+    space = tuning.space(selection.resolved(point, pair[0], pair[2]))
+    trials = (_same_model(_trial(selection, corpus, pair, point, tuned)) for tuned in points(space, tuning.tune))
+    return Search(space=space, trials=tuple(trials), seeds=selection.final_seeds)
 
 
 def _same_model(trial: Trial) -> Trial:
@@ -151,76 +231,15 @@ def _require_feasible(num_trials: int) -> None:
         )
 
 
-def choose_plugins(names: Sequence[str], registry: Registry) -> tuple[list[str], list[Backend]]:
-    """Sort the selected names into cells and backends, with the defaults where one kind is not named.
-
-    Raises: PluginError for an unknown name; EnvironmentMissing where no backend was named and none can run.
-    """
-    cells = [name for name in names if name in registry.cells]
-    backends = [registry.backends[name] for name in names if name in registry.backends]
-    baselines = choose_baselines(names, registry)
-    known = registry.cells | registry.backends
-    for name in names:
-        if name not in known and not registry.baselines_named(name):
-            families = {baseline.family: baseline for baseline in registry.baselines.values() if baseline.family}
-            registry.reject_unknown(name, "cell, backend or baseline", known | registry.baselines | families)
-    if baselines and not cells and not backends:
-        return [], []
-    if not registry.cells or not registry.backends:
-        kind = "backend" if registry.cells else "cell"
-        raise PluginError(f"No plugin brings a {kind}: 'harness plugins' says what is broken; reinstall rnn-harness.")
-    chosen = cells or list(registry.cells), backends or [best_backend(registry)]
-    for cell in chosen[0]:
-        registry.reject_contested("cell", cell)
-    for backend in chosen[1]:
-        registry.reject_contested("backend", backend.name)
-    return chosen
-
-
-def choose_baselines(names: Sequence[str], registry: Registry) -> list[Baseline]:
-    """Return the baselines selected, by their own names or their family's, each once."""
-    chosen = {baseline.name: baseline for name in names for baseline in registry.baselines_named(name)}
-    for name in chosen:
-        registry.reject_contested("baseline", name)
-    return list(chosen.values())
-
-
-def best_backend(registry: Registry) -> Backend:
-    """Return the backend with the largest preference among those that can run here, on a GPU where there is one.
-
-    Raises: EnvironmentMissing.
-    """
-    has_gpu = bool(find_gpus())
-    by_preference = sorted(registry.backends.values(), key=lambda b: (not (has_gpu and b.uses_gpus), -b.preference))
-    reasons = [why_not(backend) for backend in by_preference]
-    for backend, reason in zip(by_preference, reasons, strict=True):
-        if not reason:
-            return backend
-    raise EnvironmentMissing(f"No backend can run here. {' '.join(reasons)}")
-
-
-def _implementations(registry: Registry, cell: str, backend: str, wanted: str) -> list[str]:
-    names = registry.implementation_names(cell, backend)
-    if wanted == "all":
-        return names
-    if wanted == "auto":
-        return names[:1]
-    return [name for name in names if name == wanted]
-
-
-def _no_such_implementation(registry: Registry, cells: list[str], backends: list[Backend], wanted: str) -> str:
-    names = sorted({n for cell in cells for b in backends for n in registry.implementation_names(cell, b.name)})
-    return (
-        f"No selected cell has an implementation {wanted!r} on {', '.join(b.name for b in backends)}: "
-        f"--implementation takes auto, all, or one of {', '.join(names or [SCRATCH])}."
-    )
-
-
 def _trial(
-    selection: Selection, corpus: TokenisedCorpus, pair: tuple[str, str, str], point: Mapping[str, Any]
+    selection: Selection,
+    corpus: TokenisedCorpus,
+    pair: Pair,
+    point: Mapping[str, Any],
+    tuned: Mapping[str, Any] | None = None,
 ) -> Trial:
     cell, backend, implementation = pair
-    settings = selection.resolved(point, cell, implementation)
+    settings = selection.resolved(point, cell, implementation, tuned)
     return Trial(cell=cell, backend=backend, implementation=implementation, **_of_text(corpus), **settings)
 
 

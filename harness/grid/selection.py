@@ -9,6 +9,7 @@ from harness.contracts.settings import Setting, rows
 from harness.contracts.training import Training
 from harness.errors import UsageError, did_you_mean
 from harness.grid import parsing
+from harness.grid.tuning import FINAL_SEEDS, TUNING_OPTIONS, Tuning, check
 from harness.texts.selection import TextSelection
 from harness.worker.trial import DEFAULTS, SETTINGS
 
@@ -53,21 +54,32 @@ class Selection:
     """Values by the name of a trial's field; what is not there is the setting's default."""
     overrides: tuple[Override, ...] = ()
     """What is different for some of the trials; of several, the last that applies."""
+    tuning: Tuning = field(default_factory=Tuning)
+    """What is searched for each model rather than given."""
 
     def axis(self, name: str) -> tuple[Any, ...]:
         """Return a setting's values; None is one that follows from the others."""
         default = None if AXES[name].derived else DEFAULTS[name]
         return self.settings.get(name) or (default,)
 
-    def resolved(self, settings: Mapping[str, Any], cell: str, implementation: str) -> dict[str, Any]:
+    @property
+    def final_seeds(self) -> tuple[int, ...]:
+        """Return the seeds of what searches find."""
+        return self.settings.get("seed") or FINAL_SEEDS
+
+    def resolved(
+        self, settings: Mapping[str, Any], cell: str, implementation: str, tuned: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Return the settings of one point of the grid for a cell and an implementation, overrides put in.
 
-        A setting that means nothing beside the others is its default: it makes no trials.
+        What is tuned has the values of ``tuned``, whatever else is asked. A setting that means nothing beside the
+        others is its default: it makes no trials.
         """
         point = dict(settings)
         for override in self.overrides:
             if override.applies(cell, point["num_layers"], implementation):
                 point |= override.settings
+        point |= tuned or {}
         for name, derived in _DERIVED.items():
             if point[name] is None:
                 point[name] = derived(point)
@@ -78,7 +90,9 @@ _DERIVED = {name: row.derived for name, row in AXES.items() if row.derived}
 _CONDITIONAL = {name: row.applies for name, row in AXES.items() if row.applies}
 
 
-_OPTIONS = {row.option.removeprefix("--"): (name, row) for name, row in {**AXES, **TEXT_OPTIONS}.items()}
+_OPTIONS = {
+    row.option.removeprefix("--"): (name, row) for name, row in {**AXES, **TEXT_OPTIONS, **TUNING_OPTIONS}.items()
+}
 
 
 def select(options: Mapping[str, Any], asker: str = "The selection") -> tuple[Selection, TextSelection]:
@@ -110,6 +124,9 @@ def _read(option: str, value: Any, asker: str) -> tuple[str, Any]:
 
 def of_values(values: Mapping[str, Any], overrides: Sequence[Override] = ()) -> tuple[Selection, TextSelection]:
     """Part values that have been read, by the names of their fields, into the grid's and the texts'."""
-    parts = (("plugins", "implementation"), AXES, (*TEXT_OPTIONS, "corpora_dir"))
-    which, settings, texts = ({name: values[name] for name in part if name in values} for part in parts)
-    return Selection(**which, settings=settings, overrides=tuple(overrides)), TextSelection(**texts)
+    parts = (("plugins", "implementation"), AXES, (*TEXT_OPTIONS, "corpora_dir"), TUNING_OPTIONS)
+    which, settings, texts, tuning = ({name: values[name] for name in part if name in values} for part in parts)
+    given = {name: value for name, value in tuning.items() if value is not None}
+    selection = Selection(**which, settings=settings, overrides=tuple(overrides), tuning=Tuning(**given))
+    check(selection.tuning, settings)
+    return selection, TextSelection(**texts)

@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import pandas as pd
-
 from harness.analysis.columns import TABLES
 from harness.analysis.frames import Run, read_run
 from harness.contracts.descriptors import Exercise
@@ -32,7 +30,7 @@ def write_report(folder: Path, exercises: Iterable[Exercise] = (), out: Path | N
     if out is None:
         RunFolder(folder).sweep()
     folder = out or folder
-    frames = {table: _frame(run, table.name.removesuffix(".csv")) for table in TABLES}
+    frames = {table: run.table(table) for table in TABLES}
     tables = [table for table, frame in frames.items() if len(frame) or not table.optional]
     for table in tables:
         write_csv(folder / table.name, frames[table])
@@ -45,12 +43,6 @@ def write_report(folder: Path, exercises: Iterable[Exercise] = (), out: Path | N
     page = folder / PAGE
     write_text(page, render(run, list(files.items()), answered))
     return page
-
-
-def _frame(run: Run, name: str) -> pd.DataFrame:
-    """Return a frame with its rows of superseded trials behind the others."""
-    frame, superseded = getattr(run, name), run.superseded.get(name)
-    return frame if superseded is None or superseded.empty else pd.concat([frame, superseded])
 
 
 def _samples(run: Run) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from harness.analysis import wording
 from harness.analysis.frames import Run, records
+from harness.analysis.nuisances import mask_tuned
 from harness.analysis.one_text import differing_factors, label_models
 from harness.analysis.wording import FACTORS, PREPROCESSING, UNITS, enumerate_names
 from harness.contracts.visible import visible
@@ -46,7 +47,9 @@ class Matrix:
 
 def matrices(run: Run) -> list[Matrix]:
     """Return a matrix for each text of several authors."""
-    groups = run.transfer.groupby(["corpus", "text", "tokens"], sort=False)
+    tuned = run.trials.set_index("trial_id")["tuned"]
+    transfer = mask_tuned(run.transfer.assign(tuned=run.transfer["trial_id"].map(tuned).astype(object)))
+    groups = transfer.groupby(["corpus", "text", "tokens"], sort=False)
     several = [(key, rows) for key, rows in groups if rows["evaluated_on"].nunique() > 1]
     return [_matrix(key, rows, f"transfer-{place}") for place, (key, rows) in enumerate(several[:MAX_MATRICES], 1)]
 

@@ -54,7 +54,7 @@ def render(run: Run, files: Sequence[tuple[str, str]], answered: Sequence[answer
     template = _environment().get_template("index.html.j2")
     return template.render(
         run=run,
-        title=findings.title(run.trials),
+        title=findings.title(run.every_trial),
         progress=_progress(run),
         contents=_contents(run, exercises, sections, crossings, samples),
         narrow=wording.NARROW,
@@ -63,13 +63,13 @@ def render(run: Run, files: Sequence[tuple[str, str]], answered: Sequence[answer
         sections=sections,
         matrices=crossings,
         hidden_comparisons=len(comparisons) - len(shown),
-        stopped=stopped(run.trials, run.log_tails),
+        stopped=stopped(run.every_trial, run.log_tails),
         samples=samples,
         measured=_measured(run),
-        workers=workers(run.trials),
+        workers=workers(run.every_trial),
         corpora=corpora(run.manifest.corpora),
         losses=losses(run.manifest.corpora),
-        superseded=superseded(run.superseded.get("trials")),
+        superseded=superseded(run.superseded),
         machines=machines(run),
         command=shlex.join(run.manifest.command),
         earlier_commands=[shlex.join(command) for command in run.manifest.earlier_commands],
@@ -104,8 +104,8 @@ def _contents(
     parts = [Part("answers", "Exercises")] if exercises else []
     parts += texts if len(texts) <= MAX_LISTED else [Part("", "Texts", texts)]
     parts += [Part("transfer", "On whose text")] if crossings else []
-    parts += [Part("stopped", "Trials that did not finish")] if (run.trials["status"] != "ok").any() else []
-    parts += [Part("superseded", "Superseded trials")] if len(run.superseded.get("trials", ())) else []
+    parts += [Part("stopped", "Trials that did not finish")] if (run.every_trial["status"] != "ok").any() else []
+    parts += [Part("superseded", "Superseded trials")] if len(run.superseded) else []
     parts += [Part("samples", "Samples")] if samples else []
     parts += [Part("measured", "How these were measured")]
     parts += [Part("corpora", "Corpora")] if run.manifest.corpora else []
@@ -127,13 +127,13 @@ def _section(comparison: Comparison, run: Run, position: int, total: int) -> dic
 
 
 def _progress(run: Run) -> dict[str, Any]:
-    counts = run.trials["status"].value_counts()
+    counts = run.every_trial["status"].value_counts()
     pending = int(run.pending.sum())
     planned_skips = int(counts.get("skipped", 0)) - pending
     words = {"ok": "finished", "failed": "failed", "timeout": "timed out", "diverged": "diverged"}
     parts = [f"{wording.count(counts[status])} {word}" for status, word in words.items() if counts.get(status)]
     parts += [f"{wording.count(planned_skips)} skipped"] if planned_skips else []
-    return {"total": len(run.trials), "pending": pending, "parts": parts}
+    return {"total": len(run.every_trial), "pending": pending, "parts": parts}
 
 
 def _samples(comparisons: Sequence[Comparison], samples: Mapping[str, str]) -> list[dict[str, str]]:
@@ -149,7 +149,7 @@ def _samples(comparisons: Sequence[Comparison], samples: Mapping[str, str]) -> l
 
 
 def _measured(run: Run) -> dict[str, Any]:
-    trials = run.trials[run.trials["num_epochs_done"] > 0]
+    trials = run.every_trial[run.every_trial["num_epochs_done"] > 0]
     return {
         "any": bool(len(trials)),
         "alone": bool((trials["timed_by"] != "").any()),
@@ -157,11 +157,11 @@ def _measured(run: Run) -> dict[str, Any]:
         "device_rate": wording.flops_rate(trials["device_flops_per_s"].max()),
         "concurrency": sorted(int(value) for value in trials["concurrency"].dropna().unique()),
         "threads": sorted(int(value) for value in trials["num_threads"].dropna().unique()),
-        "certified": certified(run.trials),
+        "certified": certified(run.every_trial),
         "baselines": bool(is_baseline(trials).any()),
         "floor": bool(trials["entropy_rate"].notna().any()),
         "sure": f"{SURE:g}",
-        "diverged": bool((run.trials["status"] == "diverged").any()),
+        "diverged": bool((run.every_trial["status"] == "diverged").any()),
     }
 
 

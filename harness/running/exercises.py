@@ -1,7 +1,8 @@
 """One run out of what several exercises need: each trial once, then what each of them wants measured on it."""
 
+import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from harness.contracts.visible import one_line
 from harness.environments import why_not
 from harness.errors import HarnessError, PluginError, UsageError, did_you_mean
 from harness.grid.cost import Prediction
-from harness.grid.plan import Plan
+from harness.grid.plan import Plan, join_plans
 from harness.grid.selection import select
 from harness.machine.terminal import print_line
 from harness.plugins.registry import Registry
@@ -27,6 +28,7 @@ from harness.running.probing import ProbingPhase
 from harness.running.workplace import Limits
 from harness.worker.probes import PROBES
 from harness.worker.targets import resolve
+from harness.worker.trial import Trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +37,9 @@ class PlannedExercises:
 
     prepared: run.PreparedRun
     timed: frozenset[str]
-    """Ids of the trials whose speed is part of an answer."""
+    """Ids of the trials whose speed is part of an answer, and of the searches whose final trials' is."""
     probes: dict[str, tuple[str, ...]]
-    """By the id of a trial, the probes to make on it."""
+    """By the id of a trial, or of the search whose final trials are meant, the probes to make on it."""
     text_probes: tuple[tuple[TextProbe, run.PreparedRun], ...]
     """With the trials whose texts each of them reads."""
 
@@ -73,7 +75,7 @@ def prepare(
         raise UsageError(f"There is nothing to train for {words} with the plugins that are here.")
     return PlannedExercises(
         prepared=_joined([part.prepared for part in parts], _folder(exercises, budget, registry, placement)),
-        timed=frozenset(trial.trial_id for part in parts if part.need.timed for trial in part.prepared.plan.runnable),
+        timed=frozenset(name for part in parts if part.need.timed for name in _subjects(part.prepared.plan)),
         probes=_probes(parts),
         text_probes=tuple((part.need.text_probe, part.prepared) for part in parts if part.need.text_probe is not None),
     )
@@ -128,9 +130,14 @@ def _needs(exercise: Exercise, budget: Budget, available: Available, registry: R
 def _probes(parts: Sequence[_Part]) -> dict[str, tuple[str, ...]]:
     probes: dict[str, dict[str, None]] = defaultdict(dict)
     for part in parts:
-        for trial in part.prepared.plan.runnable:
-            probes[trial.trial_id].update(dict.fromkeys(part.need.probes))
-    return {trial_id: tuple(names) for trial_id, names in probes.items() if names}
+        for subject in _subjects(part.prepared.plan):
+            probes[subject].update(dict.fromkeys(part.need.probes))
+    return {subject: tuple(names) for subject, names in probes.items() if names}
+
+
+def _subjects(plan: Plan) -> list[str]:
+    """Return the ids of the trials that are no points of a search, and those of the searches."""
+    return [*(trial.trial_id for trial in plan.results), *(search.search_id for search in plan.open_searches)]
 
 
 def _folder(exercises: Sequence[Exercise], budget: Budget, registry: Registry, placement: run.Placement) -> RunFolder:
@@ -141,14 +148,13 @@ def _folder(exercises: Sequence[Exercise], budget: Budget, registry: Registry, p
 
 
 def _joined(parts: Sequence[run.PreparedRun], folder: RunFolder) -> run.PreparedRun:
-    trials = {planned.trial.trial_id: planned for part in parts for planned in part.plan.trials}
     costs = {trial_id: seconds for part in parts for trial_id, seconds in part.costs.items()}
-    plan = Plan(trials=tuple(trials.values()))
+    plan = join_plans([part.plan for part in parts])
     return replace(
         parts[0],
         corpora=list({corpus.digest: corpus for part in parts for corpus in part.corpora}.values()),
         plan=plan,
-        prediction=Prediction(tuple(costs[trial.trial_id] for trial in plan.runnable)),
+        prediction=Prediction(tuple(costs[trial.trial_id] for trial in plan.expected)),
         folder=folder,
     )
 
@@ -166,27 +172,34 @@ def execute(
     if outcome.interrupted:
         return outcome
     try:
-        _probe(planned, limits, console)
+        _probe(planned, outcome.finals, limits, console)
     except KeyboardInterrupt:
         return replace(outcome, interrupted=True)
     return outcome
 
 
-def _probe(planned: PlannedExercises, limits: Limits, console: Console) -> None:
+def _probe(planned: PlannedExercises, finals: Mapping[str, Sequence[Trial]], limits: Limits, console: Console) -> None:
     """Probe what is done."""
     prepared, say = planned.prepared, partial(print_line, console)
+    probes = {
+        trial_id: names
+        for subject, names in planned.probes.items()
+        for trial_id in ([trial.trial_id for trial in finals[subject]] if subject in finals else [subject])
+    }
     with Ledger(prepared.folder.ledger) as ledger:
         for probe, part in planned.text_probes:
-            _probe_texts(probe, part, ledger, say)
+            _probe_texts(probe, part, finals, ledger, say)
         phase = ProbingPhase(workplace=prepared.workplace(limits), ledger=ledger)
-        phase.run(prepared.plan.runnable, planned.probes, say)
+        phase.run([*prepared.plan.results, *itertools.chain(*finals.values())], probes, say)
 
 
-def _probe_texts(probe: TextProbe, part: run.PreparedRun, ledger: Ledger, say: Say) -> None:
+def _probe_texts(
+    probe: TextProbe, part: run.PreparedRun, finals: Mapping[str, Sequence[Trial]], ledger: Ledger, say: Say
+) -> None:
     """Record what a probe measures on the texts of some trials; one that fails is said, and nothing more."""
     known = ledger.statuses()
     try:
-        for trial_id, rows in probe.measure(list(_read_texts(part))).items():
+        for trial_id, rows in probe.measure(list(_read_texts(part, finals))).items():
             if trial_id in known:
                 ledger.probed(trial_id, probe.name, rows)
     except HarnessError:
@@ -195,8 +208,10 @@ def _probe_texts(probe: TextProbe, part: run.PreparedRun, ledger: Ledger, say: S
         say(f"The texts could not be probed for {probe.name}: {one_line(f'{type(error).__name__}: {error}')}")
 
 
-def _read_texts(part: run.PreparedRun) -> Iterator[ReadText]:
-    first = {trial.corpus_digest: trial.trial_id for trial in reversed(part.plan.runnable)}
+def _read_texts(part: run.PreparedRun, finals: Mapping[str, Sequence[Trial]]) -> Iterator[ReadText]:
+    found = (finals.get(search.search_id, ()) for search in part.plan.open_searches)
+    trials = [*part.plan.results, *itertools.chain(*found)]
+    first = {trial.corpus_digest: trial.trial_id for trial in reversed(trials)}
     for corpus in part.corpora:
         if corpus.digest in first:
             yield ReadText(

@@ -10,6 +10,7 @@ from built_in import built_in
 from harness.contracts.executors import Gpu
 from harness.contracts.optimization import OPTIMIZERS
 from harness.errors import EnvironmentMissing, PluginError, UsageError
+from harness.grid import choosing
 from harness.grid import plan as planning
 from harness.grid.plan import Plan
 from harness.grid.selection import select
@@ -58,7 +59,7 @@ def test_the_grid_is_the_product_of_the_axes_in_their_order(expand: Callable[...
 def test_no_cell_is_every_cell_and_no_backend_the_best_that_can_run(corpora: Sequence[TokenisedCorpus]) -> None:
     plan = planning.plan_trials(replace(select(TINY)[0], plugins=()), built_in(), corpora)
     assert {t.trial.cell for t in plan.trials} == set(built_in().cells)
-    assert {t.trial.backend for t in plan.trials} == {planning.best_backend(built_in()).name}
+    assert {t.trial.backend for t in plan.trials} == {choosing.best_backend(built_in()).name}
 
 
 @pytest.mark.parametrize(("preference", "best"), [(11, "telling"), (9, "numpy")])
@@ -68,7 +69,7 @@ def test_the_best_backend_is_the_preferred_one_that_can_run(
     loaded = registry.load(plugin_folder("needy", "telling"))
     preferences = {"needy": 1000, "telling": preference, "numpy": 10}
     loaded.backends = {name: replace(loaded.backends[name], preference=p) for name, p in preferences.items()}
-    assert planning.best_backend(loaded).name == best
+    assert choosing.best_backend(loaded).name == best
 
 
 def test_on_a_gpu_the_best_backend_is_one_that_uses_it(
@@ -76,16 +77,16 @@ def test_on_a_gpu_the_best_backend_is_one_that_uses_it(
 ) -> None:
     loaded = registry.load(plugin_folder("telling"))
     loaded.backends = {name: loaded.backends[name] for name in ("numpy", "telling", "telling-gpu")}
-    assert planning.best_backend(loaded).name == "numpy"
-    monkeypatch.setattr(planning, "find_gpus", lambda: [Gpu(index=0, name="Pretended", memory_bytes=1 << 34)])
-    assert planning.best_backend(loaded).name == "telling-gpu"
+    assert choosing.best_backend(loaded).name == "numpy"
+    monkeypatch.setattr(choosing, "find_gpus", lambda: [Gpu(index=0, name="Pretended", memory_bytes=1 << 34)])
+    assert choosing.best_backend(loaded).name == "telling-gpu"
 
 
 def test_where_no_backend_can_run_every_reason_is_given(plugin_folder: PluginFolder) -> None:
     loaded = registry.load(plugin_folder("needy"))
     loaded.backends = {name: loaded.backends[name] for name in ("needy", "ancient")}
     with pytest.raises(EnvironmentMissing, match=r"No backend can run here\. .*no-such-library.*Python <3"):
-        planning.best_backend(loaded)
+        choosing.best_backend(loaded)
 
 
 def test_a_backend_that_cannot_run_is_skipped_with_what_mends_it(

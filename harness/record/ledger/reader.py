@@ -126,6 +126,20 @@ class LedgerReader:
             return []
         return [dict(row) for row in self._db.execute("SELECT * FROM probes ORDER BY trial_id, probe, quantity, at")]
 
+    def searches(self) -> list[dict[str, Any]]:
+        """Return one dict a search, in plan order: search_id, num_points, space, best; none of an older ledger."""
+        if not self._has_table("searches"):
+            return []
+        rows = [dict(row) for row in self._db.execute("SELECT * FROM searches ORDER BY position, search_id")]
+        return [{**row, "space": json.loads(row["space"])} for row in rows]
+
+    def searched(self) -> dict[str, tuple[str, str]]:
+        """Return the search and the role of each trial that has one, by its id."""
+        if not self._has_table("searched"):
+            return {}
+        rows = self._db.execute("SELECT trial_id, search_id, role FROM searched")
+        return {row["trial_id"]: (row["search_id"], row["role"]) for row in rows}
+
     def _has_table(self, name: str) -> bool:
         tables = self._db.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name=?", (name,))
         return tables.fetchone() is not None

@@ -15,6 +15,9 @@ FINISHED = ("ok", "diverged")
 """Statuses the same command does not train again."""
 ENDED = (*FINISHED, "failed", "timeout", "skipped")
 
+SEARCH_ROLES = ("search", "final", "superseded")
+"""Of a trial of a search: a point, the chosen point under a fresh seed, or either of an earlier space or choice."""
+
 SCHEMA_VERSION = 2
 """2: with checksums over all rows; a ledger of before has none until it is continued."""
 
@@ -88,6 +91,18 @@ CREATE TABLE IF NOT EXISTS probes (     -- what was measured on trained models; 
     deviation REAL,                     -- their standard deviation
     n INTEGER NOT NULL,
     PRIMARY KEY (trial_id, probe, quantity, at)
+) STRICT;
+CREATE TABLE IF NOT EXISTS searches (   -- of tuned models, one row each; ledgers of before have none
+    search_id TEXT PRIMARY KEY,
+    position INTEGER NOT NULL,
+    num_points INTEGER NOT NULL,        -- the budget
+    space TEXT NOT NULL,                -- JSON: by setting, its low and high end and its scale
+    best TEXT NOT NULL DEFAULT ''       -- the trial_id of the point that was chosen
+) STRICT;
+CREATE TABLE IF NOT EXISTS searched (   -- the trials of searches
+    trial_id TEXT PRIMARY KEY REFERENCES trials,
+    search_id TEXT NOT NULL REFERENCES searches,
+    role TEXT NOT NULL                  -- of `SEARCH_ROLES`
 ) STRICT;
 {checksums.SCHEMA}
 """

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from harness.contracts.measures import stored_in
-from harness.record.ledger import checksums
+from harness.contracts.settings import Range
+from harness.record.ledger import checksums, searches
 from harness.record.ledger.blocks import pack_blocks
 from harness.record.ledger.opening import RUN_ID, check, connect, explained_writes, manifest_id, unusable
 from harness.record.ledger.reader import read_trials
@@ -83,11 +84,11 @@ class Ledger:
         with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO run (key, value) VALUES (?, ?)", (key, value))
 
-    def add(self, trials: Iterable[Trial]) -> None:
-        """Add trials that are not there yet, in this order; those that are keep their records."""
+    def add(self, trials: Iterable[Trial], after: int = 0) -> None:
+        """Add trials that are not there yet, in this order behind so many others; those that are keep their records."""
         rows = [
             (trial.trial_id, position, json.dumps(asdict(trial), sort_keys=True))
-            for position, trial in enumerate(trials)
+            for position, trial in enumerate(trials, after)
         ]
         with self._transaction():
             self._db.executemany("INSERT OR IGNORE INTO trials (trial_id, position, trial) VALUES (?, ?, ?)", rows)
@@ -95,6 +96,35 @@ class Ledger:
     def trials(self) -> list[dict[str, Any]]:
         """Return what is recorded of each trial, as `LedgerReader.trials` does."""
         return read_trials(self._db, self.path)
+
+    def enter_search(self, search_id: str, position: int, points: Sequence[Trial], space: Mapping[str, Range]) -> None:
+        """Record a search and which trials are its points."""
+        with self._transaction():
+            searches.enter(self._db, search_id, position, [trial.trial_id for trial in points], space)
+
+    def reopen_search(self, search_id: str) -> None:
+        """Record that what a search finds is open again."""
+        with self._transaction():
+            searches.reopen(self._db, search_id)
+
+    def settle_search(self, search_id: str, best: Trial, finals: Sequence[Trial]) -> None:
+        """Record which point of a search was chosen, and its final trials."""
+        with self._transaction():
+            searches.settle(self._db, search_id, best.trial_id, [trial.trial_id for trial in finals])
+
+    def finals(self, search_ids: Iterable[str]) -> list[str]:
+        """Return the ids of the trials that were final ones of these searches at any time."""
+        ids: list[str] = []
+        for search_id in search_ids:
+            rows = self._db.execute("SELECT trial_id FROM searched WHERE search_id=? AND role!='search'", (search_id,))
+            ids += [trial_id for (trial_id,) in rows]
+        return ids
+
+    def last_losses(self) -> dict[str, float]:
+        """Return the validation loss of each trial's last epoch by its id; what was not finite is not there."""
+        last = "SELECT trial_id, max(epoch) AS epoch FROM epochs GROUP BY trial_id"
+        rows = self._db.execute(f"SELECT trial_id, valid_loss FROM epochs JOIN ({last}) USING (trial_id, epoch)")
+        return {trial_id: loss for trial_id, loss in rows if loss is not None and math.isfinite(loss)}
 
     def statuses(self) -> dict[str, str]:
         """Return the status of each trial by its id."""
@@ -108,6 +138,7 @@ class Ledger:
     def restore(self, superseded_id: str, trial_id: str) -> None:
         """Give a superseded trial its own id back, under which nothing was begun since."""
         with self._transaction():
+            self._db.execute("DELETE FROM searched WHERE trial_id=?", (trial_id,))
             self._db.execute("DELETE FROM trials WHERE trial_id=? AND attempts=0", (trial_id,))
             rename_trial(self._db, superseded_id, trial_id, "")
 
