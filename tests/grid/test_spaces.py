@@ -80,14 +80,14 @@ def test_what_searches_will_find_is_part_of_the_expected_cost(expand: Callable[.
 @pytest.mark.parametrize("name", NUISANCES)
 def test_every_nuisance_can_be_tuned_and_has_values_its_option_takes(expand: Callable[..., Plan], name: str) -> None:
     option = NUISANCES[name].option.removeprefix("--")
-    plan = expand(tune=4, tune_over=option, optimizer="rmsprop", plugins="rnn,numpy")
+    plan = expand(tune=4, tune_over=option, optimizer="rmsprop", plugins="rnn,numpy", layers=2)
     values = [getattr(trial, name) for trial in plan.searches[0].trials]
     assert len(set(values)) == 4
     assert plan_trials_of(expand, option, values) == values
 
 
 def plan_trials_of(expand: Callable[..., Plan], option: str, values: Sequence[Any]) -> list[Any]:
-    grid = expand(**{option: tuple(values)}, optimizer="rmsprop", plugins="rnn,numpy")
+    grid = expand(**{option: tuple(values)}, optimizer="rmsprop", plugins="rnn,numpy", layers=2)
     (name,) = (name for name, row in NUISANCES.items() if row.option == f"--{option}")
     return [getattr(planned.trial, name) for planned in grid.trials]
 
