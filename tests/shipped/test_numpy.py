@@ -13,7 +13,7 @@ from harness.testing import ImplementationContract
 from harness.testing.implementations import assert_finite_differences
 from harness.testing.models import SMALL, TRAINING, loaded, minibatches, reference_model, train
 from harness.worker.targets import resolve
-from harness_numpy import optimizers
+from harness_numpy import optimizers, scratch
 from harness_numpy.arrays import one_hot_product
 from harness_numpy.backend import NumpyBackend
 from harness_numpy.ops import AutogradOps
@@ -116,3 +116,34 @@ def test_an_epoch_s_rate_scales_its_steps_of_plain_descent():
     for name, change in moved[1].items():
         assert np.allclose(moved[2][name], change / 2, atol=1e-15)
         assert np.allclose(moved[4][name], change / 8, atol=1e-15)
+
+
+def test_the_reference_s_loss_has_autograd_s_gradient_to_the_last_bit():
+    generator = np.random.default_rng(0)
+
+    def step_by_step(logits, Y):
+        rows = logits.reshape(-1, logits.shape[-1])
+        shifted = rows - anp.max(rows, axis=1, keepdims=True)
+        log_sums = anp.log(anp.sum(anp.exp(shifted), axis=1))
+        return anp.mean(log_sums - shifted[np.arange(Y.size), Y.reshape(-1)])
+
+    for scale in (0.1, 1.0, 30.0):
+        logits = generator.normal(size=(5, 3, 40)) * scale
+        logits[0] = np.round(logits[0])  # several are the largest
+        Y = generator.integers(0, 40, (5, 3))
+        want, gradient = autograd.value_and_grad(step_by_step)(logits, Y)
+        loss, got = autograd.value_and_grad(scratch._mean_cross_entropy)(logits, Y)
+        assert loss == want
+        assert got.tobytes() == gradient.tobytes()
+
+
+@pytest.mark.slow
+def test_a_loss_over_many_symbols_takes_few_arrays_of_the_logits_size():
+    code = (
+        "import resource, autograd, numpy as np; from harness_numpy.scratch import _mean_cross_entropy as loss;"
+        "x = np.random.default_rng(0).normal(size=(100, 4, 20_000)); Y = np.zeros((100, 4), int);"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024;"
+        "before = peak(); autograd.grad(loss)(x, Y); print((peak() - before) / x.nbytes)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 3
