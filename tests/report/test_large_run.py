@@ -49,7 +49,8 @@ def fill(folder, planned):
             ],
         )
         db.executemany(
-            "INSERT INTO timings VALUES (?, 'training', ?, 0, 3000, ?)",
+            "INSERT INTO timings (trial_id, phase, round, block, tokens, seconds) "
+            "VALUES (?, 'training', ?, 0, 3000, ?)",
             [(each.trial_id, number, 0.2 + 0.01 * number) for each in planned for number in range(1, NUM_EPOCHS + 1)],
         )
         checksums.renew(db)
