@@ -74,7 +74,7 @@ def time_session(
     started_at: float | None = None,
 ) -> None:
     """Record a timing session: by trial_id the rates of its blocks of 1,000 tokens, one a round."""
-    number, first_round = ledger.next_session()
+    number, first_round = ledger.timing.next_session()
     steady = {"others_share": 0.0, "flops_per_s": sentinel, "bytes_per_s": 1e10, "disturbance": disturbance}
     about = {
         "device": "cpu:0",
@@ -83,11 +83,12 @@ def time_session(
         "started_at": started_at or float(number),
         "seconds": 5.0,
     }
-    ledger.add_session({"session": number, "sentinel": json.dumps([sentinel] * 10), **about, **steady})
+    ledger.timing.add_session({"session": number, "sentinel": json.dumps([sentinel] * 10), **about, **steady})
     for trial_id, values in rates.items():
         blocks = [(first_round + i, 1000, 1000 / rate) for i, rate in enumerate(values)]
-        ledger.timed(trial_id, blocks, number)
-        facts = {"timed_by": trial_id, "timing_note": disturbance, "device_flops_per_s": sentinel}
+        ledger.timing.add(trial_id, blocks, number)
+        device = {"device_flops_per_s": sentinel, "device_bytes_per_s": 1e10, "flops_per_token": 1e6}
+        facts = {"timed_by": trial_id, "timing_note": disturbance, **device}
         ledger.add_facts(trial_id, facts)
 
 

@@ -36,6 +36,8 @@ def exercises(exercises: tuple[str, ...], budget: str, plugins_dir: Path | None,
     """Train what the exercises ID need (all of them where none is named), and answer them.
 
     'harness plugins' lists the IDs. The same command again continues where it stopped.
+
+    Exit codes: 0 all trials ok, 1 some not, 2 wrong usage or plugin, 130 interrupted.
     """
     from harness.contracts.exercises import BUDGETS
     from harness.machine.terminal import Terminal, print_line

@@ -117,6 +117,8 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, trust
 
     The same command again continues where it stopped. EXPERIMENT is a file of these options, as 'harness presets
     show' prints one, or the manifest.json of an earlier run.
+
+    Exit codes: 0 all trials ok, 1 some not, 2 wrong usage, plugin or text, 130 interrupted.
     """
     from harness.grid import experiments
     from harness.machine.terminal import Terminal, print_line

@@ -234,7 +234,7 @@ def test_seeds_that_share_one_timing_have_its_interval_and_no_invented_one(build
         for each in (*timed, *untimed):
             fast = each.cell == "gru" and each.seed == 2
             finish(ledger, each, blocks=((3_000, 0.001 if fast else 1.0),))
-        ledger.timed(timed[0].trial_id, [(number, 1000, 1 + 0.01 * number) for number in range(10)])
+        ledger.timing.add(timed[0].trial_id, [(number, 1000, 1 + 0.01 * number) for number in range(10)])
         for each in timed:
             ledger.add_facts(each.trial_id, {"timed_by": timed[0].trial_id})
 

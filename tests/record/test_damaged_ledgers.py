@@ -29,7 +29,7 @@ def record(path: Path) -> None:
                 blocks = tuple((60, 0.1 * number + k) for k in range(3))
                 ledger.epoch(trial.trial_id, epoch_ended(number, 2.0 + trial.seed / number, blocks=blocks))
             ledger.evaluated(trial.trial_id, evaluated(author="Ann"))
-            ledger.timed(trial.trial_id, [(k, 100, 0.5 + k) for k in range(5)])
+            ledger.timing.add(trial.trial_id, [(k, 100, 0.5 + k) for k in range(5)])
             ledger.probed(trial.trial_id, "memory", [("loss", float(k), 2.5, 0.1, 7) for k in range(4)])
             ledger.ended(trial.trial_id, "ok", finished=finished())
 
@@ -153,7 +153,7 @@ def test_a_continued_ledger_is_sound(tmp_path: Path, whole: Path) -> None:
     for loss in (-0.0, 3, float("inf"), float("nan")):
         with Ledger(path) as ledger:
             ledger.epoch(trial_id, epoch_ended(3, loss, blocks=((1, -0.0), (2, 5))))
-            ledger.timed(trial_id, [(0, 100, 3)])
+            ledger.timing.add(trial_id, [(0, 100, 3)])
             ledger.ended(trial_id, "failed", "\udce9 was no name")
             ledger.add([small_trial(seed=9)])
         assert len(content(path)["rows"][0]) == 5

@@ -188,7 +188,7 @@ def answered(build_run):
         for place, each in enumerate(planned):
             last = 8.0 - each.train_tokens / 100_000 + 0.1 * each.seed + 0.3 * (each.cell == "rnn")
             finish(ledger, each, (14.0, 9.0, last))
-            ledger.timed(each.trial_id, [(number, 1000, 0.1 + 0.001 * (place + number)) for number in range(9)])
+            ledger.timing.add(each.trial_id, [(number, 1000, 0.1 + 0.001 * (place + number)) for number in range(9)])
             ledger.add_facts(each.trial_id, {"timed_by": each.trial_id})
             if each.train_tokens == 10_000:
                 evaluate(ledger, each, {"Ann": 7.0 + 0.1 * place, "<b>Ben</b>": 6.0 + 0.1 * each.seed})

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from harness.contracts.measures import stored_in
 from harness.contracts.settings import Range
@@ -18,6 +18,7 @@ from harness.record.ledger.blocks import pack_blocks
 from harness.record.ledger.opening import RUN_ID, check, connect, explained_writes, manifest_id, unusable
 from harness.record.ledger.reader import read_trials
 from harness.record.ledger.schema import DIGESTS, bring_up_to_date, checkpoint_digests, rename_trial
+from harness.record.ledger.timing import TimingRecord
 from harness.record.parity import Certificate
 from harness.worker.events import EpochEnded, Evaluated, Finished, Started
 from harness.worker.trial import Trial
@@ -28,16 +29,6 @@ _INSERT_TIMING = "INSERT INTO timings (trial_id, phase, round, block, tokens, se
 _WRITE_BACK_SECONDS = 5.0
 _EPOCH_COLUMNS = tuple(measure.name for measure in stored_in("epochs"))
 _EVALUATION_COLUMNS = tuple(measure.name for measure in stored_in("evaluations"))
-
-
-class TimedIn(NamedTuple):
-    """A timing session a trial stood in."""
-
-    session: int
-    effort: str
-    whole: int
-    """0 where it was cut short."""
-    disturbance: str
 
 
 class Ledger:
@@ -59,6 +50,7 @@ class Ledger:
         with explained_writes(path):
             self._db = _open_to_write(path)
         self._written_back = time.monotonic()
+        self.timing = TimingRecord(self._db, self._transaction)
         self.run_id = self._run_id()
 
     def __enter__(self) -> Self:
@@ -223,48 +215,6 @@ class Ledger:
             about |= {"blocks": pack_blocks(event.blocks)}
             row = {"trial_id": trial_id, "author": _storable(event.author), **about, **values}
             self._replace("evaluations", row)
-
-    def timed(self, trial_id: str, blocks: Sequence[tuple[int, int, float]], session: int = 0) -> None:
-        """Record a trial's blocks of a timing session, (round, tokens, seconds); no two sessions share a round."""
-        with self._transaction():
-            self._db.executemany(
-                "INSERT OR REPLACE INTO timings (trial_id, phase, round, block, tokens, seconds, session) "
-                "VALUES (?, 'timing', ?, 0, ?, ?, ?)",
-                [(trial_id, number, tokens, seconds, session) for number, tokens, seconds in blocks],
-            )
-
-    def add_session(self, session: Mapping[str, Any]) -> None:
-        """Record a timing session: what the columns of ``sessions`` say of it."""
-        with self._transaction():
-            self._replace("sessions", dict(session))
-
-    def forget_timing(self, trial_ids: Iterable[str], *, cut_short: bool = False) -> None:
-        """Take out what the trials' timing sessions measured, or only those that were cut short."""
-        which = "AND session IN (SELECT session FROM sessions WHERE NOT whole)" if cut_short else ""
-        with self._transaction():
-            self._db.executemany(
-                f"DELETE FROM timings WHERE trial_id=? AND phase='timing' {which}", [(name,) for name in trial_ids]
-            )
-            self._db.execute("DELETE FROM sessions WHERE session NOT IN (SELECT session FROM timings)")
-
-    def sessions(self) -> dict[str, list[TimedIn]]:
-        """Return by trial_id the timing sessions it stood in.
-
-        Blocks of a version that kept one session are its session 0, of which no more is known.
-        """
-        by_trial: dict[str, list[TimedIn]] = {}
-        for trial_id, *values in self._db.execute(
-            "SELECT DISTINCT trial_id, session, coalesce(effort, ''), coalesce(whole, 1), coalesce(disturbance, '') "
-            "FROM timings LEFT JOIN sessions USING (session) WHERE phase='timing' ORDER BY session"
-        ):
-            by_trial.setdefault(trial_id, []).append(TimedIn(*values))
-        return by_trial
-
-    def next_session(self) -> tuple[int, int]:
-        """Return the number the next timing session has, and that of its first round."""
-        query = "SELECT max(session), max(round) FROM timings WHERE phase='timing'"
-        session, last_round = self._db.execute(query).fetchone()
-        return (session or 0) + 1, 0 if last_round is None else last_round + 1
 
     def probed(self, trial_id: str, probe: str, rows: Sequence[tuple[str, float, float, float, int]]) -> None:
         """Record what a probe measured, (quantity, at, value, deviation, n), in place of its earlier rows."""

@@ -77,7 +77,7 @@ class TimingPhase:
 
     def _are_new(self, by_first: ByFirst) -> bool:
         """Say whether a kind was never timed: then all are timed anew."""
-        sessions, timed_by = self.ledger.sessions(), self.ledger.facts("timed_by")
+        sessions, timed_by = self.ledger.timing.sessions(), self.ledger.facts("timed_by")
         return not all(first in sessions and timed_by.get(first) == first for first in by_first)
 
     def _is_elsewhere(self, by_first: ByFirst) -> bool:
@@ -95,7 +95,7 @@ class TimingPhase:
 
     def _num_whole(self, by_first: ByFirst) -> int:
         """Return how many sessions of this effort or more, not cut short, each kind has stood in."""
-        sessions = self.ledger.sessions()
+        sessions = self.ledger.timing.sessions()
         stood = ([each for each in sessions[first] if each.whole] for first in by_first)
         numbers = (sum(self._suffices(each.effort) for each in kind) for kind in stood)
         return min(numbers, default=0)
@@ -114,7 +114,7 @@ class TimingPhase:
                     self.ledger.add_facts(placed.trial.trial_id, {name: facts[name].get(first) for name in _SHARED})
 
     def _time_and_record(self, group: Sequence[Placed], by_first: ByFirst, say: Say, *, anew: bool) -> None:
-        number, first_round = self.ledger.next_session()
+        number, first_round = self.ledger.timing.next_session()
         session = Session({placed.trial.trial_id: Timed() for placed in group}, first_round=first_round)
         timing = time_together(session, group, self._start, self._sentinel(group[0]), self.effort, say)
         try:
@@ -150,13 +150,15 @@ class TimingPhase:
         return self.workplace.asked(job, name, first.slot, "timing-sentinel")
 
     def _record(self, number: int, group: Sequence[Placed], by_first: ByFirst, session: Session, *, anew: bool) -> None:
-        self.ledger.forget_timing(session.timed, cut_short=not anew)
-        steady = {name for name, stood in self.ledger.sessions().items() if any(not one.disturbance for one in stood)}
-        self.ledger.add_session(_row(number, group[0], self.effort.name, session))
+        self.ledger.timing.forget(session.timed, cut_short=not anew)
+        steady = {
+            name for name, stood in self.ledger.timing.sessions().items() if any(not one.disturbance for one in stood)
+        }
+        self.ledger.timing.add_session(_row(number, group[0], self.effort.name, session))
         for first in group:
             name = first.trial.trial_id
             timed = session.timed[name]
-            self.ledger.timed(name, timed.blocks, number)
+            self.ledger.timing.add(name, timed.blocks, number)
             if name in steady and (timed.problem or session.disturbance):
                 continue  # its rows rest on the steady sessions it has
             facts = self._facts(first, session)

@@ -24,7 +24,7 @@ def finish(ledger, of, perplexities, *, num_params=300_000, **changes):
 
 def time(ledger, of, rates):
     """Record a timing session's rounds at these tokens per second."""
-    ledger.timed(of.trial_id, [(number, 1000, 1000 / rate) for number, rate in enumerate(rates)])
+    ledger.timing.add(of.trial_id, [(number, 1000, 1000 / rate) for number, rate in enumerate(rates)])
     ledger.add_facts(of.trial_id, {"timed_by": of.trial_id})
 
 
