@@ -10,7 +10,7 @@ from harness.contracts.visible import visible
 from harness.record.folder import RunFolder
 from harness.report import charts
 from harness.report.answers import ANSWERS, UNDECIDED, Answer, answer_all, frame_answers, unanswered
-from harness.report.files import write_csv, write_text
+from harness.report.files import make_folder, write_csv, write_text
 from harness.report.page import render
 
 __all__ = ["UNDECIDED", "Answer", "charts", "read_run", "unanswered", "write_report"]
@@ -29,6 +29,8 @@ def write_report(folder: Path, exercises: Iterable[Exercise] = (), out: Path | N
     run = read_run(folder)
     if out is None:
         RunFolder(folder).sweep()
+    else:
+        make_folder(out)
     folder = out or folder
     frames = {table: run.table(table) for table in TABLES}
     tables = [table for table, frame in frames.items() if len(frame) or not table.optional]

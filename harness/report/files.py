@@ -45,12 +45,24 @@ def _staged(path: Path) -> Iterator[TextIO]:
         ):
             yield file
     except OSError as error:
-        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        advice = "free some space" if is_full else "make the folder writable"
-        raise RunFolderError(
-            f"The report cannot be written to {path} ({error.strerror}): {advice}, or name another one with "
-            "'harness report RUN --out'."
-        ) from None
+        raise _unwritable(path, error) from None
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for a report, if need be. Raises: RunFolderError where it can't be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> RunFolderError:
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    advice = "free some space" if is_full else "make the folder writable"
+    return RunFolderError(
+        f"The report cannot be written to {path} ({error.strerror}): {advice}, or name another one with "
+        "'harness report RUN --out'."
+    )
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
