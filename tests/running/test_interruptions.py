@@ -284,7 +284,7 @@ def test_a_second_harness_on_the_same_folder_is_refused_and_the_first_goes_on(
     first = begin()
     wait_for(recorded)
     second = begin()
-    _, said = second.communicate(timeout=60)
+    _, said = second.communicate(timeout=240)
     assert second.returncode == 2
     assert said == "Error: Another harness is running in out: wait for it, or name another folder with --out.\n"
     _, said = first.communicate(timeout=120)
@@ -384,7 +384,7 @@ def test_a_signal_while_the_report_is_written_says_how_to_write_it(
     process = start(*small, "--plugins", "rnn,numpy", "--plugins-dir", "plugins", "--out", OUT, "--parity-steps", 0)
     wait_for(lambda: Path("answering").exists(), seconds=120)
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=240)
     assert (process.returncode, said) == (
         130,
         "Interrupted: 'harness report out' writes the report of what there is.\n",

@@ -136,7 +136,7 @@ def test_ctrl_c_while_timing_ends_the_workers_and_keeps_the_trials(here, start, 
         if line.startswith("Timing "):
             break
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=240)
     assert process.returncode == 130, errors
     trials = read_run(here / "out").trials
     assert list(trials["status"]) == ["ok"]
@@ -164,7 +164,7 @@ def test_ctrl_c_while_timing_keeps_the_blocks_and_the_next_session_takes_their_p
             break
     wait_for_rounds(process)
     process.send_signal(2)
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     (cut,) = blocks_of(here / "out").values()
     assert len(cut) >= MIN_ROUNDS
     with LedgerReader(here / "out" / "run.sqlite") as ledger:
