@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -267,3 +268,14 @@ def test_the_page_shows_what_is_superseded_apart_and_each_machine(run: Run, here
     assert f"<code>{before['revision']}</code>" in page
     assert "Machine feedc0de: 1 trial trained" in page
     assert "Another One" in page
+
+
+@pytest.mark.slow
+def test_two_runs_of_one_model_by_other_code_are_told_apart(run: Run, here: Path, harness: Run) -> None:
+    run()
+    shutil.copytree(here / "out", here / "before")
+    assert "revisions" not in words(harness("compare", "before", "out"))
+    edit(here)
+    run()
+    compared = words(harness("compare", "before", "out"))
+    assert "The code of tiny/numpy/scratch is not the same in A and B (their revisions)." in compared

@@ -28,6 +28,8 @@ from harness.report.two_runs.rows import (
 )
 from harness.report.two_runs.speeds import Timed, compare_speeds
 
+_SUBJECT = ["cell", "backend", "implementation"]
+
 
 def find_differences(before: Run, after: Run, names: tuple[str, str]) -> Differences:
     """Compare the second run with the first."""
@@ -58,12 +60,21 @@ def _remarks(before: Run, after: Run, machine: str) -> list[str]:
             remarks.append(f"{name}: {run.manifest.problem}")
         if run.pending.any():
             remarks.append(f"{name} has not run to its end: {wording.plural(int(run.pending.sum()), 'trial')} to do.")
+    if edited := _edited(before, after):
+        remarks.append(f"The code of {wording.enumerate_names(edited)} is not the same in A and B (their revisions).")
     if _one_after_the_other(before, after):
         remarks.append(
             "The timing sessions of A and B do not alternate: what changed on the machine in between counts as a "
             "change of the models. Give the two runs' commands in turn, with --timing-sessions 1, 2, 3."
         )
     return remarks
+
+
+def _edited(before: Run, after: Run) -> list[str]:
+    """Name what both runs trained and by other code, as far as their revisions are known."""
+    known = [run.trials[run.trials["revision"] != ""] for run in (before, after)]
+    first, second = (trials.groupby(_SUBJECT, sort=False)["revision"].agg(set).to_dict() for trials in known)
+    return ["/".join(subject) for subject in first if subject in second and first[subject] != second[subject]]
 
 
 def _one_after_the_other(before: Run, after: Run) -> bool:
