@@ -6,6 +6,7 @@ What exercises may use are these modules' public names:
 - `evidence`: finished trials, cells and baselines among them, pairs that differ in one column alone, their
   differences by seed, `Speeds`, intervals as columns and in words, the shapes of trained weights
 - `judging`: primary tests and secondary ones, judged each as a family, as rows of evidence and in words
+- `nuisances`: settings that are tuned rather than compared, and each model at its best values of them
 - `recipes`: what training figures rest on: rates that were not tuned, and models that were still learning
 - `probed`: what probes measured, by seed and as curves over seeds
 - `statistics`: intervals of means and medians, paired differences, corrections for several tests
@@ -19,6 +20,7 @@ __all__ = [
     "frames",
     "judging",
     "learning_curves",
+    "nuisances",
     "probed",
     "recipes",
     "statistics",

@@ -83,26 +83,6 @@ def pairs(trials: pd.DataFrame, column: str, first: str, second: str, free: Sequ
     return matched.drop(columns=[f"_same_{name}" for name in apart])
 
 
-NUISANCES = ("learning_rate", "grad_clip", "dropout", "init", "lr_decay", "lr_decay_after", "rmsprop_decay")
-"""Settings nobody asks about: each model is compared at its own best values, never over a mean of several."""
-
-
-def at_their_best(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return each model at the nuisance settings that are best on validation, where it was trained at several.
-
-    Those under most seeds come first; of them the ones with the lowest mean of validation losses.
-    """
-    if trials.empty:
-        return trials
-    model = settings_without(*NUISANCES)
-    recipes = trials.groupby([*model, *NUISANCES], sort=False, dropna=False)
-    ranks = trials[[*model, *NUISANCES]].assign(
-        seeds=-recipes["seed"].transform("nunique"), loss=recipes["valid_loss"].transform("mean")
-    )
-    best = ranks.sort_values(["seeds", "loss"], kind="stable").drop_duplicates(model)
-    return trials.merge(best[[*model, *NUISANCES]], on=[*model, *NUISANCES], how="inner")
-
-
 def on_one_text(matched: pd.DataFrame) -> pd.DataFrame:
     """Return the pairs on the text that has the most of them: perplexities of two texts have no common mean."""
     if matched.empty:

@@ -8,6 +8,8 @@ import pandas as pd
 from harness.analysis.columns import SETTINGS
 from harness.grid.tuning import NUISANCES
 
+UNASKED = (*NUISANCES, "lr_decay_after")
+"""Settings that two models may differ in and still be compared: nuisances, and what only says when one of them acts."""
 RESULTS = ("", "final")
 """The roles of trials that are results: not tuned, or the final trials of what a search chose."""
 

@@ -42,13 +42,16 @@ def _is_learning(losses: pd.Series) -> bool | None:
 
 
 def word_recipe(run: Run, trials: pd.DataFrame) -> str:
-    """Return the sentence on what an answer rests on: an untuned rate is named, and models that were still learning.
+    """Return the sentence on what an answer rests on: rates, tuned or not, and models that were still learning.
 
     Nothing where there is no trained model among the trials.
     """
     if trials.empty:
         return ""
-    return f"{_word_rates(trials)}; {_word_learning(run, trials)}."
+    is_tuned = trials["tuned"].str.split("+").map(lambda names: "learning_rate" in names) & (trials["role"] == "final")
+    rates = [_word_tuned(run, trials[is_tuned])] if is_tuned.any() else []
+    rates += [_word_untuned(trials[~is_tuned])] if not is_tuned.all() else []
+    return f"{'; '.join(rates)}; {_word_learning(run, trials)}."
 
 
 def word_recipe_of_probed(run: Run, quantities: Sequence[str]) -> str:
@@ -82,7 +85,21 @@ def _word_values(row: Setting, values: Sequence[Any]) -> str:
     return f"{before}{' to '.join(ends)}{after}"
 
 
-def _word_rates(trials: pd.DataFrame) -> str:
+def _word_tuned(run: Run, trials: pd.DataFrame) -> str:
+    """Say by what budget the rates were tuned, which were chosen, and whether any lies at the edge of its space."""
+    points = " or ".join(f"{number}" for number in sorted(trials["num_points"].dropna().astype(int).unique()))
+    rates = sorted(trials["learning_rate"].unique())
+    ends = " to ".join(dict.fromkeys(f"{rate:g}" for rate in (rates[0], rates[-1])))
+    searches = run.tuning[run.tuning["search_id"].isin(set(trials["search_id"]))]
+    at_edge = int((searches["at_edge"] != "").sum())
+    edge = f", {at_edge} of {len(searches)} at the edge of their space" if at_edge else ""
+    return (
+        f"Learning rates were tuned, {points} points a model, the best by validation trained again under fresh "
+        f"seeds: {ends} ({enumerate_names(trials['optimizer'].unique())}){edge}"
+    )
+
+
+def _word_untuned(trials: pd.DataFrame) -> str:
     pairs = trials[["learning_rate", "optimizer"]].drop_duplicates().sort_values("learning_rate")
     rates = [f"{rate:g} ({optimizer})" for rate, optimizer in pairs.itertuples(index=False)]
     if len(rates) == 1:

@@ -54,26 +54,35 @@ class Budget:
     """Training characters of the learning curve; None is all there are."""
     curve_tokens: int
     """Characters every model of the learning curve sees in all, repeated where its text is shorter."""
+    own_tokens: int | None
+    """Characters that count as all of one author's own text, the same of each; None is all there are."""
+    points: int
+    """Points that are tried where a model is tuned."""
+    tuned: str
+    """What is tuned, and between which values, as --tune-over has it."""
     timing: str
     """A key of `harness.running.timing.EFFORTS`."""
 
 
+_SMALL_GRID = "lr=0.001:0.03"
+"""Where Adam does well on models of these sizes, so that a few points are enough."""
 BUDGETS = {
     budget.name: budget
     for budget in (
         Budget(
             name="quick", num_hiddens=64, train_tokens=100_000, epochs=4, seeds=(0, 1, 2), small_tokens=20_000,
-            small_epochs=2, curve_sizes=(10_000, 30_000, 100_000, 300_000, None), curve_tokens=900_000, timing="quick",
+            small_epochs=2, curve_sizes=(10_000, 50_000, 200_000, None), curve_tokens=400_000,
+            own_tokens=40_000, points=3, tuned=_SMALL_GRID, timing="quick",
         ),
         Budget(
             name="standard", num_hiddens=128, train_tokens=300_000, epochs=6, seeds=(0, 1, 2, 3, 4),
             small_tokens=50_000, small_epochs=4, curve_sizes=(10_000, 30_000, 100_000, 300_000, None),
-            curve_tokens=5_000_000, timing="quick",
+            curve_tokens=2_000_000, own_tokens=None, points=4, tuned=_SMALL_GRID, timing="quick",
         ),
         Budget(
             name="full", num_hiddens=256, train_tokens=500_000, epochs=20, seeds=(0, 1, 2, 3, 4), small_tokens=100_000,
             small_epochs=10, curve_sizes=(10_000, 20_000, 50_000, 100_000, 200_000, None), curve_tokens=20_000_000,
-            timing="thorough",
+            own_tokens=None, points=16, tuned="lr", timing="thorough",
         ),
     )
 }  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from harness.analysis import evidence
+from harness.analysis import evidence, nuisances
 from harness.analysis.frames import Run
 
 SAME_BUDGET = 0.02
@@ -18,7 +18,7 @@ MIXED, FOREIGN, DROWNED = "mixed, same budget", "another's instead", "proportion
 OWN_WORDS, SHARED_WORDS = "added: words only this author uses", "added: all other words"
 WORDS = {OWN_WORDS: "own words of {}", SHARED_WORDS: "shared words of {}"}
 """What is probed of them, by author: bits a letter."""
-_VARIED = ("authors", "corpus_digest", "vocab_size", "mix", "train_tokens", "num_epochs", *evidence.NUISANCES)
+_VARIED = ("authors", "corpus_digest", "vocab_size", "mix", "train_tokens", "num_epochs", *nuisances.UNASKED)
 _SHARED = ["seed", *evidence.settings_without(*_VARIED), "evaluated_on"]
 """What a model has in common with the one it is held against."""
 _SIDE = ["trial_id", "trained_on", "train_tokens", "num_epochs", "mix", "bits_per_char", "share"]
@@ -29,7 +29,7 @@ def figures(run: Run) -> pd.DataFrame:
 
     With the column share: the tokens of the evaluated author among those that trained, NaN where that is not known.
     """
-    usable = evidence.at_their_best(evidence.cells(evidence.finished(run)))["trial_id"]
+    usable = nuisances.best_of_values(evidence.cells(evidence.finished(run)))["trial_id"]
     known = run.transfer[run.transfer["trial_id"].isin(set(usable))]
     known = known[np.isfinite(known["bits_per_char"].astype(float))]
     return known.assign(share=_shares(known))

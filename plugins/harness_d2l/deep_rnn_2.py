@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.analysis import evidence, judging, recipes, wording
+from harness.analysis import evidence, judging, nuisances, recipes, wording
 from harness.analysis.frames import Run, records
 from harness.analysis.judging import ACCURACY, PERPLEXITY, Compared, Judged
 from harness.analysis.statistics import UNKNOWN, Interval, sign_beyond
@@ -15,7 +15,7 @@ from harness.contracts.exercises import Available, Budget, Need, PrimaryTest
 from harness.contracts.network import Architecture, canonical_shapes
 from harness.report import UNDECIDED, Answer, charts, unanswered
 from harness_d2l import costs
-from harness_d2l.shared import options
+from harness_d2l.shared import tuned
 from harness_gru import cell as gru
 from harness_lstm import cell as lstm
 
@@ -37,10 +37,10 @@ VOCABULARY = 28
 
 
 def needs(budget: Budget, available: Available) -> Sequence[Need]:  # noqa: ARG001 (the contract's signature)
-    """Return both cells at one and two layers under every seed, and the GRU again as large as the LSTM."""
-    equal = options(budget, "lstm", "gru", "numpy", layers=(1, 2), seeds=budget.seeds)
+    """Return both cells at one and two layers, tuned, under every seed, and the GRU again as large as the LSTM."""
+    equal = tuned(budget, "lstm", "gru", "numpy", layers=(1, 2), seeds=budget.seeds)
     larger = [
-        options(
+        tuned(
             budget, "gru", "numpy", layers=depth, seeds=budget.seeds, hiddens=_equal_hiddens(budget.num_hiddens, depth)
         )
         for depth in (1, 2)
@@ -61,8 +61,8 @@ def _num_params(equations: Any, num_hiddens: int, num_layers: int) -> int:
 
 def answer(run: Run) -> Answer:
     """Compare GRU with LSTM at equal hidden units, then at equal parameters."""
-    trials = evidence.at_their_best(evidence.cells(evidence.finished(run)))
-    matched = evidence.on_one_text(evidence.pairs(trials, "cell", "gru", "lstm", free=evidence.NUISANCES))
+    trials = nuisances.best_of_values(evidence.cells(evidence.finished(run)))
+    matched = evidence.on_one_text(evidence.pairs(trials, "cell", "gru", "lstm"))
     if matched.empty:
         return unanswered(
             "missing: finished trials of gru and lstm that share seed, depth, backend and settings "
@@ -85,7 +85,7 @@ def answer(run: Run) -> Answer:
 
 def _equal_params(trials: pd.DataFrame) -> pd.DataFrame:
     """Return pairs of gru and lstm with other hidden units and as many parameters."""
-    both = evidence.pairs(trials, "cell", "gru", "lstm", free=["num_hiddens", *evidence.NUISANCES])
+    both = evidence.pairs(trials, "cell", "gru", "lstm", free=["num_hiddens"])
     both = both[both["num_hiddens_first"] != both["num_hiddens_second"]] if len(both) else both
     if both.empty:
         return both

@@ -14,7 +14,7 @@ from harness.analysis.wording import count
 from harness.contracts.exercises import Available, Budget, Need, OptionValue, PrimaryTest
 from harness.report import UNDECIDED, Answer, unanswered
 from harness_d2l import size_curve, whole_books
-from harness_d2l.shared import WHOLE, options, sizes
+from harness_d2l.shared import WHOLE, options, sizes, tuned
 from harness_d2l.size_curve import BASELINE, MORE_BOOKS, MORE_TEXT, PROMISE
 from harness_d2l.trust import (
     floor_is_known,
@@ -72,7 +72,7 @@ def _model(budget: Budget, size: int | None, **changes: OptionValue) -> dict[str
     # The GRU: of the cells here the one that learns fastest on few updates.
     epochs = _epochs(budget, size)
     recipe = {"layers": NUM_LAYERS, "dropout": DROPOUT, "epochs": epochs, **_falling(epochs)}
-    return options(budget, "gru", "numpy", seeds=budget.seeds[:CURVE_SEEDS], **recipe, **changes)
+    return tuned(budget, "gru", "numpy", seeds=budget.seeds[:CURVE_SEEDS], **recipe, **changes)
 
 
 def _falling(epochs: int) -> dict[str, OptionValue]:

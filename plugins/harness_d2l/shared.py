@@ -23,6 +23,11 @@ def options(budget: Budget, *plugins: str, **changes: Any) -> dict[str, OptionVa
     return {name.replace("_", "-"): value for name, value in (shared | changes).items()}
 
 
+def tuned(budget: Budget, *plugins: str, **changes: Any) -> dict[str, OptionValue]:
+    """Return those options for models whose learning rate is tuned, at equal budget, and the best trained anew."""
+    return options(budget, *plugins, **{"tune": budget.points, "tune_over": budget.tuned, **changes})
+
+
 def sizes(budget: Budget) -> tuple[str, ...]:
     """Return the training budgets of the learning curve as an option has them."""
     return tuple(WHOLE if size is None else str(size) for size in budget.curve_sizes)

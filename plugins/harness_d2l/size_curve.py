@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from harness.analysis import evidence
+from harness.analysis import evidence, nuisances
 from harness.analysis.frames import records
 from harness.analysis.judging import BITS, Compared
 from harness.analysis.learning_curves import FittedCurve
@@ -29,8 +29,8 @@ def longest(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the trials of the model and text with the most training sizes, best of them first where several have."""
     if trials.empty:
         return trials
-    model = evidence.settings_without("train_tokens", "corpus_digest", "num_epochs", *evidence.NUISANCES)
-    trials = evidence.at_their_best(trials)
+    model = evidence.settings_without("train_tokens", "corpus_digest", "num_epochs", *nuisances.UNASKED)
+    trials = nuisances.best_of_values(trials)
     groups = trials.groupby(model, sort=False, dropna=False)
     order = groups.agg(sizes=("train_tokens", "nunique"), bits=("bits", "min")).reset_index()
     first = order.sort_values(["sizes", "bits"], ascending=[False, True], kind="stable").iloc[0]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from harness.analysis import evidence, judging
+from harness.analysis import evidence, judging, nuisances
 from harness.analysis.frames import Run
 from harness.analysis.judging import Judged
 from harness.analysis.statistics import mean_interval
@@ -24,7 +24,7 @@ def chain_of(run: Run, trials: pd.DataFrame) -> pd.DataFrame:
     Columns beside the trials': bits, shelf and evaluated_on; ``best_valid_perplexity`` too is of that part. The model
     and part with the most numbers of books are chosen; nothing where none has two.
     """
-    whole = evidence.at_their_best(evidence.cells(trials))
+    whole = nuisances.best_of_values(evidence.cells(trials))
     whole = whole[whole["corpus"].str.contains(":") & ~whole["corpus"].str.contains("=") & (whole["authors"] == "all")]
     if whole.empty:
         return whole
@@ -39,7 +39,7 @@ def chain_of(run: Run, trials: pd.DataFrame) -> pd.DataFrame:
     )
     # An author's held-out part is the same text as long as no other book of theirs is added: it has as many tokens.
     common = ["shelf", "evaluated_on", "num_tokens", "test_num_tokens"]
-    model = evidence.settings_without("train_tokens", "corpus", "corpus_digest", *evidence.NUISANCES)
+    model = evidence.settings_without("train_tokens", "corpus", "corpus_digest", *nuisances.UNASKED)
     chains = [_chain(part) for _, part in whole.groupby([*common, *model], sort=False, dropna=False)]
     chains = [chain for chain in chains if chain["num_books"].nunique() > 1]
     return max(chains, key=lambda chain: chain["num_books"].nunique(), default=whole.head(0))
