@@ -88,7 +88,7 @@ _PROMISED_NEXT = (
     "test_perplexity", "test_bits_per_char", "test_accuracy", "test_top5_accuracy", "entropy_rate",
     "excess_bits_per_char", "lowest_honest_bits_per_char", "leakage_suspected", "best_epoch_test_loss",
     "best_epoch_test_perplexity", "best_epoch_test_bits_per_char", "best_epoch_test_accuracy",
-    "best_epoch_test_top5_accuracy", "valid_minibatch_perplexity",
+    "best_epoch_test_top5_accuracy", "valid_minibatch_perplexity", "yardstick_valid_loss",
 )  # fmt: skip
 
 _FACTS = (
@@ -124,7 +124,17 @@ _FACTS = (
         "The entropy rate less three standard errors of this validation text",
         unit="bits per character",
     ),
-    Column("leakage_suspected", "Whether valid_bits_per_char lies below lowest_honest_bits_per_char", "flag"),
+    Column(
+        "leakage_suspected",
+        "Whether valid_bits_per_char lies below lowest_honest_bits_per_char, or a held-out loss below half of "
+        "yardstick_valid_loss",
+        "flag",
+    ),
+    Column(
+        "yardstick_valid_loss",
+        "What a 6-gram fitted to the same text needs on its validation part; empty: not fitted, as to long texts",
+        unit="nats per token",
+    ),
     Column("kernels", "What ran as native: compiled, or NumPy and why; empty for other implementations", "text"),
     Column("revision", "Digest of the code that trained it; comments and layout are not in it", "text"),
     Column("superseded", "Why another training stands in its place; such a row is in no mean and no ranking", "text"),

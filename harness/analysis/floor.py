@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from harness.record.manifest import Manifest
+from harness.record.yardstick import is_suspect
 
 SURE = 3.0
 """Standard errors below the entropy rate that chance is allowed: an honest model is beyond once in a thousand texts."""
@@ -53,9 +54,22 @@ def with_floor(trials: pd.DataFrame, manifest: Manifest) -> pd.DataFrame:
     rate = trials["corpus_digest"].map({digest: floor.rate for digest, floor in known.items()}).astype(np.float64)
     lowest = trials["corpus_digest"].map({digest: floor.lowest for digest, floor in known.items()}).astype(np.float64)
     reached = trials["valid_bits_per_char"].astype(np.float64)
+    beneath = (reached < lowest).where(lowest.notna() & reached.notna()).astype("boolean")
     return trials.assign(
         entropy_rate=rate,
         excess_bits_per_char=reached - rate,
         lowest_honest_bits_per_char=lowest,
-        leakage_suspected=(reached < lowest).where(lowest.notna() & reached.notna()).astype("boolean"),
+        leakage_suspected=_either(beneath, _far_below_yardstick(trials)),
     )
+
+
+def _far_below_yardstick(trials: pd.DataFrame) -> pd.Series:
+    """Return whether a trial's loss on validation or test text is suspect; NA where no yardstick was fitted."""
+    yardstick = trials["yardstick_valid_loss"].astype(np.float64)
+    losses = trials[["valid_loss", "test_loss", "best_epoch_test_loss"]].astype(np.float64).min(axis=1)
+    return is_suspect(losses, yardstick).where(yardstick.notna() & losses.notna()).astype("boolean")
+
+
+def _either(one: pd.Series, other: pd.Series) -> pd.Series:
+    """Return whether one is so, as far as they are known."""
+    return (one.fillna(value=False) | other.fillna(value=False)).where(one.notna() | other.notna())

@@ -49,7 +49,7 @@ class Comparison:
 
     @property
     def suspected(self) -> pd.DataFrame:
-        """The trials below the entropy of the text's source."""
+        """The trials too good to be honest: below the entropy of the text's source, or far below the yardstick."""
         return self.trials[self.trials["leakage_suspected"].fillna(False).astype(bool)]
 
     @property

@@ -74,6 +74,8 @@ class Baseline:
     target: str
     family: str = ""
     """A name that selects several baselines at once, as 'ngram' does its orders."""
+    is_yardstick: bool = False
+    """Whether it is fitted unasked to short texts: who needs far less than it is suspect. One baseline is."""
     requirements: tuple[str, ...] = ()
     """PEP 508 requirements it has beside the harness's own."""
 

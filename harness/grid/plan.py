@@ -153,7 +153,7 @@ def plan_trials(selection: Selection, registry: Registry, corpora: Sequence[Toke
             for trial in models:
                 trials.setdefault(_same_model(trial).trial_id, PlannedTrial(trial=trial, skip=skip))
         for baseline in baselines:
-            trial = _baseline_trial(baseline, corpus)
+            trial = baseline_trial(baseline, corpus)
             trials[trial.trial_id] = PlannedTrial(trial=trial, skip=why_not(baseline))
     _require_differences(selection, searches.values())
     return Plan(trials=tuple(trials.values()), searches=tuple(searches.values()))
@@ -243,7 +243,7 @@ def _trial(
     return Trial(cell=cell, backend=backend, implementation=implementation, **_of_text(corpus), **settings)
 
 
-def _baseline_trial(baseline: Baseline, corpus: TokenisedCorpus) -> Trial:
+def baseline_trial(baseline: Baseline, corpus: TokenisedCorpus) -> Trial:
     """Return a baseline's one trial on a text: no size, optimizer or seed multiplies it."""
     return Trial(
         cell=baseline.name,

@@ -224,10 +224,10 @@ def _floor(comparison: Comparison) -> Finding | None:
 
 
 def _leakage(comparison: Comparison) -> Finding | None:
-    """Return the trials that did better than the text's source allows."""
+    """Return the trials that did better than the text allows."""
     suspected = comparison.suspected
     if suspected.empty:
         return None
-    whole = f"better than the text's source allows: {wording.enumerate_names(suspected['label'], 4)}; not ranked"
-    brief = "better than the text's source allows; not ranked"
+    whole = f"better than the text allows: {wording.enumerate_names(suspected['label'], 4)}; not ranked"
+    brief = "better than the text allows; not ranked"
     return _finding("Leakage", wording.plural(len(suspected), "trial"), whole, brief)

@@ -191,6 +191,12 @@ def _is_finite(value: float) -> bool:
 def _word_unranked(row: Record) -> str:
     if not _is_finite(row["valid_perplexity"]):
         return "No finite validation perplexity."
+    if row["leakage_suspected"] is True and not row["valid_bits_per_char"] < row["lowest_honest_bits_per_char"]:
+        return (
+            f"Suspect: a held-out loss of its lies below half of the {wording.perplexity(row['yardstick_valid_loss'])} "
+            "nats a token that a 6-gram needs on the same text. What validates may have been among what trained, or "
+            "the cell may see what it predicts."
+        )
     if row["leakage_suspected"] is True:
         return (
             f"Leakage: its {wording.ratio(row['valid_bits_per_char'])} bits per character lie below what the text's "

@@ -19,6 +19,7 @@ from harness.running.live import LiveView
 from harness.running.scheduler import Runner
 from harness.running.timing import EFFORTS, TimingPhase
 from harness.running.workplace import Workplace
+from harness.running.yardsticks import hold_against_yardsticks
 from harness.worker.trial import DEFAULTS, Trial
 
 Finals = Mapping[str, Sequence[Trial]]
@@ -84,6 +85,8 @@ class Execution:
             if self.plan.searches:
                 finals = tuning.settle(self.plan, self.ledger, self._say)
                 self._train(tuning.plan_of(finals))
+            trained = [*self.plan.runnable, *(trial for trials in finals.values() for trial in trials)]
+            hold_against_yardsticks(self.workplace, self.ledger, trained, self._say)
             self._time(finals)
             interrupted = False
         return Outcome(self._statuses(finals), interrupted, finals)

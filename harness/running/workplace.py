@@ -23,14 +23,14 @@ from harness.plugins.revisions import Revisions
 from harness.record.folder import RunFolder
 from harness.running.workers import AskedWorker, Ending, Hear, asked_worker, run_worker
 from harness.texts.tokenised import TokenisedCorpus
-from harness.worker.events import Checked, Diverged, Event, Failed, FirstSteps
+from harness.worker.events import Checked, Diverged, EpochEnded, Event, Failed, FirstSteps
 from harness.worker.job import Job
 from harness.worker.targets import resolve
 from harness.worker.trial import Trial
 
 LOCAL = "local"
 """The executor that is there without any other plugin."""
-Answer = TypeVar("Answer", Checked, FirstSteps)
+Answer = TypeVar("Answer", Checked, EpochEnded, FirstSteps)
 
 
 @dataclass(frozen=True, kw_only=True)

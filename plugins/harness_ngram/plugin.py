@@ -15,6 +15,7 @@ def harness_baselines() -> Sequence[Baseline]:
             source="Chen and Goodman 1998, TR-10-98; D2L sec_language_model",
             target=f"harness_ngram.orders:order_{order}",
             family="ngram",
+            is_yardstick=order == 6,
         )
         for order in range(1, 7)
     ]

@@ -238,6 +238,12 @@ class Ledger:
         """Return one fact of each trial by its id; None where it is not known."""
         return dict(self._db.execute("SELECT trial_id, json_extract(facts, '$.' || ?) FROM trials", (name,)))
 
+    def last_valid_losses(self) -> dict[str, float]:
+        """Return the validation loss of each finished trial's last epoch, by its id."""
+        query = """SELECT trial_id, valid_loss, max(epoch) FROM epochs JOIN trials USING (trial_id)
+            WHERE status='ok' AND valid_loss IS NOT NULL GROUP BY trial_id"""
+        return {trial_id: loss for trial_id, loss, _ in self._db.execute(query)}
+
     def ended(self, trial_id: str, status: str, reason: str = "", finished: Finished | None = None) -> None:
         """Record how the trial ended: a status of `ENDED`, with a reason for all but 'ok'."""
         with self._transaction():
