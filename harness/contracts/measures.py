@@ -89,7 +89,7 @@ ROWS: tuple[Figure | Measure, ...] = (
     Measure(
         name="tokens_per_s",
         description="Tokens trained a second: the median of the timed blocks; of a trial that was not timed, of its "
-        "own training",
+        "own training. On every backend a step ends with its loss, its accuracies and its gradient norm",
         heading="tokens per second",
         unit="1/s",
         format="rate",

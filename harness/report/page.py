@@ -29,6 +29,7 @@ from harness.report.drawing import CONFIG, Rows, Spec
 from harness.report.figures import draw
 from harness.report.machines import machines
 from harness.report.matrix import Matrix, matrices
+from harness.report.parted import explain_parted
 from harness.report.ranking import ranking, shared_settings
 from harness.report.tables import corpora, losses, seed_means, stopped, superseded, workers
 
@@ -118,7 +119,7 @@ def _section(comparison: Comparison, run: Run, position: int, total: int) -> dic
         "anchor": anchor,
         "comparison": comparison,
         "findings": findings.findings(comparison, run.manifest.figure, run.texts),
-        "caveat": findings.caveat(comparison),
+        "caveat": " ".join(filter(None, [findings.caveat(comparison), explain_parted(comparison)])),
         "settings": shared_settings(comparison),
         "ranking": ranking(comparison, MAX_ROWS // total),
         "seed_means": seed_means(comparison, MAX_ROWS // total),
