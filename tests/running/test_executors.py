@@ -276,6 +276,7 @@ def test_a_worker_s_folder_is_not_on_its_path(train: Train, here: Path) -> None:
 
 def test_each_trial_has_its_own_log_and_job(finished_run: Any) -> None:
     trained = finished_run
-    names = {re.sub(r"\.(log|job\.json)$", "", path.name) for path in (trained.folder / "logs").iterdir()}
+    files = [path.name for path in (trained.folder / "logs").iterdir() if not path.name.startswith("yardstick-")]
+    names = {re.sub(r"\.(log|job\.json)$", "", name) for name in files}
     assert names == {row["trial_id"] for row in trained.trials}
-    assert len(list((trained.folder / "logs").iterdir())) == 4
+    assert len(files) == 4
