@@ -32,6 +32,7 @@ from harness.report.matrix import Matrix, matrices
 from harness.report.parted import explain_parted
 from harness.report.ranking import ranking, shared_settings
 from harness.report.tables import corpora, losses, seed_means, stopped, superseded, workers
+from harness.report.tuning import tuned_texts
 
 MAX_COMPARISONS = 12
 MAX_ROWS = 600
@@ -49,7 +50,7 @@ def render(run: Run, files: Sequence[tuple[str, str]], answered: Sequence[answer
     comparisons = compare(run)
     shown = comparisons[:MAX_COMPARISONS]
     sections = [_section(comparison, run, position, len(shown)) for position, comparison in enumerate(shown, 1)]
-    crossings, samples = matrices(run), _samples(shown, run.samples)
+    crossings, samples, tuned = matrices(run), _samples(shown, run.samples), tuned_texts(run)
     scripts = [Markup(text) for text in (vega_script(), _template_text("page.js"))]
     style = Markup(_template_text("style.css"))
     template = _environment().get_template("index.html.j2")
@@ -63,6 +64,7 @@ def render(run: Run, files: Sequence[tuple[str, str]], answered: Sequence[answer
         unanswered=answers.open_questions(answered),
         sections=sections,
         matrices=crossings,
+        tuned=tuned,
         hidden_comparisons=len(comparisons) - len(shown),
         stopped=stopped(run.every_trial, run.log_tails),
         samples=samples,
@@ -79,7 +81,7 @@ def render(run: Run, files: Sequence[tuple[str, str]], answered: Sequence[answer
         files=files,
         style=style,
         scripts=scripts,
-        drawings=_embedded_json(_drawings([*exercises, *sections], crossings)),
+        drawings=_embedded_json(_drawings([*exercises, *sections, *map(vars, tuned)], crossings)),
         policy=_policy(scripts, [style]),
     )
 
@@ -104,6 +106,7 @@ def _contents(
     texts = [Part(section["anchor"], section["comparison"].title) for section in sections]
     parts = [Part("answers", "Exercises")] if exercises else []
     parts += texts if len(texts) <= MAX_LISTED else [Part("", "Texts", texts)]
+    parts += [Part("tuning", "Tuning")] if len(run.tuning) else []
     parts += [Part("transfer", "On whose text")] if crossings else []
     parts += [Part("stopped", "Trials that did not finish")] if (run.every_trial["status"] != "ok").any() else []
     parts += [Part("superseded", "Superseded trials")] if len(run.superseded) else []

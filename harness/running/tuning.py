@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.grid.edges import widened
 from harness.grid.plan import Plan, PlannedTrial
 from harness.grid.tuning import Search
 from harness.record.ledger import FINISHED, Ledger
@@ -37,6 +38,8 @@ def settle(plan: Plan, ledger: Ledger, say: Say) -> dict[str, tuple[Trial, ...]]
     for search in plan.open_searches:
         best = _best(search, statuses, losses, certified)
         say(_outcome(search, best, statuses))
+        if best is not None and (edge := _edge(search, best, statuses, losses)):
+            say(f"{search.search_id}: the best lies at the edge of the space: {edge}.")
         if best is None:
             ledger.reopen_search(search.search_id)
             continue
@@ -61,6 +64,15 @@ def _best(
         if statuses[trial.trial_id] == "ok" and trial.trial_id in losses
     ]
     return min(points, key=lambda point: (not point.is_certified, point.loss), default=None)
+
+
+def _edge(search: Search, best: _Point, statuses: Mapping[str, str], losses: Mapping[str, float]) -> str:
+    ended = [trial for trial in search.trials if statuses[trial.trial_id] in FINISHED]
+    reached = [
+        losses.get(trial.trial_id, math.inf) if statuses[trial.trial_id] == "ok" else math.inf for trial in ended
+    ]
+    values = {name: [getattr(trial, name) for trial in ended] for name in search.space}
+    return widened(values, reached, ended.index(best.trial), search.space)
 
 
 def _outcome(search: Search, best: _Point | None, statuses: Mapping[str, str]) -> str:
