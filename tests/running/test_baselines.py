@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from harness.errors import CorpusError, PluginError, UsageError
-from harness.plugins import registry
 from harness.record.folder import RunFolder
 from harness.record.ledger import LedgerReader
 from harness.report import write_report
@@ -63,14 +62,9 @@ def test_a_baseline_without_its_requirement_is_skipped_with_what_mends_it(prepar
     }
 
 
-def test_a_baseline_s_name_is_no_cell_s_too(plugin_folder: Callable[..., Path]) -> None:
-    folder = plugin_folder("tiny_baseline")
-    (folder / "second.py").write_text(
-        "from harness.contracts.hooks import Cell, hookimpl\n@hookimpl\ndef harness_cells():\n"
-        "    return [Cell(name='guess', title='', source='', equations='second')]\n"
-    )
-    with pytest.raises(PluginError, match="Two plugins bring the cell 'guess'"):
-        registry.load(folder)
+def test_a_baseline_s_name_is_no_cell_s_too(prepare: Prepare) -> None:
+    with pytest.raises(PluginError, match=r"Two plugins bring the \w+ 'guess'"):
+        prepare("guess", "tiny_baseline", "second_guess")
 
 
 @pytest.mark.slow
