@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from harness.analysis import evidence
@@ -20,7 +21,8 @@ Train = Callable[..., Any]
 
 
 def of_role(folder: Path, role: str) -> list[dict[str, Any]]:
-    trials = read_run(folder).every_trial
+    found = read_run(folder)
+    trials = pd.concat([found.trials, found.apart["trials"]])
     return trials[trials["role"] == role].to_dict("records")
 
 
