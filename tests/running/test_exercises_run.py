@@ -54,11 +54,11 @@ def ids(planned: exercises.PlannedExercises) -> set[str]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_a_trial_that_several_exercises_need_is_planned_once_and_measured_for_all_of_them():
-    apart = [plan(name) for name in ("deep-rnn-2", "rnn-2", "rnn-3")]
-    together = plan("deep-rnn-2", "rnn-2", "rnn-3")
+    apart = [plan(name) for name in ("deep-rnn-1", "rnn-2", "rnn-3")]
+    together = plan("deep-rnn-1", "rnn-2", "rnn-3")
     assert ids(together) == set().union(*map(ids, apart))
     assert len(together.prepared.plan.trials) == len(ids(together)) < sum(len(ids(each)) for each in apart)
-    (shared,) = ids(apart[0]) & ids(apart[1]) & {name for name in ids(apart[2]) if name.startswith("gru-1")}
+    (shared,) = ids(apart[1]) & {name for name in ids(apart[2]) if name.startswith("gru-1")}
     assert together.probes[shared] == ("influence", "gradients", "clipping")
     assert together.timed == apart[0].timed
     assert len(together.prepared.prediction.trial_seconds) == len(together.prepared.plan.runnable)
@@ -121,7 +121,8 @@ def test_the_command_trains_probes_and_answers_and_goes_on_where_it_stopped(call
     assert list(rows) == list(built_in().exercises)
     assert rows["rnn-1"]["verdict"] == "as many as the vocabulary has tokens"
     assert rows["rnn-2"]["verdict"].endswith("a window nothing beyond its end")
-    assert rows["deep-rnn-4"]["verdict"] == "not decided"
+    questions = ("as many epochs", "as many updates", "mixing at a fixed budget")
+    assert all(f"{question}: not decided" in rows["deep-rnn-4"]["verdict"] for question in questions)
     assert "one seed, which gives no interval" in rows["deep-rnn-4"]["answer"]
     assert "n-grams" not in rows["deep-rnn-4"]["missing"]
     with LedgerReader(here / "out" / "run.sqlite") as ledger:
