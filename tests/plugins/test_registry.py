@@ -9,7 +9,7 @@ import pytest
 
 from harness.contracts.descriptors import SCRATCH
 from harness.errors import PluginError
-from harness.grid.plan import choose_plugins
+from harness.grid.choosing import choose_plugins
 from harness.plugins import discovery, registry
 from harness.plugins.registry import Registry
 from harness.texts.reading import read_corpora

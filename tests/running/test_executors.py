@@ -65,7 +65,7 @@ def test_a_real_worker_sees_what_its_backend_declared_and_nothing_else_of_ours(
 
 REASONS = {
     "raise-error": ("failed", "RuntimeError: the fifth minibatch"),
-    "raise-undecodable": ("failed", "OSError: no such file: \ufffd\ufffd\ufffd[31m"),
+    "raise-undecodable": ("failed", "OSError: no such file: \ufffd⟨U+0000⟩⟨U+001B⟩[31m"),
     "run-out-of-memory": ("failed", "MemoryError: try fewer --jobs, or smaller --hiddens, --batch-size or --steps"),
     "exit-at-once": ("failed", "the worker exited with code 3 before the trial was finished: see its log"),
     "exit-politely": ("failed", "the worker exited with code 1 before the trial was finished: see its log"),

@@ -153,7 +153,7 @@ def test_letters_that_the_preparation_drops_are_said(here: Path) -> None:
     remarks: list[str] = []
     corpora = read_corpora(TextSelection(corpora=("umlauts.txt",)), built_in(), remarks.append)
     assert "16.7% of this text's letters are dropped; --text raw" in "".join(remarks)
-    assert tables.losses([asdict(corpus) for corpus in corpora]) == remarks
+    assert tables.losses([asdict(corpus) for corpus in corpora]) == [text for text in remarks if "dropped" in text]
     remarks.clear()
     read_corpora(TextSelection(corpora=("umlauts.txt",), text="raw"), built_in(), remarks.append)
     assert not any("dropped" in remark for remark in remarks)
