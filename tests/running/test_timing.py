@@ -25,9 +25,9 @@ from harness.running.timing.session import MIN_ROUNDS, Session
 
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the quick effort take a few tiny blocks."""
-    for name in EFFORTS:
-        effort = replace(EFFORTS[name], seconds_per_trial=0.1, block_seconds=0.01)
+    """Let the efforts take a few tiny blocks, the greater one more of them."""
+    for name, effort in EFFORTS.items():
+        effort = replace(effort, seconds_per_trial=effort.seconds_per_trial / 70, block_seconds=0.01)
         monkeypatch.setitem(EFFORTS, name, effort)
 
 
