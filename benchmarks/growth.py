@@ -36,7 +36,7 @@ from harness.grid import plan as planning
 from harness.grid.selection import select
 from harness.plugins import registry
 from harness.record.folder import RunFolder
-from harness.record.ledger import Ledger
+from harness.record.ledger import Launch, Ledger
 from harness.report import write_report
 from harness.testing.trials import epoch_ended, finished, started
 from harness.worker.events import EpochEnded
@@ -191,7 +191,7 @@ def _record_and_report(count: int, path: Path) -> Iterator[tuple[str, float]]:
 
 
 def _record(ledger: Ledger, trial: Trial) -> None:
-    ledger.launched(trial.trial_id, device="cpu:0", concurrency=2)
+    ledger.launched(trial.trial_id, Launch(slot="cpu:0", concurrency=2))
     ledger.started(trial.trial_id, started())
     for number in (1, 2):
         loss = 2.0 - 0.3 * number - 0.01 * (trial.seed % 10)

@@ -1,12 +1,14 @@
 """Real ledgers of small invented runs: the events a worker would send, without the training."""
 
+import contextlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.record.ledger import Ledger
+from harness.record.ledger import Launch, Ledger
 from harness.testing.trials import epoch_ended, evaluated, finished, small_trial, started
 from harness.worker.events import EpochEnded
 from harness.worker.trial import Trial
@@ -46,7 +48,7 @@ FINISHED = finished(first_step_seconds=0.02, peak_rss_bytes=250_000_000, sample=
 
 
 def begin(ledger: Ledger, of: Trial, epochs: Sequence[EpochEnded] = (), *, concurrency: int = 1) -> None:
-    ledger.launched(of.trial_id, device="cpu:0", concurrency=concurrency)
+    ledger.launched(of.trial_id, Launch(slot="cpu:0", concurrency=concurrency))
     ledger.started(of.trial_id, STARTED)
     for event in epochs:
         ledger.epoch(of.trial_id, event)
@@ -138,3 +140,12 @@ def make_folder(
         record(ledger)
     (folder / "manifest.json").write_text(json.dumps(manifest(**changes)), encoding="utf-8")
     return folder
+
+
+@contextlib.contextmanager
+def older_ledger(path: Path) -> Iterator[sqlite3.Connection]:
+    """Change a ledger by SQL, and leave it one of the version that had no checksums."""
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        yield db
+        db.execute("DROP TABLE checksums")
+        db.execute("UPDATE run SET value='1' WHERE key='schema_version'")

@@ -69,7 +69,6 @@ class Run:
     tuning: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=columns.TUNING.names))
     """One row a tuned model: its search."""
     best_of_n: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=columns.BEST_OF_N.names))
-
     sessions: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=columns.SESSIONS.names))
     """One row a timing session; none of a run that was timed by a version before they were kept."""
 

@@ -23,8 +23,6 @@ class Scale:
     unit: str
     margin: float
     """Differences within it, either way, count as none: fixed beforehand, in the figure's own unit."""
-    words: str
-    """The margin as a reader knows it."""
     digits: int
     """Behind the point."""
     better: Literal["lower", "higher"] = "lower"
@@ -32,6 +30,11 @@ class Scale:
     def shown(self, difference: float) -> float:
         """Return a difference in the unit it is shown in."""
         return difference
+
+    @property
+    def words(self) -> str:
+        """Word the margin as it is shown: '±1 % of perplexity'."""
+        return f"±{self.shown(self.margin):.2g} {self.unit}"
 
 
 class _Perplexity(Scale):
@@ -46,11 +49,11 @@ class _Share(Scale):
         return 100 * difference
 
 
-PERPLEXITY = _Perplexity(unit="% of perplexity", margin=EQUIVALENCE, words="±1 % of perplexity", digits=2)
+PERPLEXITY = _Perplexity(unit="% of perplexity", margin=EQUIVALENCE, digits=2)
 """Of losses in nats a token."""
-BITS = Scale(unit="bits per character", margin=EQUIVALENCE / math.log(2), words="±0.014 bits", digits=3)
+BITS = Scale(unit="bits per character", margin=EQUIVALENCE / math.log(2), digits=3)
 """The margin is that of perplexity, where a token is a character."""
-ACCURACY = _Share(unit="percentage points", margin=0.005, words="±0.5 percentage points", digits=2, better="higher")
+ACCURACY = _Share(unit="percentage points", margin=0.005, digits=2, better="higher")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ import click
 
 from harness import __version__
 from harness.contracts.visible import visible
-from harness.errors import HarnessError
+from harness.errors import HarnessError, lacks_space
 from harness.machine import interruption
 
 COMMANDS = {
@@ -67,18 +67,14 @@ class _Commands(click.Group):
             _complain(str(error))
             ctx.exit(error.exit_code)
         except OSError as error:
-            if error.filename is not None or error.errno not in _FULL:
-                raise
+            if error.filename is not None or not (lacks_space(error) or error.errno == errno.EIO):
+                raise  # a reader that went away (EPIPE) is click's, and ends the command in silence
             _write_nowhere()
             _complain(f"The output cannot be written ({error.strerror}): send it to a place that takes it.")
             ctx.exit(2)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(interruption.EXIT_CODE)
-
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""What the standard output fails with; a reader that went away (EPIPE) is click's, and ends the command in silence."""
 
 
 def _open_standard_streams() -> None:

@@ -31,6 +31,7 @@ _SEED = Text("seed", parsing.count, high=parsing.LARGEST_SEED)
 _THREADS = Text("count", parsing.count, low=1, high=1000)
 _PER_DEVICE = Text("count", parsing.count, low=1, high=64)
 _STEPS = Text("count", parsing.count)
+_SESSIONS = Text("count", parsing.count, low=1, high=100)
 
 
 def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,7 +104,7 @@ def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--timing-sessions",
     "num_sessions",
-    type=click.IntRange(1, 100),
+    type=_SESSIONS,
     default=1,
     show_default=True,
     help="Timing sessions the run is to have, each with fresh workers; a larger number adds those that are missing.",

@@ -8,8 +8,6 @@ import re
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 """Control characters act on a terminal; direction marks and separators make a text look like another one."""
 _SURROGATES = re.compile(r"[\ud800-\udfff]+")
-
-
 _LINE_CHARS = 300
 
 

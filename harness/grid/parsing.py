@@ -1,6 +1,5 @@
 """Reads what a user types for an axis of the grid: '1-4', '10k,100k,all', '0.1,1', '3'."""
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -28,18 +27,8 @@ _ESCAPED = "\\,"
 
 def counts(text: str, option: str, *, low: int = 1) -> tuple[int, ...]:
     """Read whole numbers and ranges, ``low`` the smallest: '1-4' or '1,3,5-7'. Raises: UsageError."""
-    values: list[int] = []
-    for part in _parts(text, option):
-        try:
-            begin, end = numerals.span(part)
-        except ValueError:
-            raise UsageError(
-                f"{option} {text!r} cannot be read: give whole numbers or ranges, as in 2 or 1-4 or 1,2,4-6."
-            ) from None
-        _require_within(begin, end, text, option, low, LARGEST_COUNT)
-        _require_few(len(values) + end - begin + 1, text, option)
-        values.extend(range(begin, end + 1))
-    return _unique(values)
+    advice = "cannot be read: give whole numbers or ranges, as in 2 or 1-4 or 1,2,4-6"
+    return _within(_spans(text, option, advice), text, option, low, LARGEST_COUNT)
 
 
 def count(text: str, option: str, *, low: int = 0, high: int = LARGEST_COUNT) -> int:
@@ -50,6 +39,24 @@ def count(text: str, option: str, *, low: int = 0, high: int = LARGEST_COUNT) ->
         raise UsageError(f"{option} {text!r} cannot be read: give one whole number.") from None
     _require_within(value, value, text, option, low, high)
     return value
+
+
+def _spans(text: str, option: str, advice: str) -> list[tuple[int, int]]:
+    """Read whole numbers and ranges as the first and the last of each. Raises: UsageError with the advice."""
+    try:
+        return [numerals.span(part) for part in _parts(text, option)]
+    except ValueError:
+        raise UsageError(f"{option} {text!r} {advice}.") from None
+
+
+def _within(spans: Sequence[tuple[int, int]], text: str, option: str, low: int, high: int) -> tuple[int, ...]:
+    """Return the whole numbers of ranges within bounds, each once. Raises: UsageError."""
+    values: list[int] = []
+    for begin, end in spans:
+        _require_within(begin, end, text, option, low, high)
+        _require_few(len(values) + end - begin + 1, text, option)
+        values.extend(range(begin, end + 1))
+    return _unique(values)
 
 
 def _require_within(begin: int, end: int, text: str, option: str, low: int, high: int) -> None:
@@ -128,8 +135,8 @@ def searched(text: str, option: str, *, known: Sequence[str]) -> tuple[Searched,
 
 def _bounds(typed: str, text: str, option: str) -> tuple[float, float]:
     try:
-        low, high = map(float, typed.split(":"))
-        if not -math.inf < low < high < math.inf:
+        low, high = map(numerals.number, typed.split(":"))
+        if low >= high:
             raise ValueError(typed)
     except ValueError:
         raise UsageError(
@@ -154,24 +161,14 @@ def seeds(text: str, option: str, *, are_listed: bool = False) -> tuple[int, ...
 
     Raises: UsageError.
     """
-    values: list[int] = []
-    for part in _parts(text, option):
-        try:
-            begin, end = numerals.span(part)
-        except ValueError:
-            raise UsageError(
-                f"{option} {text!r} cannot be used: give how many seeds, as in 3, or which ones, as in 3,7 or 3-5."
-            ) from None
-        if not are_listed and text.strip() == part and "-" not in part:
-            begin, end = 0, begin - 1
-            if end < 0:
-                raise UsageError(
-                    f"{option} 0 is no seed at all: give how many seeds, as in 3, or use --seed 0 for seed 0."
-                )
-        _require_within(begin, end, text, option, 0, LARGEST_SEED)
-        _require_few(len(values) + end - begin + 1, text, option)
-        values.extend(range(begin, end + 1))
-    return _unique(values)
+    advice = "cannot be used: give how many seeds, as in 3, or which ones, as in 3,7 or 3-5"
+    spans = _spans(text, option, advice)
+    if not are_listed and "," not in text and "-" not in text:
+        ((number, _),) = spans
+        if not number:
+            raise UsageError(f"{option} 0 is no seed at all: give how many seeds, as in 3, or use --seed 0 for seed 0.")
+        spans = [(0, number - 1)]
+    return _within(spans, text, option, 0, LARGEST_SEED)
 
 
 def names(text: str, option: str) -> tuple[str, ...]:

@@ -23,8 +23,6 @@ Pair = tuple[str, str, str]
 """A cell, its backend and implementation."""
 MAX_TRIALS = 100_000
 """Of one run; a slip on two axes would fill the memory."""
-
-
 _ACTING = {name: row.acts for name, row in AXES.items() if row.acts}
 
 
@@ -127,9 +125,9 @@ def join_plans(plans: Sequence[Plan]) -> Plan:
     results = {planned.trial.trial_id: planned for plan in plans for planned in plan.trials}
     for plan in plans:
         points = {trial.trial_id for search in plan.searches for trial in search.trials}
-        kept = {trial.trial_id for search in searches.values() for trial in search.trials}
-        for trial_id in points - kept:
-            del results[trial_id]
+        tried = {trial.trial_id for search in searches.values() for trial in search.trials}
+        for trial_id in points - tried:
+            results.pop(trial_id, None)  # two smaller searches may share it
     return Plan(trials=tuple(results.values()), searches=tuple(searches.values()))
 
 
@@ -147,9 +145,9 @@ def plan_trials(selection: Selection, registry: Registry, corpora: Sequence[Toke
     searches: dict[str, Search] = {}
     for corpus in corpora:
         for pair, skip in pairs.items():
-            found = _searches(selection, corpus, pair) if selection.tuning.tune else []
-            searches |= {search.search_id: search for search in found}
-            models = [trial for search in found for trial in search.trials] or _grid(selection, corpus, pair)
+            tuned = _searches(selection, corpus, pair) if selection.tuning.tune else []
+            searches |= {search.search_id: search for search in tuned}
+            models = [trial for search in tuned for trial in search.trials] or _grid(selection, corpus, pair)
             for trial in models:
                 trials.setdefault(_same_model(trial).trial_id, PlannedTrial(trial=trial, skip=skip))
         for baseline in baselines:

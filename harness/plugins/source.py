@@ -141,9 +141,9 @@ def _shape(node: object) -> str:
         return repr(node)
     fields = []
     for name, value in ast.iter_fields(node):
-        kept = value[1:] if name == "body" and _begins_with_docstring(node) else value
-        if kept is not None and kept != []:
-            fields.append(f"{name}={_shape(kept)}")
+        code = value[1:] if name == "body" and _begins_with_docstring(node) else value
+        if code is not None and code != []:
+            fields.append(f"{name}={_shape(code)}")
     return f"{type(node).__name__}({','.join(fields)})"
 
 

@@ -1,7 +1,6 @@
 """Writes the report's files: whole or not at all, and with no cell that a spreadsheet would run."""
 
 import contextlib
-import errno
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +10,10 @@ import pandas as pd
 
 from harness.contracts.files import replacing
 from harness.contracts.visible import visible
-from harness.errors import RunFolderError
+from harness.errors import RunFolderError, lacks_space
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\n")
 """What makes a spreadsheet take a text for a formula."""
-
-
 _CHUNK_ROWS = 5_000
 """Rows of a table that are turned into text at a time: a large one is never in memory twice."""
 _NUMBER = "%.12g"
@@ -57,8 +54,7 @@ def make_folder(path: Path) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> RunFolderError:
-    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    advice = "free some space" if is_full else "make the folder writable"
+    advice = "free some space" if lacks_space(error) else "make the folder writable"
     return RunFolderError(
         f"The report cannot be written to {path} ({error.strerror}): {advice}, or name another one with "
         "'harness report RUN --out'."

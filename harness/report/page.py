@@ -220,9 +220,9 @@ def _finalize(value: object) -> object:
 def vega_script() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script; bundling takes seconds, so it is kept for the next page."""
     cached = default_cache_dir() / "vega" / f"{metadata.version('vl-convert-python')}.json"
-    kept = read_sealed(cached)
-    if isinstance(kept, str):
-        return kept
+    script = read_sealed(cached)
+    if isinstance(script, str):
+        return script
     script = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
     # A cache that cannot be written costs seconds the next time, and no more.
     with contextlib.suppress(OSError):

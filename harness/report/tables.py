@@ -67,11 +67,10 @@ def stopped(trials: pd.DataFrame, log_tails: Mapping[str, str]) -> dict[str, Any
     return {"rows": rows, "total": len(others), "hidden": len(groups) - len(rows)}
 
 
-def superseded(trials: pd.DataFrame | None) -> dict[str, Any]:
+def superseded(trials: pd.DataFrame) -> dict[str, Any]:
     """Return the trials in whose place others stand, with what they had reached; they count nowhere else."""
-    rows = records(trials.head(MAX_STOPPED)) if trials is not None else []
     return {
-        "total": 0 if trials is None else len(trials),
+        "total": len(trials),
         "rows": [
             {
                 "trial_id": row["trial_id"],
@@ -80,7 +79,7 @@ def superseded(trials: pd.DataFrame | None) -> dict[str, Any]:
                 "status": row["status"],
                 "perplexity": wording.perplexity(row["valid_perplexity"]),
             }
-            for row in rows
+            for row in records(trials.head(MAX_STOPPED))
         ],
     }
 

@@ -34,7 +34,6 @@ from harness.worker.events import (
 from harness.worker.job import BaselineJob, SampleRequest, TrainJob
 from harness.worker.trial import Trial
 
-"""What every finished trial continues, as D2L's predict does."""
 _LOG_TAIL_BYTES = 4096
 _LOG_TAIL_LINES = 12
 _EDITED = "its code was edited while the run went on: the same command again trains it by the code of now"

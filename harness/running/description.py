@@ -76,5 +76,10 @@ def _places(slots: Sequence[Slot]) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Word a number of things."""
+    """Word a number of things: '1 trial', '1,200 trials'."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def be(number: int) -> str:
+    """Return the verb behind a number of things."""
+    return "is" if number == 1 else "are"

@@ -94,7 +94,7 @@ class Execution:
     def _revise(self) -> None:
         """Put aside what other code trained, or what is to be trained anew."""
         trials = {planned.trial.trial_id: planned.trial for planned in self.plan.trials}
-        finals = set(self.ledger.finals(search.search_id for search in self.plan.searches))
+        finals = set(self.ledger.searches.finals(search.search_id for search in self.plan.searches))
         rows = (row for row in self.ledger.trials() if row["trial_id"] in finals)
         trials |= {row["trial_id"]: Trial.from_dict(row) for row in rows}
         workplace = self.workplace

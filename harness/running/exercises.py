@@ -209,8 +209,8 @@ def _probe_texts(
 
 
 def _read_texts(part: run.PreparedRun, finals: Mapping[str, Sequence[Trial]]) -> Iterator[ReadText]:
-    found = (finals.get(search.search_id, ()) for search in part.plan.open_searches)
-    trials = [*part.plan.results, *itertools.chain(*found)]
+    tuned = (finals.get(search.search_id, ()) for search in part.plan.open_searches)
+    trials = [*part.plan.results, *itertools.chain(*tuned)]
     first = {trial.corpus_digest: trial.trial_id for trial in reversed(trials)}
     for corpus in part.corpora:
         if corpus.digest in first:

@@ -8,6 +8,7 @@ from harness.environments import interpreter_for
 from harness.environments.locks import lock_of
 from harness.environments.store import Lock
 from harness.record.ledger import FINISHED, Ledger
+from harness.running.description import counted
 from harness.running.observer import Say
 from harness.running.workplace import Workplace
 from harness.worker.trial import NO_BACKEND, Trial
@@ -25,9 +26,7 @@ def say_what_stands(
     """
     done = [row for row in ledger.trials() if row["trial_id"] in plan and row["status"] in FINISHED]
     if done:
-        say(
-            f"{len(done):,} of {len(plan):,} trial{'' if len(plan) == 1 else 's'}: finished already, not trained again."
-        )
+        say(f"{len(done):,} of {counted(len(plan), 'trial')}: finished already, not trained again.")
     backends = dict.fromkeys(row["backend"] for row in done if row["backend"] != NO_BACKEND)
     registry = workplace.registry
     locks = {name: lock_of(interpreter_for(registry.backend(name))) for name in backends if name in registry.backends}
@@ -50,9 +49,8 @@ def differences(
         counts[tuple(_changes(before, now))] += 1
     for changes, number in counts.items():
         if changes:
-            trials = "finished trial" if number == 1 else "finished trials"
             stay = "it stays as it was" if number == 1 else "they stay as they were"
-            yield f"{number:,} {trials} had {', '.join(changes)}: {stay} measured; --force trains anew."
+            yield f"{counted(number, 'finished trial')} had {', '.join(changes)}: {stay} measured; --force trains anew."
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

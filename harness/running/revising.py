@@ -12,6 +12,7 @@ from harness.errors import UsageError, did_you_mean
 from harness.plugins.revisions import Revisions
 from harness.record.folder import RunFolder
 from harness.record.ledger import Ledger
+from harness.running.description import be, counted
 from harness.running.observer import Say
 from harness.worker.events import LOSS_WEIGHTING
 from harness.worker.trial import DEFAULTS, NO_BACKEND, Trial
@@ -166,7 +167,7 @@ def _fate(trial_id: str, planned: Collection[str], revision: Revision) -> str:
 
 
 def _trials(number: int) -> str:
-    return f"{number:,} trial is" if number == 1 else f"{number:,} trials are"
+    return f"{counted(number, 'trial')} {be(number)}"
 
 
 def _subject(row: Row) -> str:

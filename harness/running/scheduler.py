@@ -12,7 +12,7 @@ from harness.contracts.visible import one_line
 from harness.errors import EnvironmentMissing, PluginError, RunFolderError, WorkerError, mend_storage, storage_problem
 from harness.grid.plan import Plan
 from harness.machine import interruption
-from harness.record.ledger import FINISHED, Ledger
+from harness.record.ledger import FINISHED, Launch, Ledger
 from harness.running.attempts import Attempts, Verdict, log_tail
 from harness.running.observer import Observer
 from harness.running.plugin_checks import PluginChecks
@@ -109,9 +109,8 @@ class Runner:
         trial_id, folder = trial.trial_id, self.workplace.folder
         if not self._losses[trial_id]:
             folder.log(trial_id).write_bytes(b"")
-        self.ledger.launched(
-            trial_id,
-            device=slot.name,
+        launch = Launch(
+            slot=slot.name,
             concurrency=self._concurrency,
             per_device=slot.per_device,
             environment_hash=self.environment_hashes.get(trial.backend, ""),
@@ -119,6 +118,7 @@ class Runner:
             text_revision=self.workplace.revisions.of_text(trial.corpus),
             machine=self.workplace.machine,
         )
+        self.ledger.launched(trial_id, launch)
         self.observer.launched(trial, slot)
         try:
             verdict = await self._attempts.attempt(trial, slot)

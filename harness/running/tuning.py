@@ -26,9 +26,9 @@ def enter(plan: Plan, ledger: Ledger) -> None:
     """Record the searches of a plan; one that has points to train yet has no final trials until they are done."""
     statuses = ledger.statuses()
     for position, search in enumerate(plan.searches):
-        ledger.enter_search(search.search_id, position, search.trials, search.space)
+        ledger.searches.enter(search.search_id, position, search.trials, search.space)
         if any(statuses[trial.trial_id] not in FINISHED for trial in search.trials):
-            ledger.reopen_search(search.search_id)
+            ledger.searches.reopen(search.search_id)
 
 
 def settle(plan: Plan, ledger: Ledger, say: Say) -> dict[str, tuple[Trial, ...]]:
@@ -41,11 +41,11 @@ def settle(plan: Plan, ledger: Ledger, say: Say) -> dict[str, tuple[Trial, ...]]
         if best is not None and (edge := _edge(search, best, statuses, losses)):
             say(f"{search.search_id}: the best lies at the edge of the space: {edge}.")
         if best is None:
-            ledger.reopen_search(search.search_id)
+            ledger.searches.reopen(search.search_id)
             continue
         finals[search.search_id] = search.finals(best.trial)
         ledger.add(finals[search.search_id], after=len(plan.trials))
-        ledger.settle_search(search.search_id, best.trial, finals[search.search_id])
+        ledger.searches.settle(search.search_id, best.trial, finals[search.search_id])
     return finals
 
 

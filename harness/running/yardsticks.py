@@ -1,6 +1,6 @@
 """Fits a yardstick unasked to each text that trained: a trial that needs far less than it is suspect."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.contracts.descriptors import Baseline
@@ -13,6 +13,7 @@ from harness.machine.folders import default_cache_dir, keep_in_cache
 from harness.record.ledger import Ledger
 from harness.record.yardstick import is_suspect
 from harness.running.jobs import files_of, place_in
+from harness.running.observer import Say
 from harness.running.workplace import Workplace
 from harness.worker.events import EpochEnded
 from harness.worker.job import BaselineJob, SampleRequest
@@ -21,19 +22,18 @@ from harness.worker.trial import Trial
 MOST_TOKENS = 300_000
 """Of a training text: of more, counting takes longer than a second or two."""
 
-Say = Callable[[str], None]
-
 
 def hold_against_yardsticks(workplace: Workplace, ledger: Ledger, trials: Sequence[Trial], say: Say) -> None:
     """Record beside each finished trial what the yardstick needs on its text, and name those that are suspect.
 
     A text whose yardstick can't be fitted has none. Raises: KeyboardInterrupt after a signal; RunFolderError.
     """
-    known, losses = ledger.facts("yardstick_valid_loss"), ledger.last_valid_losses()
+    known, losses, statuses = ledger.facts("yardstick_valid_loss"), ledger.last_losses(), ledger.statuses()
     yardstick = next((each for each in workplace.registry.baselines.values() if each.is_yardstick), None)
     if yardstick is None or why_not(yardstick):
         return
-    due = [trial for trial in trials if trial.trial_id in losses and known.get(trial.trial_id) is None]
+    finished = [trial for trial in trials if statuses[trial.trial_id] == "ok" and trial.trial_id in losses]
+    due = [trial for trial in finished if known.get(trial.trial_id) is None]
     by_text: dict[str, list[Trial]] = {}
     for trial in due:
         if trial.cell != yardstick.name and trial.train_tokens <= MOST_TOKENS:

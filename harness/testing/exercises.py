@@ -41,7 +41,7 @@ class ExerciseContract:
 
     def record(self, ledger: "Ledger", trial: Trial) -> None:
         """Record what became of a trial: by default it went well; an exercise adds what it probes."""
-        ledger.launched(trial.trial_id, device="cpu:0", concurrency=1)
+        _launch(ledger, trial)
         ledger.started(trial.trial_id, started())
         for epoch in (1, 2):
             loss = 2.0 + trial.seed / 100 - epoch / 10 - trial.num_layers / 20
@@ -72,7 +72,7 @@ class ExerciseContract:
         planned = self.trials() if status else []
 
         def record(ledger: "Ledger", trial: Trial) -> None:
-            ledger.launched(trial.trial_id, device="cpu:0", concurrency=1)
+            _launch(ledger, trial)
             ledger.ended(trial.trial_id, status, "it broke")
 
         answer = self._answer(_invent(tmp_path, planned, record))
@@ -83,7 +83,7 @@ class ExerciseContract:
         """Put it to trials whose losses are NaN."""
 
         def record(ledger: "Ledger", trial: Trial) -> None:
-            ledger.launched(trial.trial_id, device="cpu:0", concurrency=1)
+            _launch(ledger, trial)
             ledger.started(trial.trial_id, started())
             ledger.epoch(trial.trial_id, epoch_ended(1, math.nan))
             ledger.ended(trial.trial_id, "ok", finished=finished())
@@ -142,6 +142,13 @@ class ExerciseContract:
             assert set(primary["test"]) <= stated
             corrected = holm(primary["p"])
             assert primary["p_corrected"].to_numpy(float) == pytest.approx(corrected, nan_ok=True)
+
+
+def _launch(ledger: "Ledger", trial: Trial) -> None:
+    """Record that a worker is started for a trial."""
+    from harness.record.ledger import Launch
+
+    ledger.launched(trial.trial_id, Launch(slot="cpu:0", concurrency=1))
 
 
 @cache

@@ -43,14 +43,11 @@ def problem_of(target: str) -> str:
         fitted: Fitted = resolve(target)(text, _hear)
         evaluation = fitted.evaluate(evaluated, _hear)
         problem = _of_figures(fitted.training, "the training text") or _of_figures(evaluation, "a held-out text")
-        problem = problem or (_of_predictions(fitted, evaluated[:_PREDICTED]) if _predicts(fitted) else "")
+        if not problem and isinstance(fitted, Predictor):
+            problem = _of_predictions(fitted, evaluated[:_PREDICTED])
     except Exception as error:
         return f"it cannot be fitted to a text of {_TRAINED:,} letters and evaluated: {cause(error)}"
     return problem or _of_probability(evaluation, _loss_of_source(source, evaluated))
-
-
-def _predicts(fitted: Fitted) -> bool:
-    return isinstance(fitted, Predictor)
 
 
 def _hear(_: float) -> None:

@@ -20,8 +20,6 @@ SOURCE = Path(__file__).with_name("kernels.c")
 _COMPILERS = ("cc", "gcc", "clang")
 # Sums are reassociated nowhere (no -ffast-math): a NaN stays a NaN, and a trial that diverges says so.
 _FLAGS = ("-O3", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared", "-std=gnu11")
-
-
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 

@@ -1,12 +1,10 @@
-import contextlib
 import json
 import math
-import sqlite3
 
 import numpy as np
 import pandas as pd
 import pytest
-from invented_runs import FINISHED, STARTED, UNIGRAM, begin, epoch, finish, trial
+from invented_runs import FINISHED, STARTED, UNIGRAM, begin, epoch, finish, older_ledger, trial
 
 from harness.analysis import measurements
 from harness.analysis.frames import read_run
@@ -216,14 +214,12 @@ def test_a_ledger_that_holds_nothing_is_refused(tmp_path):
 @pytest.mark.slow
 def test_a_ledger_from_before_a_setting_existed_is_read_with_its_default(build_run):
     folder = build_run([trial()], lambda ledger: finish(ledger, trial(), (12.0,)))
-    with contextlib.closing(sqlite3.connect(folder / "run.sqlite")) as db, db:
+    with older_ledger(folder / "run.sqlite") as db:
         (values,) = db.execute("SELECT trial FROM trials").fetchone()
         assert json.loads(values)["init"] == "uniform"
         later = ("init", "lr_decay", "lr_decay_after", "rmsprop_decay")
         earlier = {name: value for name, value in json.loads(values).items() if name not in later}
         db.execute("UPDATE trials SET trial=?", (json.dumps(earlier),))
-        db.execute("DROP TABLE checksums")
-        db.execute("UPDATE run SET value='1' WHERE key='schema_version'")
     run = read_run(folder)
     assert [only(run, name) for name in later] == ["uniform", 1.0, 0, 0.99]
     assert len(run.summary) == 1

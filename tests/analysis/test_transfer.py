@@ -1,10 +1,9 @@
 import csv
 import math
-import sqlite3
 
 import pytest
 from html_reading import read_html
-from invented_runs import evaluate, finish, trial
+from invented_runs import evaluate, finish, older_ledger, trial
 
 from harness.analysis.frames import read_run
 from harness.report import page as page_module
@@ -115,11 +114,9 @@ def test_one_author_s_text_has_no_table_of_transfer(build_run):
 
 @pytest.mark.slow
 def test_a_run_of_an_older_version_is_still_reported(folder):
-    with sqlite3.connect(folder / "run.sqlite") as db:
+    with older_ledger(folder / "run.sqlite") as db:
         db.execute("DROP TABLE evaluations")
         db.execute("UPDATE trials SET trial=json_remove(trial, '$.mix')")
-        db.execute("DROP TABLE checksums")
-        db.execute("UPDATE run SET value='1' WHERE key='schema_version'")
     run = read_run(folder)
     assert run.transfer.empty
     assert run.trials["test_perplexity"].isna().all()

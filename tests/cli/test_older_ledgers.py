@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from invented_runs import older_ledger
 
 pytestmark = pytest.mark.slow
 
@@ -25,13 +26,11 @@ def rows(file: Path) -> list[dict[str, str]]:
 def older(here: Path, harness: Harness) -> Path:
     """A finished run whose ledger lacks a column of two tables, and has one of another's making in each."""
     assert harness(*COMMAND, "--corpus", "text.txt", "--seeds", 1, "--out", "run").returncode == 0
-    with sqlite3.connect(here / "run" / "run.sqlite") as db:
+    with older_ledger(here / "run" / "run.sqlite") as db:
         for table, column in DROPPED.items():
             db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
         for table in (*DROPPED, "trials", "timings", "probes"):
             db.execute(f"ALTER TABLE {table} ADD COLUMN mood TEXT DEFAULT 'fair'")
-        db.execute("DROP TABLE checksums")
-        db.execute("UPDATE run SET value='1' WHERE key='schema_version'")
     return here / "run"
 
 
@@ -68,10 +67,8 @@ def test_losses_that_weighed_minibatches_are_trained_anew_where_one_was_short(
 ) -> None:
     command = (*COMMAND, "--corpus", "text.txt", "--train-tokens", 300, "--partition", partition, "--out", "run")
     assert harness(*command).returncode == 0
-    with sqlite3.connect(here / "run" / "run.sqlite") as db:
+    with older_ledger(here / "run" / "run.sqlite") as db:
         db.execute("UPDATE trials SET facts = json_remove(facts, '$.loss_weighting')")
-        db.execute("DROP TABLE checksums")
-        db.execute("UPDATE run SET value='1' WHERE key='schema_version'")
     again = harness(*command)
     assert again.returncode == 0, again.stderr
     said = " ".join(again.stdout.split())

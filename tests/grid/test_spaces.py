@@ -106,6 +106,9 @@ def test_each_optimizer_is_searched_where_it_learns(expand: Callable[..., Plan])
         ({"tune-over": "hiddens"}, "There is no tune-over 'hiddens'"),
         ({"tune-over": "lr=1:0.1"}, "give a range as its lowest and highest value"),
         ({"tune-over": "lr=0:1"}, "above 0"),
+        ({"tune-over": "lr=-1:1"}, "give a range as its lowest and highest value"),
+        ({"tune-over": "lr=0.1:1_0"}, "give a range as its lowest and highest value"),
+        ({"tune-over": "lr=0.1:inf"}, "give a range as its lowest and highest value"),
         ({"tune-over": "dropout=0:1.5"}, "--tune-over dropout=0:1.5: '1.5' cannot be used"),
         ({"tune-over": "lr,lr=0.1:1"}, "names a setting twice"),
         ({"tune": "0"}, "--tune '0' begins below 1"),
@@ -129,6 +132,12 @@ def test_two_plans_of_one_model_are_its_larger_search_under_all_seeds(expand: Ca
     assert [len(search.trials) for search in both.searches] == [4, 4]
     assert both.searches[0].seeds == (0, 1, 5)
     assert [(trial.num_layers, trial.seed) for trial in both.results] == [(2, 0), (2, 0)]
+
+
+def test_two_searches_that_a_larger_one_of_another_space_takes_in_are_gone(expand: Callable[..., Plan]) -> None:
+    wider = expand(tune=4, tune_over="lr=0.0001:1")
+    both = join_plans([expand(tune=2), expand(tune=2, seeds=7), wider])
+    assert [planned.trial for planned in both.trials] == [planned.trial for planned in wider.trials]
 
 
 # --- the edge of a space ----------------------------------------------------------------------------------

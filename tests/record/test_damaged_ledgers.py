@@ -4,15 +4,17 @@ import json
 import random
 import shutil
 import sqlite3
+import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from invented_runs import older_ledger
 
 from harness.errors import RunFolderError
-from harness.record.ledger import SCHEMA_VERSION, Ledger, LedgerReader
+from harness.record.ledger import SCHEMA_VERSION, Launch, Ledger, LedgerReader
 from harness.testing.trials import epoch_ended, evaluated, finished, small_trial, started
 
 TRIALS = [small_trial(seed=seed, num_epochs=12) for seed in range(4)]
@@ -23,7 +25,7 @@ def record(path: Path) -> None:
     with Ledger(path) as ledger:
         ledger.add(TRIALS)
         for trial in TRIALS:
-            ledger.launched(trial.trial_id, device="cpu:0", concurrency=2)
+            ledger.launched(trial.trial_id, Launch(slot="cpu:0", concurrency=2))
             ledger.started(trial.trial_id, started())
             for number in range(1, 13):
                 blocks = tuple((60, 0.1 * number + k) for k in range(3))
@@ -77,8 +79,6 @@ def undecodable_names(data: bytes) -> Iterator[bytes]:
 
 def flips_of_figures(data: bytes) -> Iterator[bytes]:
     """Flip each bit of one loss: from the sign to the last binary place."""
-    import struct
-
     at = data.index(struct.pack(">d", 2.0 + 3 / 7))
     for bit in range(64):
         changed = bytearray(data)
@@ -162,9 +162,7 @@ def test_a_continued_ledger_is_sound(tmp_path: Path, whole: Path) -> None:
 def test_a_ledger_of_before_gets_its_checksums_when_it_is_continued(tmp_path: Path, whole: Path) -> None:
     path = tmp_path / "run.sqlite"
     shutil.copy(whole, path)
-    with sqlite3.connect(path) as db:
-        db.execute("DROP TABLE checksums")
-        db.execute("UPDATE run SET value='1' WHERE key='schema_version'")
+    with older_ledger(path) as db:
         db.execute("ALTER TABLE epochs DROP COLUMN valid_top5_accuracy")
     assert len(content(path)["rows"][1]) == 48
     Ledger(path).__exit__()

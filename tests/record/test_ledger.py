@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from invented_runs import older_ledger
 
 from harness.errors import RunFolderError
-from harness.record.ledger import SCHEMA_VERSION, Ledger, LedgerReader
+from harness.record.ledger import SCHEMA_VERSION, Launch, Ledger, LedgerReader
 from harness.testing.trials import epoch_ended, evaluated, finished, small_trial, started
 from harness.worker.events import EpochEnded, Evaluated
 from harness.worker.trial import Trial
@@ -36,7 +37,7 @@ def path(tmp_path: Path) -> Path:
 def record(path: Path, epochs: Sequence[EpochEnded] = (epoch(1), epoch(2))) -> None:
     with Ledger(path) as ledger:
         ledger.add([TRIAL])
-        ledger.launched(TRIAL.trial_id, device="cpu:0", concurrency=2)
+        ledger.launched(TRIAL.trial_id, Launch(slot="cpu:0", concurrency=2))
         ledger.started(TRIAL.trial_id, STARTED)
         for event in epochs:
             ledger.epoch(TRIAL.trial_id, event)
@@ -46,13 +47,6 @@ def row_of(path: Path) -> dict[str, Any]:
     with LedgerReader(path) as ledger:
         (row,) = ledger.trials()
     return row
-
-
-def take_checksums_off(path: Path) -> None:
-    """Make the ledger one of the version that had none."""
-    with sqlite3.connect(path) as db:
-        db.execute("DROP TABLE checksums")
-        db.execute("UPDATE run SET value='1' WHERE key='schema_version'")
 
 
 def digest(path: Path) -> dict[str, str]:
@@ -84,7 +78,7 @@ def test_every_event_is_committed_when_it_comes(path: Path) -> None:
     with Ledger(path) as ledger, LedgerReader(path) as other:
         ledger.add([TRIAL])
         assert [row["status"] for row in other.trials()] == ["waiting"]
-        ledger.launched(TRIAL.trial_id, device="cpu:0", concurrency=1)
+        ledger.launched(TRIAL.trial_id, Launch(slot="cpu:0", concurrency=1))
         assert [row["status"] for row in other.trials()] == ["running"]
         ledger.epoch(TRIAL.trial_id, epoch(1))
         assert len(other.epochs()) == 1
@@ -145,7 +139,7 @@ def test_a_new_attempt_clears_what_the_last_one_said_but_not_its_epochs(path: Pa
         ledger.note_log_tail(TRIAL.trial_id, "Traceback")
         ledger.ended(TRIAL.trial_id, "failed", "it broke")
         assert row_of(path)["log_tail"] == "Traceback"
-        ledger.launched(TRIAL.trial_id, device="cpu:1", concurrency=1)
+        ledger.launched(TRIAL.trial_id, Launch(slot="cpu:1", concurrency=1))
         assert ledger.num_epochs(TRIAL.trial_id) == 2
     row = row_of(path)
     assert (row["status"], row["reason"], row["attempts"], row["slot"]) == ("running", "", 2, "cpu:1")
@@ -312,9 +306,8 @@ def test_evaluations_read_back_and_a_repeated_one_replaces_its_record(path: Path
 
 def test_a_ledger_older_than_evaluations_has_none_and_gets_them_when_it_is_continued(path: Path) -> None:
     record(path)
-    with sqlite3.connect(path) as db:
+    with older_ledger(path) as db:
         db.execute("DROP TABLE evaluations")
-    take_checksums_off(path)
     with LedgerReader(path) as reader:
         assert reader.evaluations() == []
         assert len(reader.epochs()) == 2

@@ -34,7 +34,7 @@ def record(ledger: Ledger) -> None:
         search = f"{cell}-search"
         finals = [replace(best(cell), seed=seed) for seed in (0, 1)]
         ledger.add(finals, after=20)
-        ledger.enter_search(search, position, points(cell), {"learning_rate": Range(low=0.001, high=0.1)})
+        ledger.searches.enter(search, position, points(cell), {"learning_rate": Range(low=0.001, high=0.1)})
         for each, reached in zip(points(cell), REACHED[cell], strict=True):
             if reached is None:
                 begin(ledger, each)
@@ -43,7 +43,7 @@ def record(ledger: Ledger) -> None:
                 finish(ledger, each, (20.0, reached))
         for final in finals:
             finish(ledger, final, (20.0, 7.2 + final.seed))
-        ledger.settle_search(search, best(cell), finals)
+        ledger.searches.settle(search, best(cell), finals)
 
 
 @pytest.fixture
@@ -117,8 +117,8 @@ def test_a_search_under_way_has_no_final_trials(tmp_path: Path) -> None:
         record(ledger)
         more = trial("gru", learning_rate=0.05, seed=SEARCH_SEED)
         ledger.add([more], after=30)
-        ledger.enter_search("gru-search", 1, [*points("gru"), more], {"learning_rate": Range(low=0.001, high=0.1)})
-        ledger.reopen_search("gru-search")
+        ledger.searches.enter("gru-search", 1, [*points("gru"), more], {"learning_rate": Range(low=0.001, high=0.1)})
+        ledger.searches.reopen("gru-search")
         begin(ledger, more, [epoch(1)])
 
     run = read_run(make_folder(tmp_path / "run", [*points("lstm"), *points("gru")], half))

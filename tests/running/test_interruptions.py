@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from harness.errors import RunFolderError, WorkerError
-from harness.record.ledger import Ledger, LedgerReader
+from harness.record.ledger import Launch, Ledger, LedgerReader
 from harness.running import sampling
 from harness.running.workplace import Limits
 from harness.worker.events import EpochEnded, Event, Saving
@@ -196,7 +196,7 @@ def kill_in_mid_run(prepared: Any, job: TrainJob) -> None:
     job = replace(job, checkpoint_seconds=0.0, checkpoint_path=checkpoint)
     with Ledger(folder.ledger) as ledger:
         ledger.add(prepared.plan.runnable)
-        ledger.launched(trial_id, device="cpu:0", concurrency=1)
+        ledger.launched(trial_id, Launch(slot="cpu:0", concurrency=1))
 
         def hear(event: Event) -> None:
             if isinstance(event, Saving):

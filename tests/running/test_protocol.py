@@ -19,7 +19,7 @@ from rich.console import Console
 from harness.analysis.frames import read_run
 from harness.contracts.executors import Slot
 from harness.plugins.revisions import Revisions
-from harness.record.ledger import Ledger
+from harness.record.ledger import Launch, Ledger
 from harness.running.attempts import Conversation
 from harness.running.live import LiveView
 from harness.running.protocol import ProtocolError, read_event
@@ -163,7 +163,7 @@ def conversation(tmp_path: Path) -> Any:
         LiveView(costs, console, itertools.count(0.0, 10.0).__next__) as view,
     ):
         ledger.add([trial])
-        ledger.launched(trial.trial_id, device="cpu:0", concurrency=1)
+        ledger.launched(trial.trial_id, Launch(slot="cpu:0", concurrency=1))
         view.launched(trial, Slot(name="cpu:0", kind="cpu", num_threads=1, environment={}))
         yield Conversation(trial, ledger, view, Revisions(built_in()))
 

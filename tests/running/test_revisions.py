@@ -4,16 +4,16 @@ import csv
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from invented_runs import older_ledger
 
 from harness.analysis.frames import read_run
-from harness.record.ledger import LedgerReader
+from harness.record.ledger import Ledger
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 STEP, EDITED = "xp.tanh(x + ", "xp.tanh(0.5 * x + "
@@ -137,10 +137,8 @@ def test_a_sample_is_refused_where_other_code_is_here(run: Run, here: Path, harn
 @pytest.mark.slow
 def test_rows_of_before_revisions_are_continued(run: Run, here: Path) -> None:
     run()
-    with sqlite3.connect(here / "out" / "run.sqlite") as db:
+    with older_ledger(here / "out" / "run.sqlite") as db:
         db.execute("UPDATE trials SET revision=''")
-        db.execute("DROP TABLE checksums")
-        db.execute("DELETE FROM run WHERE key='schema_version'")
     edit(here)
     assert "2 of 3 trials: finished already" in words(run("--seeds", "2"))
     first, second = rows(here, cell="tiny")
@@ -149,16 +147,20 @@ def test_rows_of_before_revisions_are_continued(run: Run, here: Path) -> None:
 
 
 @pytest.mark.slow
-def test_half_a_training_by_other_code_is_not_continued(run: Run, here: Path) -> None:
-    run()
-    with LedgerReader(here / "out" / "run.sqlite") as ledger:
-        (trial_id,) = (row["trial_id"] for row in ledger.trials() if row["cell"] == "tiny")
-    # As a kill after the first of two epochs leaves it.
-    edit(here)
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_a_training_cut_short_goes_on_by_the_same_code_alone(run: Run, here: Path, is_edited: bool) -> None:
+    run("--epochs", "2")
+    (before,) = rows(here, cell="tiny")
+    with Ledger(here / "out" / "run.sqlite") as ledger:
+        ledger.release(before["trial_id"])  # as a kill behind its last epoch leaves it
+    if is_edited:
+        edit(here)
     run("--epochs", "2")
     (current,) = rows(here, superseded="", cell="tiny")
-    assert current["resumed_epochs"] == "0"
-    assert current["trial_id"] != trial_id
+    assert current["trial_id"] == before["trial_id"]
+    assert (current["resumed_epochs"], current["valid_loss"] == before["valid_loss"]) == (
+        ("0", False) if is_edited else ("2", True)
+    )
 
 
 @pytest.mark.slow
@@ -183,11 +185,9 @@ def test_force_of_what_is_not_there_is_refused_by_its_name(
 @pytest.mark.slow
 def test_a_repeat_under_other_threads_or_versions_says_so(run: Run, here: Path) -> None:
     run()
-    with sqlite3.connect(here / "out" / "run.sqlite") as db:
+    with older_ledger(here / "out" / "run.sqlite") as db:
         versions = json.dumps({"python": "3.9.1", "numpy": "1.2.3"})
         db.execute("UPDATE trials SET facts=json_set(facts, '$.versions', json(?))", (versions,))
-        db.execute("DROP TABLE checksums")
-        db.execute("DELETE FROM run WHERE key='schema_version'")
     done = words(run("--threads", "2"))
     assert "threads 1 (now 2), " in done
     assert "numpy 1.2.3 (now " in done
@@ -253,10 +253,8 @@ def test_the_page_shows_what_is_superseded_apart_and_each_machine(run: Run, here
     (before,) = rows(here, cell="tiny")
     page = (here / "out" / "index.html").read_text()
     assert "Superseded trials" not in page
-    with sqlite3.connect(here / "out" / "run.sqlite") as db:
+    with older_ledger(here / "out" / "run.sqlite") as db:
         db.execute("UPDATE trials SET facts=json_set(facts, '$.machine', 'feedc0de')")
-        db.execute("DROP TABLE checksums")
-        db.execute("DELETE FROM run WHERE key='schema_version'")
     path = here / "out" / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["machines"] = {"feedc0de": {"python": "3.9.1", "hardware": {"processor": "Another One"}}}

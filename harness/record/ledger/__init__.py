@@ -7,6 +7,6 @@ Every event is committed when it comes. A trial that is not finished has status 
 from harness.record.ledger.opening import RUN_ID
 from harness.record.ledger.reader import LedgerReader, recorded_trials
 from harness.record.ledger.schema import ENDED, FINISHED, SCHEMA_VERSION
-from harness.record.ledger.writer import Ledger
+from harness.record.ledger.writer import Launch, Ledger
 
-__all__ = ["ENDED", "FINISHED", "RUN_ID", "SCHEMA_VERSION", "Ledger", "LedgerReader", "recorded_trials"]
+__all__ = ["ENDED", "FINISHED", "RUN_ID", "SCHEMA_VERSION", "Launch", "Ledger", "LedgerReader", "recorded_trials"]

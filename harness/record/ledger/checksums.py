@@ -1,6 +1,6 @@
 """Checksums over the ledger's rows: each change of a row is entered with it, and what is read later must still add up.
 
-Of every table and owner (a trial, a fact of the run) the number of rows and the sum of their digests are kept: the
+Of every table and owner (a trial, a fact of the run) the number of rows and the sum of their digests are recorded: the
 order of rows doesn't count, and a column that a later version adds changes nothing while it is empty.
 """
 
@@ -35,14 +35,14 @@ def columns_in(db: sqlite3.Connection, table: str) -> list[str]:
 
 def require_sums(db: sqlite3.Connection) -> None:
     """Raise sqlite3.DatabaseError where rows are not what was written."""
-    kept: dict[str, Sums] = defaultdict(dict)
+    recorded: dict[str, Sums] = defaultdict(dict)
     for table, owner, num_rows, digest in db.execute(f"SELECT of_table, owner, num_rows, digest FROM {TABLE}"):
         if num_rows:
-            kept[table][owner] = num_rows, digest
-    for table in {*kept, *_summed_tables(db)}:
+            recorded[table][owner] = num_rows, digest
+    for table in {*recorded, *_summed_tables(db)}:
         sums = _sums(db, table)
-        for owner in {*sums, *kept[table]}:
-            if sums.get(owner) != kept[table].get(owner):
+        for owner in {*sums, *recorded[table]}:
+            if sums.get(owner) != recorded[table].get(owner):
                 raise sqlite3.DatabaseError(f"what its table {table} holds of {owner!r} is not what was recorded")
 
 

@@ -6,18 +6,18 @@ import math
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
 from harness.contracts.measures import stored_in
-from harness.contracts.settings import Range
-from harness.record.ledger import checksums, searches
+from harness.record.ledger import checksums
 from harness.record.ledger.blocks import pack_blocks
 from harness.record.ledger.opening import RUN_ID, check, connect, explained_writes, manifest_id, unusable
 from harness.record.ledger.reader import read_trials
 from harness.record.ledger.schema import DIGESTS, bring_up_to_date, checkpoint_digests, rename_trial
+from harness.record.ledger.searches import SearchRecord
 from harness.record.ledger.timing import TimingRecord
 from harness.record.parity import Certificate
 from harness.worker.events import EpochEnded, Evaluated, Finished, Started
@@ -29,6 +29,25 @@ _INSERT_TIMING = "INSERT INTO timings (trial_id, phase, round, block, tokens, se
 _WRITE_BACK_SECONDS = 5.0
 _EPOCH_COLUMNS = tuple(measure.name for measure in stored_in("epochs"))
 _EVALUATION_COLUMNS = tuple(measure.name for measure in stored_in("evaluations"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """What a worker is being started on, and by which code."""
+
+    slot: str
+    """The harness's name of the device, such as cpu:0."""
+    concurrency: int
+    """Workers that may train beside one another, itself among them."""
+    per_device: int = 1
+    environment_hash: str = ""
+    """Of the requirements its interpreter was built from; empty for the harness's."""
+    machine: str = ""
+    """The digest of its hardware and packages."""
+    revision: str = ""
+    """The digest of the code that trains it."""
+    text_revision: str = ""
+    """The digest of the code that makes its text."""
 
 
 class Ledger:
@@ -51,6 +70,7 @@ class Ledger:
             self._db = _open_to_write(path)
         self._written_back = time.monotonic()
         self.timing = TimingRecord(self._db, self._transaction)
+        self.searches = SearchRecord(self._db, self._transaction)
         self.run_id = self._run_id()
 
     def __enter__(self) -> Self:
@@ -89,29 +109,6 @@ class Ledger:
         """Return what is recorded of each trial, as `LedgerReader.trials` does."""
         return read_trials(self._db, self.path)
 
-    def enter_search(self, search_id: str, position: int, points: Sequence[Trial], space: Mapping[str, Range]) -> None:
-        """Record a search and which trials are its points."""
-        with self._transaction():
-            searches.enter(self._db, search_id, position, [trial.trial_id for trial in points], space)
-
-    def reopen_search(self, search_id: str) -> None:
-        """Record that what a search finds is open again."""
-        with self._transaction():
-            searches.reopen(self._db, search_id)
-
-    def settle_search(self, search_id: str, best: Trial, finals: Sequence[Trial]) -> None:
-        """Record which point of a search was chosen, and its final trials."""
-        with self._transaction():
-            searches.settle(self._db, search_id, best.trial_id, [trial.trial_id for trial in finals])
-
-    def finals(self, search_ids: Iterable[str]) -> list[str]:
-        """Return the ids of the trials that were final ones of these searches at any time."""
-        ids: list[str] = []
-        for search_id in search_ids:
-            rows = self._db.execute("SELECT trial_id FROM searched WHERE search_id=? AND role!='search'", (search_id,))
-            ids += [trial_id for (trial_id,) in rows]
-        return ids
-
     def last_losses(self) -> dict[str, float]:
         """Return the validation loss of each trial's last epoch by its id; what was not finite is not there."""
         last = "SELECT trial_id, max(epoch) AS epoch FROM epochs GROUP BY trial_id"
@@ -140,31 +137,13 @@ class Ledger:
         count, last = row
         return count if count == last else 0
 
-    def launched(
-        self,
-        trial_id: str,
-        *,
-        device: str,
-        concurrency: int,
-        per_device: int = 1,
-        environment_hash: str = "",
-        revision: str = "",
-        text_revision: str = "",
-        machine: str = "",
-    ) -> None:
-        """Record that a worker is being started for the trial, of the code and the machine with these digests.
+    def launched(self, trial_id: str, launch: Launch) -> None:
+        """Record that a worker is being started for the trial.
 
         What an earlier worker said is cleared, but for its certificate and its checkpoint.
         """
-        facts = {
-            "slot": device,
-            "concurrency": concurrency,
-            "per_device": per_device,
-            "environment_hash": environment_hash,
-            "machine": machine,
-            "text_revision": text_revision,
-            "launched_at": time.time(),
-        }
+        facts = asdict(launch) | {"launched_at": time.time()}
+        revision = facts.pop("revision")
         with self._transaction():
             (before,) = self._db.execute("SELECT facts FROM trials WHERE trial_id=?", (trial_id,)).fetchone()
             staying = {name: value for name, value in json.loads(before).items() if name in _STAYING_FACTS}
@@ -237,12 +216,6 @@ class Ledger:
     def facts(self, name: str) -> dict[str, Any]:
         """Return one fact of each trial by its id; None where it is not known."""
         return dict(self._db.execute("SELECT trial_id, json_extract(facts, '$.' || ?) FROM trials", (name,)))
-
-    def last_valid_losses(self) -> dict[str, float]:
-        """Return the validation loss of each finished trial's last epoch, by its id."""
-        query = """SELECT trial_id, valid_loss, max(epoch) FROM epochs JOIN trials USING (trial_id)
-            WHERE status='ok' AND valid_loss IS NOT NULL GROUP BY trial_id"""
-        return {trial_id: loss for trial_id, loss, _ in self._db.execute(query)}
 
     def ended(self, trial_id: str, status: str, reason: str = "", finished: Finished | None = None) -> None:
         """Record how the trial ended: a status of `ENDED`, with a reason for all but 'ok'."""

@@ -12,6 +12,7 @@ from harness.errors import WorkerError
 from harness.grid.cost import flops_per_token
 from harness.machine import interruption
 from harness.record.ledger import Ledger
+from harness.running.description import be, counted
 from harness.running.jobs import files_of, network_of, place_in
 from harness.running.observer import Say
 from harness.running.timing.session import EFFORTS, MIN_ROUNDS, Effort, Placed, Session, Starting, Timed, time_together
@@ -152,7 +153,7 @@ class TimingPhase:
     def _record(self, number: int, group: Sequence[Placed], by_first: ByFirst, session: Session, *, anew: bool) -> None:
         self.ledger.timing.forget(session.timed, cut_short=not anew)
         steady = {
-            name for name, stood in self.ledger.timing.sessions().items() if any(not one.disturbance for one in stood)
+            name for name, stood in self.ledger.timing.sessions().items() if any(not each.disturbance for each in stood)
         }
         self.ledger.timing.add_session(_row(number, group[0], self.effort.name, session))
         for first in group:
@@ -235,13 +236,12 @@ def groups_that_fit(placed: Sequence[Placed], peak_bytes: Mapping[str, int | Non
 
 
 def _counted(number: int) -> str:
-    return f"{number:,} kind of trial is" if number == 1 else f"{number:,} kinds of trial are"
+    return f"{counted(number, 'kind')} of trial {be(number)}"
 
 
 def _announcement(group: Sequence[Placed], effort: Effort, number: int, num_sessions: int) -> str:
-    kinds_word = "kind" if len(group) == 1 else "kinds"
     which = f", session {number} of {num_sessions}" if num_sessions > 1 else ""
     return (
-        f"Timing {len(group):,} {kinds_word} of trial alone on {group[0].slot.name.split(':')[0].upper()}{which}, "
+        f"Timing {counted(len(group), 'kind')} of trial alone on {group[0].slot.name.split(':')[0].upper()}{which}, "
         f"at most about {effort.seconds_per_trial * len(group):.0f} s (--timing off leaves it out)."
     )

@@ -7,6 +7,7 @@ from built_in import built_in
 from invented_runs import FINISHED, STARTED, epoch, make_folder
 
 from harness.analysis.frames import Run
+from harness.record.ledger import Launch
 from harness.report import Answer, read_run
 from harness.worker.targets import resolve
 
@@ -15,7 +16,7 @@ EXERCISES = built_in().exercises
 
 def finish(ledger, of, perplexities, *, num_params=300_000, **changes):
     """Record a finished trial with so many parameters."""
-    ledger.launched(of.trial_id, device="cpu:0", concurrency=1)
+    ledger.launched(of.trial_id, Launch(slot="cpu:0", concurrency=1))
     ledger.started(of.trial_id, dataclasses.replace(STARTED, num_params=num_params))
     for number, value in enumerate(perplexities, 1):
         ledger.epoch(of.trial_id, epoch(number, value, **changes))

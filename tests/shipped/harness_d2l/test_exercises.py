@@ -3,11 +3,10 @@
 import csv
 import json
 import math
-import sqlite3
 
 import pytest
 from invented_answers import EXERCISES, finish, time
-from invented_runs import begin, epoch, make_folder, trial
+from invented_runs import begin, epoch, make_folder, older_ledger, trial
 
 from harness.report import page as page_module
 from harness.report import write_report
@@ -72,17 +71,11 @@ def test_a_run_without_usable_figures_gets_no_invented_answer(tmp_path, record, 
         assert row["missing"], row
 
 
-def make_older(folder, *changes):
-    """Make a run's ledger one of the version that had no checksums, and take something more from it."""
-    with sqlite3.connect(folder / "run.sqlite") as db:
-        for change in (*changes, "DROP TABLE checksums", "UPDATE run SET value='1' WHERE key='schema_version'"):
-            db.execute(change)
-
-
 @pytest.mark.slow
 def test_a_ledger_older_than_the_probes_is_read(tmp_path):
     folder = make_folder(tmp_path / "run", [trial()], lambda ledger: finish(ledger, trial(), (9, 8)))
-    make_older(folder, "DROP TABLE probes")
+    with older_ledger(folder / "run.sqlite") as db:
+        db.execute("DROP TABLE probes")
     assert set(read_csv(folder)) == set(IDS)
 
 
@@ -90,8 +83,9 @@ def test_a_ledger_older_than_the_probes_is_read(tmp_path):
 def test_a_ledger_that_lacks_measures_of_today_is_read(tmp_path):
     trials = [trial(cell, seed=seed) for cell in ("gru", "lstm") for seed in (0, 1)]
     folder = make_folder(tmp_path / "run", trials, lambda ledger: [finish(ledger, t, (9, 8 + t.seed)) for t in trials])
-    lacking = ("valid_accuracy", "valid_top5_accuracy", "grad_norm")
-    make_older(folder, *(f"ALTER TABLE epochs DROP COLUMN {column}" for column in lacking))
+    with older_ledger(folder / "run.sqlite") as db:
+        for column in ("valid_accuracy", "valid_top5_accuracy", "grad_norm"):
+            db.execute(f"ALTER TABLE epochs DROP COLUMN {column}")
     answer = read_csv(folder)["deep-rnn-2"]
     assert answer["verdict"] == "perplexity: equivalent; accuracy: not enough runs; speed not decided"
     assert "and not known, P(GRU better) = " in answer["answer"]
