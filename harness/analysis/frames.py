@@ -1,17 +1,15 @@
-"""Reads a run's ledger into DataFrames, of which those of its trials and of the summary over seeds are made here."""
+"""Reads a run's ledger into DataFrames, of which that of the summary over seeds is made here."""
 
-import json
-import math
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from harness.analysis import columns, floor, tuning
+from harness.analysis import columns, tuning
 from harness.analysis.measurements import (
     disturbed,
     frame_epochs,
@@ -19,24 +17,24 @@ from harness.analysis.measurements import (
     frame_sessions,
     frame_timings,
     join_chunks,
-    throughput,
-    whole,
 )
 from harness.analysis.nuisances import RESULTS
 from harness.analysis.statistics import mean_margin
 from harness.analysis.text_intervals import TextLosses, text_losses
-from harness.analysis.transfer import frame_evaluations, frame_transfer, own_test_figures
-from harness.contracts.measures import MEASURES
+from harness.analysis.transfer import frame_evaluations, frame_transfer
+from harness.analysis.trials import frame_trials
 from harness.errors import RunFolderError
 from harness.record.folder import RunFolder
 from harness.record.ledger import ENDED, LedgerReader
 from harness.record.manifest import Manifest, read_manifest
-from harness.worker.trial import DEFAULTS
 
 SETTINGS = columns.SETTINGS
 """What two trials share that differ by their seed alone."""
 
 Frames = dict[str, pd.DataFrame]
+
+OF_TRIALS = ("trials", "epochs", "timings", "probes", "transfer")
+"""The frames whose rows each belong to one trial."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +69,8 @@ class Run:
     best_of_n: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=columns.BEST_OF_N.names))
     sessions: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=columns.SESSIONS.names))
     """One row a timing session; none of a run that was timed by a version before they were kept."""
+    asked: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """By exercise, the ids of the trials and searches it asked for; none of a run that was not made to answer any."""
 
     @property
     def points(self) -> pd.DataFrame:
@@ -88,6 +88,26 @@ class Run:
         """The trials in whose place another training stands."""
         apart = self.apart.get("trials", self.trials.head(0))
         return apart[apart["superseded"] != ""]
+
+    def asked_by(self, exercise: str) -> "Run":
+        """Return the part of the run that an exercise asked for; the whole where that is not recorded.
+
+        What another exercise trained in the same run would else enter its means: an answer is the same alone.
+        """
+        if exercise not in self.asked:
+            return self
+        subjects = self.asked[exercise]
+        standing, apart = (_part(frames, subjects) for frames in (self._standing, self.apart))
+        searches = {name: frame[frame["search_id"].isin(subjects)] for name, frame in self._of_searches.items()}
+        return replace(self, **standing, **searches, summary=summarise(standing["trials"]), apart=apart)
+
+    @property
+    def _standing(self) -> Frames:
+        return {name: getattr(self, name) for name in OF_TRIALS}
+
+    @property
+    def _of_searches(self) -> Frames:
+        return {"tuning": self.tuning, "best_of_n": self.best_of_n}
 
     def table(self, table: columns.Table) -> pd.DataFrame:
         """Return the rows of a CSV file: of trials that are results first."""
@@ -115,13 +135,14 @@ def read_run(folder: Path) -> Run:
             sessions = frame_sessions(reader.sessions())
             texts = text_losses(reader.text_blocks())
             searches, searched = reader.searches(), reader.searched()
+            asked = reader.asked()
     except sqlite3.Error as error:
         raise RunFolderError(f"The ledger {path} cannot be read ({error}): run the same command again.") from None
     manifest = read_manifest(folder)
     evaluations = evaluations[evaluations["trial_id"].isin(list(order))]
     facts = tuning.of_trials(searches, searched)
     planned = [record | facts.get(record["trial_id"], {}) for record in planned]
-    trials = _frame_trials(planned, epochs, timings, manifest, evaluations, disturbed(sessions))
+    trials = frame_trials(planned, epochs, timings, manifest, evaluations, disturbed(sessions))
     frames = {"trials": trials, "epochs": epochs, "timings": timings, "probes": probes}
     frames["transfer"] = frame_transfer(evaluations, trials)
     current = [record for record in planned if not record["superseded"] and record.get("role") != "superseded"]
@@ -138,6 +159,7 @@ def read_run(folder: Path) -> Run:
         folder=folder,
         texts=texts,
         sessions=sessions,
+        asked=asked,
         tuning=tuned,
         best_of_n=tuning.frame_best_of_n(trials, tuned),
         apart=apart,
@@ -157,6 +179,17 @@ def divide(frames: Frames) -> tuple[Frames, Frames]:
     )
 
 
+def _part(frames: Frames, subjects: Collection[str]) -> Frames:
+    """Return the rows of these trials, and of the trials of these searches."""
+    if not frames:
+        return frames
+    trials = frames["trials"]
+    trials = trials[trials["trial_id"].isin(subjects) | trials["search_id"].isin(subjects)]
+    # A trial may share the measurement of another one of its kind.
+    rows = dict.fromkeys(frames, trials["trial_id"]) | {"timings": pd.concat([trials["trial_id"], trials["timed_by"]])}
+    return {name: frame[frame["trial_id"].isin(rows[name])] for name, frame in frames.items()}
+
+
 def _texts(planned: Sequence[dict[str, Any]], fact: str, statuses: Sequence[str]) -> dict[str, str]:
     texts = ((record["trial_id"], record.get(fact)) for record in planned if record["status"] in statuses)
     return {trial_id: text for trial_id, text in texts if isinstance(text, str) and text}
@@ -165,104 +198,6 @@ def _texts(planned: Sequence[dict[str, Any]], fact: str, statuses: Sequence[str]
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return one dict a row, of Python values."""
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-
-
-# --- trials -----------------------------------------------------------------------------------------------
-
-
-def _frame_trials(
-    records: Sequence[dict[str, Any]],
-    epochs: pd.DataFrame,
-    timings: pd.DataFrame,
-    manifest: Manifest,
-    evaluations: pd.DataFrame,
-    disturbed_sessions: Sequence[int],
-) -> pd.DataFrame:
-    names = columns.TRIALS.names
-    known = pd.DataFrame([_flat(record) for record in records], columns=names).set_index("trial_id")
-    known["unigram_valid_perplexity"] = known["corpus_digest"].map(_unigram_perplexities(manifest))
-    timed_by = known["timed_by"].where(known["timed_by"].notna() & (known["timed_by"] != ""))
-    rates = throughput(timings, timed_by, disturbed_sessions)
-    tests = [own_test_figures(evaluations, known["authors"], part) for part in ("test", "best_epoch_test")]
-    for measured in (_last_epochs(epochs), _best_epochs(epochs), _epoch_sums(epochs), rates, *tests):
-        for name in measured.columns:
-            known[name] = measured[name].reindex(known.index)
-    known["num_epochs_done"] = known["num_epochs_done"].fillna(0)
-    known = floor.with_floor(_name_pending(known.reset_index()), manifest)
-    for column in columns.TRIALS.columns:
-        known[column.name] = typed(column.kind, known[column.name])
-    known["compile_seconds"] = _compile_seconds(known)
-    known["model_flops_utilization"] = known["tokens_per_s"] * known["flops_per_token"] / known["device_flops_per_s"]
-    return known[names]
-
-
-def _compile_seconds(trials: pd.DataFrame) -> pd.Series:
-    """Return what the first minibatch took beyond a usual one: building, tracing, compiling."""
-    tokens = (trials["batch_size"] * trials["num_steps"]).astype(np.float64)
-    return (trials["first_step_seconds"] - tokens / trials["tokens_per_s"]).clip(lower=0)
-
-
-def _flat(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the record with its dictionaries as JSON text, one cell each, and what of them has a column too."""
-    versions = record.get("versions") or {}
-    return {
-        name: json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else value
-        for name, value in {**DEFAULTS, **record, "kernels": versions.get("kernels", "")}.items()
-    }
-
-
-def typed(kind: columns.Kind, column: pd.Series) -> pd.Series:
-    """Return a column in the type that its kind has in a table."""
-    if kind == "text":
-        return column.astype(object).where(column.notna(), "").astype(str)
-    if kind == "whole":
-        return whole(column)
-    if kind == "flag":
-        return column.astype("boolean")
-    return pd.to_numeric(column, errors="coerce").astype(np.float64)
-
-
-def _unigram_perplexities(manifest: Manifest) -> dict[str, float]:
-    pairs = ((corpus.get("digest"), corpus.get("unigram_valid_perplexity")) for corpus in manifest.corpora)
-    return {
-        digest: float(value)
-        for digest, value in pairs
-        if isinstance(digest, str) and isinstance(value, (int, float)) and math.isfinite(value) and value > 0
-    }
-
-
-def _last_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
-    return epochs.drop_duplicates("trial_id", keep="last").set_index("trial_id")[_of_trial("last")]
-
-
-def _of_trial(how: str) -> list[str]:
-    return [measure.name for measure in MEASURES.values() if measure.of_trial == how]
-
-
-def _best_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
-    finite = epochs[np.isfinite(epochs["valid_perplexity"])]
-    # A stable sort, so that among equals the first epoch is the best one.
-    best = finite.sort_values("valid_perplexity", kind="stable").drop_duplicates("trial_id").set_index("trial_id")
-    return best[["valid_perplexity", "epoch"]].set_axis(["best_valid_perplexity", "best_epoch"], axis=1)
-
-
-def _epoch_sums(epochs: pd.DataFrame) -> pd.DataFrame:
-    by_trial = epochs.groupby("trial_id", sort=False)
-    sums = by_trial[_of_trial("sum")].sum(min_count=1)
-    return sums.assign(num_epochs_done=by_trial.size())
-
-
-def _name_pending(trials: pd.DataFrame) -> pd.DataFrame:
-    """Call trials that are still to run 'skipped', with the reason that they are."""
-    pending = ~trials["status"].isin(ENDED)
-    done = trials["num_epochs_done"].astype(int).astype(str) + " of " + trials["num_epochs"].astype(str)
-    begun = "Not run to the end yet (" + done + " epochs); the same command again continues it."
-    unbegun = "Not run yet; the same command again runs it."
-    # A released trial waits again, but keeps its epochs.
-    reasons = begun.where((trials["num_epochs_done"] > 0) | (trials["status"] == "running"), unbegun)
-    return trials.assign(
-        status=trials["status"].where(~pending, "skipped"), reason=trials["reason"].where(~pending, reasons)
-    )
 
 
 # --- the summary over seeds -------------------------------------------------------------------------------

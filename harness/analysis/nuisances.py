@@ -23,14 +23,24 @@ def mask_tuned(frame: pd.DataFrame) -> pd.DataFrame:
     return masked
 
 
+def _searched_where_any(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials without those of a model that a search tuned: its final ones stand for it."""
+    is_final = trials["role"] == "final"
+    fixed = [trials[name] for name in SETTINGS if name not in NUISANCES]
+    has_final = is_final.groupby(fixed, sort=False, dropna=False).transform("any")
+    return trials[is_final | ~has_final]
+
+
 def best_of_values(trials: pd.DataFrame, compared: Sequence[str] = ()) -> pd.DataFrame:
     """Return of each model the trials with the nuisance values that are best by mean validation loss over seeds.
 
     A model that was tried with several values, of which none was chosen by a search, is never averaged over them: the
-    column ``tuned`` names those in which the chosen ones were the best of several. The settings ``compared`` are no
-    nuisances here.
+    column ``tuned`` names those in which the chosen ones were the best of several. Where a search chose them, what was
+    trained at other values too is left out. The settings ``compared`` are no nuisances here.
     """
     free = [name for name in NUISANCES if name not in compared]
+    if len(free) == len(NUISANCES):
+        trials = _searched_where_any(trials)
     masked = mask_tuned(trials)
     fixed = [name for name in SETTINGS if name not in free]
     keys = [*fixed, *(name for name in ("search_id",) if name in trials)]

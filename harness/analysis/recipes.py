@@ -50,7 +50,9 @@ def word_recipe(run: Run, trials: pd.DataFrame) -> str:
         return ""
     is_tuned = trials["tuned"].str.split("+").map(lambda names: "learning_rate" in names) & (trials["role"] == "final")
     rates = [_word_tuned(run, trials[is_tuned])] if is_tuned.any() else []
-    rates += [_word_untuned(trials[~is_tuned])] if not is_tuned.all() else []
+    if not is_tuned.all():
+        rest = trials[~is_tuned]
+        rates.append(_word_untuned(rest, f"{count(len(rest))} more" if rates else "All"))
     return f"{'; '.join(rates)}; {_word_learning(run, trials)}."
 
 
@@ -99,12 +101,12 @@ def _word_tuned(run: Run, trials: pd.DataFrame) -> str:
     )
 
 
-def _word_untuned(trials: pd.DataFrame) -> str:
+def _word_untuned(trials: pd.DataFrame, subject: str) -> str:
     pairs = trials[["learning_rate", "optimizer"]].drop_duplicates().sort_values("learning_rate")
     rates = [f"{rate:g} ({optimizer})" for rate, optimizer in pairs.itertuples(index=False)]
     if len(rates) == 1:
-        return f"All at one untuned learning rate, {rates[0]}: another may reverse it"
-    return f"At untuned learning rates, {enumerate_names(rates, 6)}: others may reverse it"
+        return f"{subject} at one untuned learning rate, {rates[0]}: another may reverse it"
+    return f"{subject} at untuned learning rates, {enumerate_names(rates, 6)}: others may reverse it"
 
 
 def _word_learning(run: Run, trials: pd.DataFrame) -> str:

@@ -7,7 +7,8 @@ import pandas as pd
 
 from harness.analysis import columns
 from harness.analysis.columns import Table
-from harness.analysis.frames import Run, divide, typed
+from harness.analysis.frames import OF_TRIALS, Run, divide
+from harness.analysis.trials import typed
 from harness.errors import RunFolderError
 from harness.record.manifest import read_manifest
 from harness.worker.trial import DEFAULTS
@@ -29,7 +30,7 @@ def read_tables(folder: Path) -> Run:
     frames = {table.name.removesuffix(".csv"): _read(folder, table) for table in columns.TABLES}
     trials = frames["trials"]
     waiting = (trials["status"] == "skipped") & trials["reason"].str.startswith("Not run")
-    of_trials = {name: frames.pop(name) for name in ("trials", "epochs", "timings", "probes", "transfer")}
+    of_trials = {name: frames.pop(name) for name in OF_TRIALS}
     standing, apart = divide(of_trials)
     return Run(
         apart=apart,

@@ -160,5 +160,5 @@ class ExerciseModule(Protocol[Run, Answer]):
         ...
 
     def answer(self, run: Run) -> Answer:
-        """Answer from the trials of a run, whatever they are."""
+        """Answer from the trials of a run: those it asked for, or all there are where nothing was asked."""
         ...

@@ -70,14 +70,17 @@ class Answered:
 
 
 def answer_all(run: Run, exercises: Iterable[Exercise]) -> list[Answered]:
-    """Answer each exercise as far as the run's trials allow; one that fails costs its own answer, and says so."""
+    """Answer each exercise from the trials it asked for; of a run that answers none, as far as its trials allow.
+
+    One that fails costs its own answer, and says so.
+    """
     return [Answered(exercise=exercise, answer=_ask(run, exercise)) for exercise in exercises]
 
 
 def _ask(run: Run, exercise: Exercise) -> Answer:
     try:
         module: ExerciseModule[Run, Answer] = resolve(exercise.target)
-        answer = module.answer(run)
+        answer = module.answer(run.asked_by(exercise.name))
         if not isinstance(answer, Answer):
             raise TypeError(f"it returned {answer!r:.80}, which is no Answer")
         # What cannot be shown would else cost the whole page.

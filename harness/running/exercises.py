@@ -40,14 +40,17 @@ class PlannedExercises:
     """Ids of the trials whose speed is part of an answer, and of the searches whose final trials' is."""
     probes: dict[str, tuple[str, ...]]
     """By the id of a trial, or of the search whose final trials are meant, the probes to make on it."""
+    asked: dict[str, tuple[str, ...]]
+    """By exercise, the ids of the trials and searches its answer rests on."""
     text_probes: tuple[tuple[TextProbe, run.PreparedRun], ...]
     """With the trials whose texts each of them reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
-    """A need with the trials that meet it."""
+    """A need of an exercise with the trials that meet it."""
 
+    exercise: str
     need: Need
     prepared: run.PreparedRun
 
@@ -77,6 +80,7 @@ def prepare(
         prepared=_joined([part.prepared for part in parts], _folder(exercises, budget, registry, placement)),
         timed=frozenset(name for part in parts if part.need.timed for name in _subjects(part.prepared.plan)),
         probes=_probes(parts),
+        asked=_asked(parts),
         text_probes=tuple((part.need.text_probe, part.prepared) for part in parts if part.need.text_probe is not None),
     )
 
@@ -107,7 +111,11 @@ def _plan(
     parts = []
     for need in _needs(exercise, budget, available, registry):
         selection, texts = select(need.options, f"The exercise {exercise.name}")
-        parts.append(_Part(need=need, prepared=run.prepare(registry, selection, texts, placement, console)))
+        parts.append(
+            _Part(
+                exercise=exercise.name, need=need, prepared=run.prepare(registry, selection, texts, placement, console)
+            )
+        )
     return parts
 
 
@@ -133,6 +141,13 @@ def _probes(parts: Sequence[_Part]) -> dict[str, tuple[str, ...]]:
         for subject in _subjects(part.prepared.plan):
             probes[subject].update(dict.fromkeys(part.need.probes))
     return {subject: tuple(names) for subject, names in probes.items() if names}
+
+
+def _asked(parts: Sequence[_Part]) -> dict[str, tuple[str, ...]]:
+    asked: dict[str, dict[str, None]] = defaultdict(dict)
+    for part in parts:
+        asked[part.exercise].update(dict.fromkeys(_subjects(part.prepared.plan)))
+    return {exercise: tuple(subjects) for exercise, subjects in asked.items()}
 
 
 def _subjects(plan: Plan) -> list[str]:
@@ -167,6 +182,7 @@ def execute(
     Raises: HarnessError.
     """
     limits = Limits()
+    _record_what_is_asked(planned)
     measurements = run.Measurements(timing=timing, timed=planned.timed, anew=anew)
     outcome = run.execute(planned.prepared, limits, measurements, command, console)
     if outcome.interrupted:
@@ -176,6 +192,12 @@ def execute(
     except KeyboardInterrupt:
         return replace(outcome, interrupted=True)
     return outcome
+
+
+def _record_what_is_asked(planned: PlannedExercises) -> None:
+    with Ledger(planned.prepared.folder.ledger) as ledger:
+        for exercise, subjects in planned.asked.items():
+            ledger.asked(exercise, subjects)
 
 
 def _probe(planned: PlannedExercises, finals: Mapping[str, Sequence[Trial]], limits: Limits, console: Console) -> None:

@@ -96,13 +96,14 @@ class ExerciseContract:
 
     def test_it_answers_twice_alike_and_leaves_the_run_as_it_is(self, tmp_path: Path) -> None:
         """Answer once more, and compare the run with one that was read anew."""
+        from harness.analysis.frames import OF_TRIALS
         from harness.report import read_run
 
         run = self._run(tmp_path)
         first, again = self._answer(run), self._answer(run)
         assert (first.answer, first.verdict, first.missing) == (again.answer, again.verdict, again.missing)
         untouched = read_run(tmp_path)
-        for name in ("trials", "epochs", "timings", "transfer", "probes"):
+        for name in OF_TRIALS:
             assert getattr(run, name).equals(getattr(untouched, name)), name
 
     def _needs(self, budget: Budget) -> list[Need]:

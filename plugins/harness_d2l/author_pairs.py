@@ -37,25 +37,30 @@ def figures(run: Run) -> pd.DataFrame:
 
 def _shares(known: pd.DataFrame) -> list[float]:
     own = known[known["trained_on"] == known["evaluated_on"]]
-    sizes = own.groupby("evaluated_on")["train_tokens"].max().astype(float).to_dict()
-    every = list(dict.fromkeys(known["evaluated_on"]))
-    columns = ("trained_on", "evaluated_on", "mix", "train_tokens")
-    return [_share(every, sizes, *values) for values in zip(*(known[name] for name in columns), strict=True)]
+    sizes = own.groupby(["corpus", "evaluated_on"])["train_tokens"].max().astype(float).to_dict()
+    # A model is evaluated on every author of its text: an exercise's run has texts of other authors beside it.
+    authors_of = known.groupby("trial_id")["evaluated_on"].unique()
+    columns = ("trial_id", "trained_on", "corpus", "evaluated_on", "mix", "train_tokens")
+    return [
+        _share(list(authors_of[trial_id]) if trained_on == "all" else trained_on.split("+"), sizes, *values)
+        for trial_id, trained_on, *values in zip(*(known[name] for name in columns), strict=True)
+    ]
 
 
-def _share(every: list[str], sizes: dict[str, float], trained_on: str, author: str, mix: str, tokens: float) -> float:
-    members = every if trained_on == "all" else trained_on.split("+")
+def _share(
+    members: list[str], sizes: dict[tuple[str, str], float], corpus: str, author: str, mix: str, tokens: float
+) -> float:
     if author not in members:
         return 0.0
     if mix == "equal" or len(members) == 1:
         return float(tokens) / len(members)
-    total = sum(sizes.get(member, math.nan) for member in members)
-    return float(tokens) * sizes.get(author, math.nan) / total
+    total = sum(sizes.get((corpus, member), math.nan) for member in members)
+    return float(tokens) * sizes.get((corpus, author), math.nan) / total
 
 
 def is_combined(frame: pd.DataFrame) -> pd.Series:
     """Return which models several authors trained, the evaluated one among them."""
-    return (frame["share"] > 0) & (frame["trained_on"] != frame["evaluated_on"])
+    return (frame["share"] > 0) & (frame["share"] < frame["train_tokens"])
 
 
 def pairs(known: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

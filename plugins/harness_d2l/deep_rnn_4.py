@@ -1,7 +1,8 @@
 """Several authors in one model: what others' texts added to one's own give, what mixing costs, and what goes wrong."""
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -61,6 +62,7 @@ def answer(run: Run) -> Answer:
     """Hold every author's held-out text against the model of that author alone."""
     known = author_pairs.figures(run)
     pairs = dict(author_pairs.pairs(known))
+    known = known[known["trial_id"].isin(_paired(pairs))]
     pairs |= author_pairs.by_words(run, pairs[ADDED_EPOCHS])
     compared = [each for test, both in pairs.items() for each in _compared(test, both)]
     if not compared or known["evaluated_on"].nunique() < 2:
@@ -83,6 +85,12 @@ def answer(run: Run) -> Answer:
         datasets=drawn.datasets,
         missing=tuple(_missing(known, judged, table)),
     )
+
+
+def _paired(pairs: Mapping[str, pd.DataFrame]) -> set[str]:
+    """Return the ids of the trials that stand on a side of any pair."""
+    sides = [both[f"trial_id_{side}"] for both in pairs.values() for side in ("first", "second")]
+    return set(itertools.chain.from_iterable(sides))
 
 
 def _compared(test: str, both: pd.DataFrame) -> list[Compared]:

@@ -89,13 +89,14 @@ def test_every_event_is_committed_when_it_comes(path: Path) -> None:
 @pytest.mark.slow
 def test_nothing_recorded_is_lost_when_the_process_is_killed(path: Path) -> None:
     code = (
-        "import os, signal, sys; sys.path[:0] = [sys.argv[2]]\n"
+        "import os, signal, sys; sys.path[:0] = sys.argv[2:]\n"
         "from pathlib import Path; import test_ledger as t\n"
         "ledger = t.Ledger(Path(sys.argv[1])); ledger.add([t.TRIAL])\n"
         "ledger.epoch(t.TRIAL.trial_id, t.epoch(1)); ledger.epoch(t.TRIAL.trial_id, t.epoch(2))\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, path, Path(__file__).parent], capture_output=True, text=True)
+    folders = [Path(__file__).parent, Path(__file__).parents[1]]
+    done = subprocess.run([sys.executable, "-c", code, path, *folders], capture_output=True, text=True)
     assert done.returncode == -9, done.stderr
     with LedgerReader(path) as reader:
         assert [row["epoch"] for row in reader.epochs()] == [1, 2]

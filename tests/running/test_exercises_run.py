@@ -157,6 +157,21 @@ def test_an_exercise_of_one_file_is_planned_trained_probed_and_answered(
     assert "tiny-1" not in read_answers(Path("out"))
 
 
+@pytest.mark.slow
+def test_an_answer_is_the_same_alone_and_beside_other_exercises_trials(
+    call: Callable[..., Result], plugin_folder: Callable[..., Path]
+):
+    folder = plugin_folder("tiny_exercise")
+    for names in (("tiny-1",), ("tiny-2",), ("tiny-1", "tiny-2")):
+        out = "+".join(names)
+        result = call("exercises", *names, "--timing", "off", "--devices", "cpu", "--out", out, "--plugins-dir", folder)
+        assert result.exit_code == 0, result.output
+    together = read_answers(Path("tiny-1+tiny-2"))
+    assert together["tiny-1"] == read_answers(Path("tiny-1"))["tiny-1"]
+    assert together["tiny-2"] == read_answers(Path("tiny-2"))["tiny-2"]
+    assert [len(json.loads(together[name]["evidence"])) for name in ("tiny-1", "tiny-2")] == [2, 4]
+
+
 def read_answers(folder: Path) -> dict[str, dict[str, str]]:
     with (folder / "exercises.csv").open(encoding="utf-8", newline="") as file:
         return {row["exercise_id"]: row for row in csv.DictReader(file)}

@@ -1,6 +1,7 @@
 """Baselines whose figures are those of no distribution, each in its own way."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -59,6 +60,23 @@ class SilentLater(Unigram):
     def evaluate(self, ids, say):
         done = super().evaluate(ids, say)
         return done if len(self._losses) == 9 else self._evaluation(num_tokens=len(ids), loss=math.nan)
+
+
+class Flattering:
+    """A good model that takes three percent off its perplexities, and says nothing of single tokens."""
+
+    def __init__(self, text, say):
+        from harness_ngram.orders import order_2
+
+        self._honest = order_2(text, say)
+        self.num_params = self._honest.num_params
+        self.training = self._flattered(self._honest.training)
+
+    def evaluate(self, ids, say):
+        return self._flattered(self._honest.evaluate(ids, say))
+
+    def _flattered(self, evaluation):
+        return replace(evaluation, loss=evaluation.loss - math.log(1.03))
 
 
 @hookimpl

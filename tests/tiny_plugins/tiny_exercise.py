@@ -1,4 +1,4 @@
-"""An exercise of one file: does more training text help?"""
+"""Two exercises of one file: does more training text help, and does it with more seeds?"""
 
 from harness.contracts.hooks import Exercise, hookimpl
 
@@ -6,14 +6,20 @@ from harness.contracts.hooks import Exercise, hookimpl
 @hookimpl
 def harness_exercises():
     question = "Does more text help?"
-    return [Exercise(name="tiny-1", question=question, source="These tests", target="tiny_exercise", chapter="Tiny")]
+    targets = {"tiny-1": "tiny_exercise", "tiny-2": "tiny_exercise:Seeds"}
+    return [
+        Exercise(name=name, question=question, source="These tests", target=target, chapter="Tiny")
+        for name, target in targets.items()
+    ]
+
+
+SMALL = {"hiddens": 8, "steps": 5, "batch-size": 4, "epochs": 1, "corpus": "text.txt", "plugins": ["rnn", "numpy"]}
 
 
 def needs(budget, available):
     from harness.contracts.exercises import Need, TextProbe
 
-    small = {"hiddens": 8, "steps": 5, "batch-size": 4, "epochs": 1, "corpus": "text.txt"}
-    options = {"plugins": ["rnn", "numpy"], "seeds": [0], "train-tokens": [400, 800], **small}
+    options = {"seeds": [0], "train-tokens": [400, 800], **SMALL}
     return [Need(options=options, probes=("influence",), text_probe=TextProbe(name="letters", measure=count_letters))]
 
 
@@ -49,3 +55,17 @@ def answer(run):
         figure=drawn.figure,
         datasets=drawn.datasets,
     )
+
+
+class Seeds:
+    """The same question of models of other sizes, tuned and under two seeds."""
+
+    @staticmethod
+    def needs(budget, available):  # noqa: ARG004
+        from harness.contracts.exercises import Need
+
+        return [Need(options={"seeds": 2, "tune": 2, "train-tokens": [600, 1000], **SMALL})]
+
+    @staticmethod
+    def answer(run):
+        return answer(run)

@@ -1,6 +1,5 @@
 """Baselines that are no distribution: each is caught by the check meant for it, with its sentence."""
 
-import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,17 +41,5 @@ def test_what_is_no_distribution_is_caught(kind: str, sentence: str) -> None:
     assert sentence in problem_of(f"cheating_baselines:{kind}")
 
 
-def test_the_least_excess_that_is_seen_is_a_few_percent_of_a_good_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness_ngram.model import NGram
-
-    honest = NGram.evaluate
-
-    def generous(self: NGram, ids: object, say: object) -> object:
-        from dataclasses import replace
-
-        done = honest(self, ids, say)  # type: ignore[arg-type]
-        return replace(done, loss=done.loss - math.log(1.03))
-
-    monkeypatch.setattr(NGram, "evaluate", generous)
-    monkeypatch.delattr(NGram, "logits")  # so that its losses alone can tell
-    assert "sum to more than one" in problem_of("harness_ngram.orders:order_2")
+def test_the_least_excess_that_is_seen_is_a_few_percent_of_a_good_model() -> None:
+    assert "sum to more than one" in problem_of("cheating_baselines:Flattering")

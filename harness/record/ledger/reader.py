@@ -140,6 +140,14 @@ class LedgerReader:
         rows = self._db.execute("SELECT trial_id, search_id, role FROM searched")
         return {row["trial_id"]: (row["search_id"], row["role"]) for row in rows}
 
+    def asked(self) -> dict[str, set[str]]:
+        """Return the ids of the trials and searches that each exercise asked for; none of an older ledger."""
+        asked: dict[str, set[str]] = {}
+        if self._has_table("asked"):
+            for exercise, subject in self._db.execute("SELECT exercise, subject FROM asked"):
+                asked.setdefault(exercise, set()).add(subject)
+        return asked
+
     def _has_table(self, name: str) -> bool:
         tables = self._db.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name=?", (name,))
         return tables.fetchone() is not None

@@ -104,6 +104,11 @@ CREATE TABLE IF NOT EXISTS searched (   -- the trials of searches
     search_id TEXT NOT NULL REFERENCES searches,
     role TEXT NOT NULL                  -- of `SEARCH_ROLES`
 ) STRICT;
+CREATE TABLE IF NOT EXISTS asked (      -- what exercises asked for; none of a run that answers none, or of before
+    exercise TEXT NOT NULL,
+    subject TEXT NOT NULL,              -- a trial_id, or a search_id for its points and final trials
+    PRIMARY KEY (exercise, subject)
+) STRICT;
 {checksums.SCHEMA}
 """
 

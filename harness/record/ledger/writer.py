@@ -208,6 +208,12 @@ class Ledger:
         """Return the (trial_id, probe) that are recorded."""
         return set(self._db.execute("SELECT DISTINCT trial_id, probe FROM probes"))
 
+    def asked(self, exercise: str, subjects: Iterable[str]) -> None:
+        """Record the trials and searches that an exercise asks for, in place of those of an earlier plan."""
+        with self._transaction():
+            self._db.execute("DELETE FROM asked WHERE exercise=?", (exercise,))
+            self._db.executemany("INSERT INTO asked VALUES (?, ?)", [(exercise, name) for name in subjects])
+
     def add_facts(self, trial_id: str, facts: dict[str, Any]) -> None:
         """Record facts about a trial beside those its worker said."""
         with self._transaction():

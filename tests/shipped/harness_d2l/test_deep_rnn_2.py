@@ -1,10 +1,13 @@
 import dataclasses
+import itertools
 import math
 import re
 
 import pytest
 from invented_answers import ask, finish, time
 from invented_runs import trial
+
+from harness.contracts.settings import Range
 
 SEEDS = (0, 1, 2)
 NOISE = (0.01, -0.02, 0.01)
@@ -164,7 +167,28 @@ def test_several_rates_are_never_averaged_each_cell_is_at_its_best(tmp_path):
     assert answer.verdict.startswith("LSTM has the lower perplexity")
     (whole,) = rows_of(answer, role="primary", test="perplexity").to_dict("records")
     assert (whole["gru"], whole["lstm"]) == (pytest.approx(6.0, rel=1e-3), pytest.approx(5.0, rel=1e-3))
-    assert "At untuned learning rates, 0.1 (sgd) and 1 (sgd): others may reverse it" in answer.answer
+    assert "All at untuned learning rates, 0.1 (sgd) and 1 (sgd): others may reverse it" in answer.answer
+
+
+def test_beside_what_a_search_tuned_no_untuned_model_takes_part(tmp_path):
+    tuned = [dataclasses.replace(each, learning_rate=0.3) for each in grid()]
+    reached = {("gru", 0.3): 6.0, ("lstm", 0.3): 7.0, ("gru", 1.0): 9.0, ("lstm", 1.0): 5.0}
+
+    def record(ledger):
+        for each in [*tuned, *grid()]:
+            noise = NOISE[each.seed] * (1 if each.cell == "gru" else -1)
+            finish(ledger, each, (9.5, reached[each.cell, each.learning_rate] + noise))
+        for position, (cell, depth) in enumerate(itertools.product(("gru", "lstm"), (1, 2))):
+            search = f"{cell}-{depth}"
+            finals = [each for each in tuned if (each.cell, each.num_layers) == (cell, depth)]
+            ledger.searches.enter(search, position, finals[:1], {"learning_rate": Range(low=0.1, high=1.0)})
+            ledger.searches.settle(search, finals[0], finals)
+
+    answer = ask("deep-rnn-2", tmp_path / "run", [*tuned, *grid()], record)
+    assert answer.verdict.startswith("GRU has the lower perplexity")
+    assert "untuned" not in answer.answer
+    (whole,) = rows_of(answer, role="primary", test="perplexity").to_dict("records")
+    assert (whole["gru"], whole["lstm"]) == (pytest.approx(6.0, rel=1e-3), pytest.approx(7.0, rel=1e-3))
 
 
 def test_the_same_number_of_parameters_is_a_comparison_of_its_own(tmp_path):
