@@ -1,6 +1,7 @@
 """What surrounds the command: its output, its home, its files' owners; each that is wrong is one sentence."""
 
 import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,8 @@ def of_process(*arguments: object, **options: Any) -> subprocess.CompletedProces
 def test_an_output_that_is_full_is_one_sentence(here: Path, finished_run: Any) -> None:
     trial_id = finished_run.trial("rnn")["trial_id"]
     sample = ("sample", finished_run.folder, trial_id, "--num", "3")
-    for arguments in (("plugins",), ("presets", "list"), ("corpora", "list"), ("env", "list"), sample):
+    compare = ("compare", finished_run.folder, shutil.copytree(finished_run.folder, here / "again"))
+    for arguments in (("plugins",), ("presets", "list"), ("corpora", "list"), ("env", "list"), sample, compare):
         with FULL.open("w") as full:
             done = of_process(COMMAND, *arguments, stdout=full)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), (arguments, done.stderr)
@@ -116,6 +118,25 @@ def outside(here: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     text.write_text((here / "text.txt").read_text())
     (here / "experiment.toml").write_text(f"[run]\ncorpus = ['{text}']\nhiddens = 8\nsteps = 5\nbatch-size = 4\n")
     return text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 2), ("", 2)])
+def test_in_a_terminal_an_experiment_asks_before_it_reads_a_text_elsewhere(
+    here: Path, outside: Path, answer: str, code: int
+) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, f"{answer}\n".encode())
+        plan = ("run", "experiment.toml", "--plugins", "rnn,numpy", "--dry-run")
+        done = of_process(COMMAND, *plan, stdin=theirs)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == code
+    assert f"names texts outside the current folder: {outside}. Read them? [y/N]" in done.stderr
+    assert ("add --trust" in done.stderr) == (code == 2)
+    assert (here / "cache" / "tokens").exists() == (code == 0)
 
 
 def test_an_experiment_reads_no_text_elsewhere_unasked(here: Path, harness: Harness, outside: Path) -> None:

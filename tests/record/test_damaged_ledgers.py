@@ -1,7 +1,10 @@
 """A ledger whose bytes changed is one sentence, or says what it said before: no traceback, and no other figure."""
 
+import contextlib
 import json
+import os
 import random
+import re
 import shutil
 import sqlite3
 import struct
@@ -112,6 +115,87 @@ def test_a_changed_byte_is_one_sentence_or_changes_nothing(
             assert refusal(path, Ledger)
             assert path.read_bytes() == changed
     assert refused  # else nothing that matters was hit
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A ledger as a kill leaves it, all but its first rows in its log, and what it was before its last commit."""
+    folder = tmp_path_factory.mktemp("killed")
+    with Ledger(folder / "run.sqlite") as ledger:
+        ledger.add(TRIALS)
+        for number in range(1, 13):
+            if number == 12:
+                copy(folder / "run.sqlite", folder / "before")
+            ledger.epoch(TRIALS[0].trial_id, epoch_ended(number, 2.0 + number))
+        copy(folder / "run.sqlite", folder / "after")
+    return folder / "after", folder / "before"
+
+
+def copy(path: Path, folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    for name in ("run.sqlite", "run.sqlite-wal"):
+        shutil.copy(path.with_name(name), folder / name)
+    return folder / "run.sqlite"
+
+
+@pytest.mark.slow
+def test_what_is_behind_a_damaged_part_of_the_log_is_not_dropped_unsaid(
+    tmp_path: Path, killed: tuple[Path, Path]
+) -> None:
+    after, before = (content(copy(kept / "run.sqlite", tmp_path / kept.name)) for kept in killed)
+    data = (killed[0] / "run.sqlite-wal").read_bytes()
+    generator, outcomes = random.Random(8), set()
+    for number in range(40):
+        path = copy(killed[0] / "run.sqlite", tmp_path / str(number))
+        changed = bytearray(data)
+        changed[generator.randrange(len(data))] ^= 1 << generator.randrange(8)
+        path.with_name("run.sqlite-wal").write_bytes(changed)
+        if sentence := refusal(path, content):
+            assert "run.sqlite-wal" in sentence
+            assert "run.sqlite-wal" in refusal(path, Ledger)
+            assert path.with_name("run.sqlite-wal").read_bytes() == changed
+            outcomes.add("refused")
+        else:
+            # The last commit's own damage is as a kill within it.
+            outcomes.add({str(after): "whole", str(before): "all but the last"}[str(content(path))])
+    assert "refused" in outcomes
+
+
+def test_a_damaged_log_is_cut_where_the_sentence_says(tmp_path: Path, killed: tuple[Path, Path]) -> None:
+    path = copy(killed[0] / "run.sqlite", tmp_path / "run")
+    log = path.with_name("run.sqlite-wal")
+    data = bytearray(log.read_bytes())
+    data[len(data) // 2] ^= 1
+    log.write_bytes(data)
+    size = re.search(r"(\d+) of the last commits .* 'truncate -s (\d+) run.sqlite-wal'", refusal(path, Ledger))
+    assert size
+    os.truncate(log, int(size[2]))
+    epochs = len(content(path)["rows"][1])
+    assert 0 < epochs < 12
+    assert epochs + int(size[1]) in (11, 12)  # the damaged one counts where the end of it can be seen
+    with Ledger(path) as ledger:
+        assert ledger.num_epochs(TRIALS[0].trial_id) == epochs
+
+
+def test_a_log_begun_anew_over_an_older_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "run.sqlite"
+    with Ledger(path) as ledger:
+        ledger.add(TRIALS)
+        for number in range(1, 13):
+            if number == 9:
+                with contextlib.closing(sqlite3.connect(path)) as db:
+                    db.execute("PRAGMA wal_checkpoint(RESTART)")
+            ledger.epoch(TRIALS[0].trial_id, epoch_ended(number, 2.0))
+        kept = copy(path, tmp_path / "kept")
+    assert len(content(kept)["rows"][1]) == 12
+
+
+def test_a_kill_within_the_last_commit_is_no_damage(tmp_path: Path, killed: tuple[Path, Path]) -> None:
+    before = content(copy(killed[1] / "run.sqlite", tmp_path / "before"))
+    path = copy(killed[0] / "run.sqlite", tmp_path / "run")
+    log = path.with_name("run.sqlite-wal")
+    os.truncate(log, log.stat().st_size - 100)
+    assert content(path) == before
 
 
 def test_each_bit_of_a_figure_counts(tmp_path: Path, whole: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import RunFolderError
-from harness.record.ledger import checksums
+from harness.record.ledger import checksums, wal
 from harness.record.ledger.schema import SCHEMA_VERSION, tables_in, version_of
 
 RUN_ID = "run_id"
@@ -60,6 +60,7 @@ def check(path: Path) -> bool:
     """
     if not path.is_file() or path.stat().st_size == 0:
         return False
+    wal.require_whole(path)
     # Read-only: a connection that may write changes even a damaged file when it is closed.
     with contextlib.closing(connect_to_read(path)) as db:
         try:

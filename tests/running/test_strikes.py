@@ -1,0 +1,93 @@
+"""A run struck dead, workers too, in the middle of whatever it wrote: the same command ends as if it never was."""
+
+import contextlib
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from conftest import pseudo_words
+
+from harness.record.ledger import LedgerReader
+
+OUT = Path("out")
+CACHE = Path("cache")
+NUM_TRIES = 8
+"""What is written is there for milliseconds, and a strike may come a moment late."""
+COMMAND = ("run", "--plugins", "lstm,numpy", "--epochs", "2", "--corpus", "long.txt", "--jobs", "1")
+SMALL = ("--hiddens", "32", "--steps", "5", "--batch-size", "4")
+SIZES: dict[str, tuple[int, tuple[str, ...]]] = {
+    "tokenising": (600_000, ("--hiddens", "8", "--steps", "50", "--batch-size", "256")),
+    "writing a checkpoint": (300, ("--hiddens", "768", "--steps", "5", "--batch-size", "4")),
+}
+"""Words of the text, and options, where what is written must be large enough to be caught."""
+
+
+def parts_in(*folders: Path) -> Iterator[Path]:
+    """Find what is being written, or was left half-written."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            yield from folder.rglob(".*.part")
+
+
+PHASES: dict[str, Callable[[], bool]] = {
+    "tokenising": lambda: any(parts_in(CACHE / "tokens")),
+    "compiling": lambda: any(parts_in(CACHE / "kernels")),
+    "writing a checkpoint": lambda: any(parts_in(OUT / "checkpoints")),
+    "making the report": lambda: any(path.parent == OUT and "manifest" not in path.name for path in parts_in(OUT)),
+}
+
+
+def kill_all(process: subprocess.Popen[str]) -> None:
+    """Kill the command and what it started at once, as when a machine goes down."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(process.pid)
+        family = [parent, *parent.children(recursive=True)]
+        for each in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.suspend()
+        for each in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        psutil.wait_procs(family, timeout=30)
+    process.communicate()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_strike_in_any_phase_leaves_nothing_half_and_the_same_command_ends_as_if_never_struck(
+    start: Callable[..., subprocess.Popen[str]],
+    harness_process: Callable[..., subprocess.CompletedProcess[str]],
+    here: Path,
+    losses: Callable[[Path], dict[Any, Any]],
+    phase: str,
+) -> None:
+    num_words, sizes = SIZES.get(phase, (300, SMALL))
+    command = (*COMMAND, *sizes)
+    (here / "long.txt").write_text(pseudo_words(num_words))
+    for _ in range(NUM_TRIES):
+        shutil.rmtree(OUT, ignore_errors=True)
+        shutil.rmtree(CACHE)
+        CACHE.mkdir()
+        process = start(*command, "--out", OUT)
+        while not PHASES[phase]() and process.poll() is None:
+            time.sleep(0.0005)
+        kill_all(process)
+        if any(parts_in(CACHE, OUT)):
+            break
+    else:
+        pytest.fail("every strike came too late")
+    done = harness_process(*command, "--out", OUT)
+    assert done.returncode == 0, done.stderr
+    assert list(parts_in(CACHE, OUT)) == []
+    with LedgerReader(OUT / "run.sqlite") as ledger:
+        (trial,) = ledger.trials()
+    assert trial["status"] == "ok"
+    assert trial["versions"]["kernels"] == "compiled"
+    assert harness_process(*command, "--out", "whole", HARNESS_CACHE_DIR=str(here / "other")).returncode == 0
+    assert losses(OUT) == losses(Path("whole"))
+    assert (OUT / "index.html").read_text().endswith("</html>")
