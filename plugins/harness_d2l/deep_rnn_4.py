@@ -11,6 +11,7 @@ from harness.analysis import evidence, judging, recipes
 from harness.analysis.frames import Run
 from harness.analysis.judging import BITS, Compared, Judged
 from harness.analysis.statistics import CONFIDENCE, mean_interval
+from harness.analysis.text_intervals import difference_over_texts
 from harness.analysis.wording import enumerate_names, enumerate_numbers
 from harness.contracts.exercises import Available, Budget, Need, OptionValue, PrimaryTest, TextProbe
 from harness.report import UNDECIDED, Answer, charts, unanswered
@@ -78,7 +79,7 @@ def answer(run: Run) -> Answer:
     table["distance_bits"] = [authors.distance(run, *pair) for pair in sides]
     drawn = _draw(known)
     return Answer(
-        answer=" ".join(_sentences(run, known, judged, table)),
+        answer=" ".join([*_sentences(run, known, judged, table), *_over_texts(run, pairs)]),
         verdict=_verdict(judged),
         evidence=table,
         figure=drawn.figure,
@@ -183,6 +184,23 @@ def _statistics(judged: Sequence[Judged]) -> str:
         f"paired over seeds; adding is primary and corrected by Holm over authors, the rest secondary; equivalent is "
         f"within {BITS.words}{shown})."
     )
+
+
+def _over_texts(run: Run, pairs: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Say how far the practical question's answer depends on the held-out text, an author each."""
+    both = next((pairs[test] for test in (ADDED_EPOCHS, ADDED_UPDATES, MIXED) if len(pairs[test])), pd.DataFrame())
+    parts = []
+    for author, part in both.groupby("evaluated_on", sort=False) if len(both) else ():
+        sides = list(zip(part["trial_id_first"], part["trial_id_second"], strict=True))
+        over_texts = difference_over_texts(run.texts, sides, "test", str(author))
+        if math.isfinite(over_texts.low):
+            parts.append(f"{evidence.word_bounds(over_texts)} for {author}")
+    if not parts:
+        return []
+    return [
+        f"Over other texts of the same author the first of these differences is {enumerate_names(parts, MAX_WORDED)} "
+        "nats a token, over blocks of the test text."
+    ]
 
 
 def _words(judged: Sequence[Judged]) -> list[str]:

@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import numpy as np
 import pandas as pd
@@ -41,7 +42,7 @@ def role_of(row, author):
     )
 
 
-def ask(folder, gains, trials=None, *, distances=True, noise=NOISE, words=None):
+def ask(folder, gains, trials=None, *, distances=True, noise=NOISE, words=None, texts=None):
     """Answer a run whose models gain so many bits over one's own, by (role, author) or by role alone."""
     trials = models() if trials is None else trials
 
@@ -70,7 +71,7 @@ def ask(folder, gains, trials=None, *, distances=True, noise=NOISE, words=None):
             gain = gains.get((role, author), gains.get(role, 0.0))
             bits = 2.0 - gain + noise[row["seed"]] * (1 + (row["authors"] == "all") + (role == "equal"))
             rows.append({**row, "trained_on": row["authors"], "evaluated_on": author, "bits_per_char": bits})
-    return answer_of("deep-rnn-4", dataclasses.replace(run, transfer=pd.DataFrame(rows)))
+    return answer_of("deep-rnn-4", dataclasses.replace(run, transfer=pd.DataFrame(rows), texts=texts or {}))
 
 
 EPOCHS, UPDATES, MIXED = (
@@ -178,6 +179,28 @@ def test_models_of_other_settings_are_not_held_against_each_other(tmp_path):
     trials = [*models(), *models(num_hiddens=512)[6:]]
     answer = ask(tmp_path / "run", {"epochs": 0.2, "updates": 0.1}, trials)
     assert set(answer.evidence["n"]) == {3}
+
+
+def test_how_far_it_depends_on_the_text_is_said_for_each_author(tmp_path):
+    generator = np.random.default_rng(3)
+    passages = {author: generator.normal(2.0, 0.3, 60) for author in SIZES}
+
+    def blocks(trial_id, author, gain):
+        return np.column_stack([np.full(60, 500.0), passages[author] - gain + generator.normal(0, 0.01, 60)])
+
+    texts = {}
+    for each in models():
+        gain = 0.2 if (each.authors, each.num_epochs, each.train_tokens) == ("all", 12, 300_000) else 0.0
+        texts[each.trial_id, "test"] = {author: blocks(each.trial_id, author, gain) for author in SIZES}
+    answer = ask(tmp_path / "run", {"epochs": 0.2, "updates": 0.1}, texts=texts).answer
+    said = re.search(r"Over other texts of the same author the first of these differences is (.*) nats a token", answer)
+    assert said
+    # The passages' own spread of 0.3 is in neither: both models read the same ones.
+    bounds = re.findall(r"(-\S+) \((-\S+) to (-\S+)\) for (\w+)", said[1])
+    assert [author for *_, author in bounds] == list(SIZES)
+    for value, low, high, _ in bounds:
+        assert float(value) == pytest.approx(-0.2, abs=0.01)
+        assert -0.21 < float(low) < float(high) < -0.19
 
 
 def test_authors_of_another_text_of_the_run_change_no_share_of_this_one(tmp_path):
