@@ -3,6 +3,7 @@
 The heavy rooms are entered only by the command that needs them.
 """
 
+import contextlib
 import errno
 import importlib
 import io
@@ -50,7 +51,12 @@ class _Commands(click.Group):
 
     def main(self, *args: Any, **options: Any) -> Any:
         _open_standard_streams()
-        return super().main(*args, **options)
+        try:
+            return super().main(*args, **options)
+        except OSError as error:  # of what is printed before any command is called, as --help is
+            if not _is_of_output(error):
+                raise
+            sys.exit(_without_output(error))
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -67,11 +73,9 @@ class _Commands(click.Group):
             _complain(str(error))
             ctx.exit(error.exit_code)
         except OSError as error:
-            if error.filename is not None or not (lacks_space(error) or error.errno == errno.EIO):
+            if not _is_of_output(error):
                 raise  # a reader that went away (EPIPE) is click's, and ends the command in silence
-            _write_nowhere()
-            _complain(f"The output cannot be written ({error.strerror}): send it to a place that takes it.")
-            ctx.exit(2)
+            ctx.exit(_without_output(error))
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(interruption.EXIT_CODE)
@@ -89,14 +93,23 @@ def _open_standard_streams() -> None:
             setattr(sys, name, open(descriptor, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 (for good)
 
 
-def _write_nowhere() -> None:
+def _is_of_output(error: OSError) -> bool:
+    """Return whether what is printed could not be written: of a file the error bears its name."""
+    return error.filename is None and (lacks_space(error) or error.errno == errno.EIO)
+
+
+def _without_output(error: OSError) -> int:
+    """Say that the output is not taken; return the exit code."""
     from harness.machine.terminal import write_nowhere
 
     write_nowhere()
+    _complain(f"The output cannot be written ({error.strerror}): send it to a place that takes it.")
+    return 2
 
 
 def _complain(sentence: str) -> None:
-    click.echo(f"Error: {visible(sentence)}", err=True)
+    with contextlib.suppress(OSError):  # the exit code says it too
+        click.echo(f"Error: {visible(sentence)}", err=True)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import FOLDER, Text, corpora_dir, plugins_dir, say
+from harness.cli.options import FOLDER, Text, corpora_dir, plugins_dir, registry_of, say
 from harness.grid import parsing
 
 _encoding = click.option(
@@ -28,12 +28,11 @@ def corpora() -> None:
 def corpora_list(corpora_dir: Path | None, plugins_dir: Path | None) -> None:
     """List the texts known by name, and which are here."""
     from harness.machine.terminal import lines_console
-    from harness.plugins import registry
     from harness.texts import listing as texts
     from harness.texts import sources
 
     request = sources.request(corpora_dir, show_progress=False)
-    lines_console().print(texts.table(registry.load(plugins_dir).corpora.values(), request))
+    lines_console().print(texts.table(registry_of(plugins_dir).corpora.values(), request))
 
 
 @corpora.command("show")
@@ -43,12 +42,11 @@ def corpora_list(corpora_dir: Path | None, plugins_dir: Path | None) -> None:
 @plugins_dir
 def corpora_show(name: str, encoding: str, corpora_dir: Path | None, plugins_dir: Path | None) -> None:
     """Describe one text, or some books of one: sizes, authors, vocabulary, entropy, licence and source."""
-    from harness.plugins import registry
     from harness.texts import listing as texts
     from harness.texts import sources
 
     request = sources.request(corpora_dir, show_progress=False, encoding=encoding)
-    for line in texts.describe(name, registry.load(plugins_dir).corpora, request):
+    for line in texts.describe(name, registry_of(plugins_dir).corpora, request):
         say(line)
 
 
@@ -58,12 +56,11 @@ def corpora_show(name: str, encoding: str, corpora_dir: Path | None, plugins_dir
 @plugins_dir
 def corpora_fetch(names: tuple[str, ...], corpora_dir: Path | None, plugins_dir: Path | None) -> None:
     """Download texts and check every byte; a download that broke off goes on where it ended."""
-    from harness.plugins import registry
     from harness.texts import listing as texts
     from harness.texts import sources
 
     request = sources.request(corpora_dir, show_progress=sys.stderr.isatty())
-    known = registry.load(plugins_dir).corpora
+    known = registry_of(plugins_dir).corpora
     for name in names:
         texts.require_known(name, known)
     for name in names:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import FOLDER, INTERRUPTED, JOBS, TIMING, devices, force, plugins_dir, write_report
+from harness.cli.options import FOLDER, INTERRUPTED, JOBS, TIMING, devices, force, plugins_dir, say, write_report
 
 
 @click.command()
@@ -40,7 +40,7 @@ def exercises(exercises: tuple[str, ...], budget: str, plugins_dir: Path | None,
     Exit codes: 0 all trials ok, 1 some not, 2 wrong usage or plugin, 130 interrupted.
     """
     from harness.contracts.exercises import BUDGETS
-    from harness.machine.terminal import Terminal, print_line
+    from harness.machine.terminal import Terminal
     from harness.plugins import registry
     from harness.running import run
     from harness.running.exercises import execute, prepare
@@ -52,7 +52,7 @@ def exercises(exercises: tuple[str, ...], budget: str, plugins_dir: Path | None,
     placement = run.Placement(**options)
     planned = prepare(exercises, amount, known, placement, console)
     if dry_run:
-        print_line(console, planned.prepared.describe(anew))
+        say(planned.prepared.describe(anew))
         return
     folder = planned.prepared.folder
     with folder.opened():

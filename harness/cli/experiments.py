@@ -1,5 +1,6 @@
 """Experiments on the command line: a file or a preset gives `harness run` its defaults, and a run is written as one."""
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -122,9 +123,12 @@ def require_consent(ctx: click.Context, corpora: Sequence[str]) -> None:
 
 def _outside(name: str) -> Path | None:
     """Return the path a corpus's name leads to, where that is outside the current folder; some books may be chosen."""
-    for path in (Path(name), Path(name.partition(":")[0])):
-        if path.exists() and not path.resolve().is_relative_to(Path.cwd().resolve()):
-            return path.resolve()
+    for text in (name, name.partition(":")[0]):
+        # What cannot even be looked at is not read either: who reads it says why.
+        with contextlib.suppress(OSError, RuntimeError, ValueError):
+            path = Path(text).expanduser()
+            if path.exists() and not path.resolve().is_relative_to(Path.cwd().resolve()):
+                return path.resolve()
     return None
 
 

@@ -13,6 +13,7 @@ from harness.machine import interruption
 
 if TYPE_CHECKING:
     from harness.contracts.descriptors import Exercise
+    from harness.plugins.registry import Registry
 
 
 class Text(click.ParamType[Any]):
@@ -75,9 +76,20 @@ def say(text: str) -> None:
     click.echo(visible(text))
 
 
+def registry_of(plugins_dir: Path | None) -> "Registry":
+    """Load the plugins; one that is broken is said, since what it would bring is missing from what is shown."""
+    from harness.plugins import registry
+
+    known = registry.load(plugins_dir)
+    for broken in known.broken:
+        click.echo(visible(f"{broken.origin} is broken: {broken.cause}"), err=True)
+    return known
+
+
 def write_report(folder: Path, console: Any, exercises: Iterable["Exercise"], out: Path | None = None) -> None:
     """Write the report of the run in a folder with the exercises' answers, and say where it is."""
     from harness.machine.terminal import print_line
+    from harness.record.manifest import read_manifest
     from harness.report import write_report
 
     try:
@@ -85,4 +97,6 @@ def write_report(folder: Path, console: Any, exercises: Iterable["Exercise"], ou
     except KeyboardInterrupt:
         click.echo(f"Interrupted: 'harness report {folder}' writes the report of what there is.", err=True)
         raise SystemExit(interruption.EXIT_CODE) from None
+    if problem := read_manifest(folder).problem:
+        print_line(console, problem)
     print_line(console, f"Report: {page}")

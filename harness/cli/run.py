@@ -18,6 +18,7 @@ from harness.cli.options import (
     devices,
     force,
     plugins_dir,
+    say,
     write_report,
 )
 from harness.contracts import numerals
@@ -122,7 +123,7 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, trust
     Exit codes: 0 all trials ok, 1 some not, 2 wrong usage, plugin or text, 130 interrupted.
     """
     from harness.grid import experiments
-    from harness.machine.terminal import Terminal, print_line
+    from harness.machine.terminal import Terminal
     from harness.plugins import registry
     from harness.running import run
     from harness.running.workplace import Limits
@@ -139,7 +140,7 @@ def run(ctx: click.Context, /, plugins_dir: Path | None, *, dry_run: bool, trust
     experiments.check_names(overrides, known)
     prepared = run.prepare(known, selection, texts, placement, console)
     if dry_run:
-        print_line(console, prepared.describe(measurements.anew))
+        say(prepared.describe(measurements.anew))
         return
     with prepared.folder.opened():
         experiment = cli_experiments.current(ctx, prepared.plan.plugins).as_dict()

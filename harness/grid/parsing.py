@@ -113,7 +113,7 @@ def numbers(text: str, option: str, *, low: float, high: float = float("inf"), o
 
     above = f"above {low:g}" if open_low else f"from {low:g}"
     bounds = above if high == float("inf") else f"{above} and below {high:g}"
-    return _each(text, option, read, f"numbers {bounds}")
+    return _each(text, option, read, f"numbers {bounds}, as in 0.003 or 1e-4")
 
 
 def number(text: str, option: str, *, low: float, high: float = float("inf"), open_low: bool) -> float:

@@ -19,6 +19,7 @@ class _Format:
 
 _FORMATS = (
     _Format(b"%PDF", "a PDF", "pdftotext {name}"),
+    _Format(b"PK\x05\x06", "an empty ZIP archive", "zip {name} TEXT"),
     _Format(b"\xd0\xcf\x11\xe0", "an old Word document", "export it as text"),
     # Of the marks of an encoding, UTF-32's begins as UTF-16's does.
     _Format(codecs.BOM_UTF32_LE, "UTF-32, not UTF-8", "--encoding UTF-32, or iconv -f UTF-32 -t UTF-8 OLD > NEW"),
@@ -28,8 +29,8 @@ _FORMATS = (
 )
 _LOOKED_AT_BYTES = 1 << 16
 """Enough for a guess at the encoding."""
-_MOSTLY = 0.7
-"""Of every second byte being NUL: from this share on it is UTF-16 without its mark."""
+_PRINTABLE = 0.99
+"""Of a text's characters."""
 _GUESSES = 3
 _LATIN = 0.3
 """A text in Latin letters has fewer bytes beyond ASCII than this share, one in another script more."""
@@ -45,6 +46,12 @@ def decode(data: bytes, name: str, encoding: str = UTF_8) -> str:
     for each in _FORMATS:
         if data.startswith(each.magic):
             raise CorpusError(f"{name} is {each.title}: give plain text, as by {each.advice.format(name=name)}.")
+    for mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        if (offset := data.find(mark)) >= 0:  # neither byte is in any UTF-8 text
+            raise CorpusError(
+                f"{name} has a mark of UTF-16 at offset {offset:,}, within it, so files of two encodings were joined: "
+                "make each UTF-8, and join them anew."
+            )
     if b"\0" in data:
         raise CorpusError(_binary(data, name))
     try:
@@ -80,23 +87,37 @@ def _without_marks(text: str) -> str:
 
 
 def _binary(data: bytes, name: str) -> str:
-    sample = data[:_LOOKED_AT_BYTES]
-    for encoding, place in (("UTF-16LE", 1), ("UTF-16BE", 0)):
-        every_second = sample[place::2]
-        if every_second.count(0) >= _MOSTLY * len(every_second):
+    for encoding in ("UTF-32LE", "UTF-32BE", "UTF-16LE", "UTF-16BE"):
+        if _reads_as(data[:_LOOKED_AT_BYTES], encoding):
             ways = f"--encoding {encoding}, or iconv -f {encoding} -t UTF-8 OLD > NEW"
             return f"{name} is {encoding} without its mark, not UTF-8: {ways}."
     offset = data.index(b"\0")
     return f"{name} is not text: it has a NUL byte at offset {offset:,}; name a file of UTF-8 text."
 
 
+def _reads_as(sample: bytes, encoding: str) -> bool:
+    """Return whether bytes are text in an encoding of two or four bytes: all printable, with spaces or lines in it."""
+    whole = sample[: len(sample) // 4 * 4 - 4] or sample  # a character may be cut at the sample's end
+    try:
+        text = whole.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    # Rarer ones are what letters of one byte come to in pairs.
+    spaces = sum(text.count(space) for space in " \n\r\t\u3000")
+    printable = sum(character.isprintable() or character in "\n\r\t" for character in text)
+    return spaces > 0 and printable >= _PRINTABLE * len(text)
+
+
 def _not_utf8(data: bytes, error: UnicodeDecodeError, name: str) -> str:
     offset = error.start
     before = data[:offset].removeprefix(codecs.BOM_UTF8)
-    if error.reason == "unexpected end of data" and not before.isascii():
+    if error.reason == "unexpected end of data":
+        left = len(data) - offset
+        # Nothing before it tells UTF-8 from an encoding in which the byte is a character of its own.
+        other = "; if that is a character of another encoding, name it: --encoding WINDOWS-1252" * before.isascii()
         return (
             f"{name} ends within a character, at offset {offset:,}, so it may be cut off: get the whole file, or leave "
-            f"its last {len(data) - offset} bytes out: head --bytes {offset} OLD > NEW."
+            f"its last {'byte' if left == 1 else f'{left} bytes'} out: head --bytes {offset} OLD > NEW{other}."
         )
     what = f"{name} is not UTF-8: byte 0x{data[offset]:02X} at offset {offset:,}; "
     if not before.isascii():

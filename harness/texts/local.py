@@ -1,6 +1,7 @@
 """Text files and folders on this machine as documents."""
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from harness.texts.gutenberg import strip_boilerplate
 from harness.texts.names import slug
 from harness.texts.packing import SUFFIXES, is_stream, read_bytes
 
+_TEXT = re.compile(rf"\.txt({'|'.join(map(re.escape, SUFFIXES))})?$", re.IGNORECASE)
+"""What a text's file is called in a folder."""
 _COPIES = 2
 """A text is held as bytes and as characters while it is read."""
 
@@ -55,7 +58,10 @@ def text_files(path: Path) -> list[Path]:
 def _read_folder(folder: Path, encoding: str) -> list[Document]:
     files = _text_files(folder)
     if not files:
-        raise CorpusError(f"The folder {folder} holds no .txt file; put UTF-8 text files or folders of them there.")
+        raise CorpusError(
+            f"The folder {folder} holds no .txt file, packed ({', '.join(SUFFIXES)}) or not; put UTF-8 text files or "
+            "folders of them there."
+        )
     return _told_apart([_read_member(file, folder, encoding) for file in files])
 
 
@@ -72,7 +78,7 @@ def _read_member(file: Path, folder: Path, encoding: str) -> Document:
     in_author_folder = len(inside) > 1
     author = inside[0] if in_author_folder else folder.resolve().name
     title = "/".join(inside[1:] if in_author_folder else inside)
-    return _read_file(file, encoding, author=author, title=title.removesuffix(file.suffix))
+    return _read_file(file, encoding, author=author, title=_TEXT.sub("", title))
 
 
 def _read_file(file: Path, encoding: str, *, author: str, title: str) -> Document:
@@ -86,7 +92,7 @@ def _read_file(file: Path, encoding: str, *, author: str, title: str) -> Documen
 
 
 def _text_files(folder: Path) -> list[Path]:
-    """Return the folder's visible ``.txt`` files at any depth, sorted."""
+    """Return the folder's visible ``.txt`` files, packed or not, at any depth, sorted."""
     # A link that leaves the folder would bring text the user did not name.
     inside = folder.resolve()
     files: list[Path] = []
@@ -95,7 +101,7 @@ def _text_files(folder: Path) -> list[Path]:
         with os.scandir(folders.pop()) as entries:
             visible = [entry for entry in entries if not entry.name.startswith(".")]
         folders += [entry.path for entry in visible if entry.is_dir(follow_symlinks=False)]
-        texts = (entry for entry in visible if entry.name.lower().endswith(".txt") and entry.is_file())
+        texts = (entry for entry in visible if _TEXT.search(entry.name) and entry.is_file())
         files += [
             Path(each.path)
             for each in texts

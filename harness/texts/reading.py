@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from harness.errors import CorpusError
 from harness.machine.folders import default_cache_dir
@@ -33,7 +32,7 @@ def read_corpora(
     request = sources.request(selection.corpora_dir, show_progress=show_progress, encoding=selection.encoding)
     corpora: list[TokenisedCorpus] = []
     for name in selection.corpora:
-        if name not in registry.corpora and not Path(name).exists():
+        if name not in registry.corpora and not sources.is_there(name):
             registry.reject_broken(name.partition(":")[0])
         registry.reject_contested("corpus", name.partition(":")[0])
         texts = sources.read_texts(name, registry.corpora, request)

@@ -60,7 +60,7 @@ def choose(selection: str, corpora: Mapping[str, Corpus]) -> tuple[str, tuple[st
 
     Raises: CorpusError where a download is known to have no such book, before any of it is fetched.
     """
-    if selection in corpora or _exists(selection) or _parameters_of(selection, corpora):
+    if selection in corpora or is_there(selection) or _parameters_of(selection, corpora):
         return selection, ()
     name, books = split_selection(selection)
     if name in corpora and corpora[name].downloaded and corpora[name].books:
@@ -117,10 +117,11 @@ def _is_path(selection: str) -> bool:
         return False
     if "/" in selection or selection.startswith((".", "~")) or selection.endswith(".txt"):
         return True
-    return _exists(selection)
+    return is_there(selection)
 
 
-def _exists(path: str) -> bool:
+def is_there(path: str) -> bool:
+    """Return whether a selection is a file or folder."""
     try:
         return bool(path.strip()) and Path(path).exists()
     except OSError:  # longer than any file name

@@ -42,8 +42,16 @@ def main(job_path: str) -> int:
         return 0
     except Exception as error:
         traceback.print_exc()
-        connection.send(Failed(reason=f"{type(error).__name__}: {error}"))
+        connection.send(Failed(reason=_explained(error)))
         return 1
+
+
+def _explained(error: Exception) -> str:
+    from harness.worker.checkpoints import CheckpointError  # a job that reads none imports none
+
+    if isinstance(error, CheckpointError):
+        return f"{error}; the run's command with --force and the trial's id trains it anew"
+    return f"{type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

@@ -18,6 +18,10 @@ _OPTIMIZER, _BEST = "optimizer.", "best."
 """How the names of arrays begin that are not the model's own."""
 
 
+class CheckpointError(ValueError):
+    """A file that is not the whole checkpoint of the trial it is read for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A model's weights after some epochs, with what is needed to go on or to generate text."""
@@ -72,7 +76,7 @@ class Checkpoint:
     def read(cls, path: Path) -> "Checkpoint":
         """Read a checkpoint, whoever's it is.
 
-        Raises: ValueError for a file that is not a whole checkpoint; OSError where it cannot be opened.
+        Raises: CheckpointError for a file that is not a whole checkpoint; OSError where it cannot be opened.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -92,23 +96,23 @@ class Checkpoint:
                 best=_best_epoch(metadata, arrays),
             )
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} is not a whole checkpoint: {error}") from None
+            raise CheckpointError(f"{path} is not a whole checkpoint: {error}") from None
         # One of the version before has no digest of its own.
         if metadata.get("digest", checkpoint.digest) != checkpoint.digest:
-            raise ValueError(f"{path} is not a whole checkpoint: its content is not what was written")
+            raise CheckpointError(f"{path} is not a whole checkpoint: its content is not what was written")
         return checkpoint
 
     @classmethod
     def read_own(cls, path: Path, trial_id: str, digests: Collection[str]) -> "Checkpoint":
         """Read a trial's own checkpoint; ``digests`` are those the ledger knows of it, none in one of before.
 
-        Raises: ValueError where it is damaged, another trial's, or not the one that was recorded; OSError.
+        Raises: CheckpointError where it is damaged, another trial's, or not the one that was recorded; OSError.
         """
         checkpoint = cls.read(path)
         if checkpoint.trial_id != trial_id:
-            raise ValueError(f"{path} is the checkpoint of the trial {checkpoint.trial_id}")
+            raise CheckpointError(f"{path} is the checkpoint of the trial {checkpoint.trial_id}")
         if digests and checkpoint.digest not in digests:
-            raise ValueError(f"{path} is not the checkpoint that the ledger knows of this trial")
+            raise CheckpointError(f"{path} is not the checkpoint that the ledger knows of this trial")
         return checkpoint
 
 

@@ -29,11 +29,19 @@ def test_an_output_that_is_full_is_one_sentence(here: Path, finished_run: Any) -
     trial_id = finished_run.trial("rnn")["trial_id"]
     sample = ("sample", finished_run.folder, trial_id, "--num", "3")
     compare = ("compare", finished_run.folder, shutil.copytree(finished_run.folder, here / "again"))
-    for arguments in (("plugins",), ("presets", "list"), ("corpora", "list"), ("env", "list"), sample, compare):
+    plan = (*SMALL, "--corpus", "text.txt", "--dry-run")
+    commands = (("--help",), ("run", "--help"), ("plugins",), ("presets", "list"), ("corpora", "list"), ("env", "list"))
+    for arguments in (*commands, sample, compare, plan):
         with FULL.open("w") as full:
             done = of_process(COMMAND, *arguments, stdout=full)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), (arguments, done.stderr)
         assert "The output cannot be written (No space left on device)" in done.stderr
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+def test_where_no_complaint_can_be_written_the_exit_code_says_it(here: Path) -> None:
+    with FULL.open("w") as full:
+        assert of_process(COMMAND, "run", "--layers", "x", stderr=full).returncode == 2
 
 
 @pytest.mark.slow
@@ -148,6 +156,12 @@ def test_an_experiment_reads_no_text_elsewhere_unasked(here: Path, harness: Harn
     assert not (here / "cache" / "tokens").exists()
     assert harness(*plan, "--trust").returncode == 0
     assert harness(*plan, "--corpus", outside).returncode == 0
+    (here / "home.toml").write_text(f"[run]\ncorpus = ['~/{outside.name}']\n")
+    at_home = harness("run", "home.toml", "--plugins", "rnn,numpy", "--dry-run", HOME=str(outside.parent))
+    assert f"outside the current folder: {outside}." in at_home.stderr
+    (here / "long.toml").write_text(f"[run]\ncorpus = ['{'a' * 5000}']\n")
+    too_long = harness("run", "long.toml", "--plugins", "rnn,numpy", "--dry-run")
+    assert (too_long.returncode, too_long.stderr.count("\n")) == (2, 1)
     (here / "link.txt").symlink_to(outside)
     (here / "experiment.toml").write_text((here / "experiment.toml").read_text().replace(str(outside), "link.txt"))
     assert f"outside the current folder: {outside}." in harness(*plan).stderr

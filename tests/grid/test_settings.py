@@ -101,7 +101,7 @@ def test_the_command_line_and_the_options_of_a_file_are_read_alike(
         ({"optimizer": "adm"}, "There is no optimizer 'adm'. Did you mean 'adam'?"),
         ({"train-tokens": "many"}, "--train-tokens 'many' cannot be used"),
         ({"mix": "equal,proportional"}, "--mix 'equal,proportional' is several values: give one."),
-        ({"dropout": 1}, "--dropout '1' cannot be used: give numbers from 0 and below 1."),
+        ({"dropout": 1}, "--dropout '1' cannot be used: give numbers from 0 and below 1, as in 0.003 or 1e-4."),
     ],
 )
 def test_options_are_checked_as_the_command_line_checks_them(options: dict[str, Any], message: str) -> None:

@@ -46,6 +46,8 @@ def test_a_text_without_markers_is_left_alone(text: str) -> None:
         "This etext was created by Someone",
         "E-text prepared by Someone",
         "Produced by an anonymous Project Gutenberg volunteer",
+        "Produced by Ryan, Kirstin, Linda and Rick Trapp in Loving\nMemory of Ivan Louis Reese",
+        "Produced by D. O'Neill and the Online Distributed Proofreading\nTeam at http://www.pgdp.net",
     ],
 )
 def test_credits_are_taken_off_and_a_first_sentence_is_not(credits: str) -> None:
@@ -85,6 +87,43 @@ def test_one_s_own_text_beside_a_marked_book_stays() -> None:
     assert strip_boilerplate(text, "x.txt") == "A foreword of my own.\n\nIt began."
 
 
+OWN = "My own words, of some length.\n\nAnd more of them."
+TERMS = "This ebook is for the use of anyone anywhere\nat no cost\n\n"
+WHOLE_LICENCE = f"{LICENCE}\nSection 5.\n\nsubscribe to our email newsletter to hear about new eBooks.\n\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{OWN}\n\n{marked('It began.')}",
+        f"{OWN}\n\n{HEADER}{TERMS}{marked('It began.').removeprefix(HEADER)}",
+        f"Project Gutenberg's books are dear to me.\n\n{OWN}\n\n{HEADER}{TERMS}"
+        f"{marked('It began.').removeprefix(HEADER)}",
+    ],
+)
+def test_one_s_own_text_before_a_header_stays(text: str) -> None:
+    stripped = strip_boilerplate(text, "x.txt")
+    assert stripped.endswith(f"{OWN}\n\nIt began.")
+    assert "Title: X" not in stripped
+
+
+def test_one_s_own_text_behind_a_licence_stays() -> None:
+    book = marked("It began.").removesuffix(LICENCE) + WHOLE_LICENCE
+    assert strip_boilerplate(f"{book}{OWN}", "x.txt") == f"It began.\n\n{OWN}"
+    assert strip_boilerplate(f"{book}{OWN}\n\n{HEADER}{TERMS}{marked('It ended.')}", "x.txt") == (
+        f"It began.\n\n{OWN}\n\nIt ended."
+    )
+
+
+def test_a_title_with_asterisks_marks_a_book() -> None:
+    assert strip_boilerplate(marked("It began.", "M*A*S*H"), "x.txt") == "It began."
+
+
+def test_a_start_line_that_a_book_quotes_is_text() -> None:
+    quoting = "He read:\n*** START OF THE PROJECT GUTENBERG EBOOK Z ***\nand laughed."
+    assert strip_boilerplate(marked(quoting), "x.txt") == quoting
+
+
 def test_a_text_that_quotes_an_end_line_loses_no_more_than_the_line() -> None:
     text = "I read to the line\n*** END OF THE PROJECT GUTENBERG EBOOK X ***\nand put the book away."
     assert strip_boilerplate(text, "x.txt") == "I read to the line\n\nand put the book away."
@@ -92,20 +131,39 @@ def test_a_text_that_quotes_an_end_line_loses_no_more_than_the_line() -> None:
 
 @pytest.mark.parametrize(
     "opening",
-    ["Created long ago by the sea, the dunes moved.", "Prepared by long practice, he leapt.", "Produced by night."],
+    [
+        "Created long ago by the sea, the dunes moved.",
+        "Prepared by long practice, he leapt.",
+        "Produced by night.",
+        "Prepared by John for the voyage, the ship lay.",
+        "Produced by God in six days, the world was young.",
+    ],
 )
 def test_a_first_paragraph_that_only_sounds_like_credits_stays(opening: str) -> None:
     assert strip_boilerplate(marked(f"{opening}\n\nIt ended."), "x.txt") == f"{opening}\n\nIt ended."
     assert strip_credits(f"{opening}\n\nIt ended.") == f"{opening}\n\nIt ended."
 
 
-def test_the_small_print_of_old_files_goes() -> None:
-    text = (
+def small_print(book: str) -> str:
+    """Return a book as a file of before 2004 has it."""
+    return (
         "The Project Gutenberg Etext of X, by Y\n\n***START**THE SMALL PRINT!**FOR PUBLIC DOMAIN ETEXTS**START***\n"
         "Why is this here?\n\n*END*THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.04.29.93*END*\n\n\n"
-        "It began.\n\nIt ended.\n\n\nEnd of the Project Gutenberg Etext of X, by Y\n"
+        f"{book}\n\n\nEnd of the Project Gutenberg Etext of X, by Y\n"
     )
+
+
+def test_the_small_print_of_old_files_goes() -> None:
+    text = small_print("It began.\n\nIt ended.")
     assert strip_boilerplate(text, "x.txt") == "It began.\n\nIt ended."
+    assert strip_boilerplate(text + small_print("Another."), "x.txt") == "It began.\n\nIt ended.\n\nAnother."
+    assert strip_boilerplate(f"{text}\n{OWN}", "x.txt") == f"It began.\n\nIt ended.\n\n{OWN}"
+    assert strip_boilerplate(text + marked("Newer."), "x.txt") == "It began.\n\nIt ended.\n\nNewer."
+
+
+def test_small_print_without_its_last_line_is_refused_as_what_it_is() -> None:
+    with pytest.raises(CorpusError, match=r"small print and no line 'End of the Project Gutenberg Etext'"):
+        strip_boilerplate(small_print("It began.").partition("End of")[0], "x.txt")
 
 
 def test_the_second_of_two_books_without_its_end_is_refused() -> None:

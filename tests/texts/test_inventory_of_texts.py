@@ -138,7 +138,10 @@ def test_what_cannot_be_done_is_said_in_one_sentence(
 @pytest.mark.parametrize("content", ["{", "[]", '{"mine": {"path": "x"}}', json.dumps({"mine": 5})])
 def test_a_damaged_catalogue_of_one_s_own_stops_nothing_else(harness: Harness, here: Path, content: str) -> None:
     (here / "cache/corpora.json").write_text(content)
-    assert "bronte" in harness("corpora", "list").stdout
+    for command in (("list",), ("show", "bronte")):
+        known = harness("corpora", *command)
+        assert "bronte" in known.stdout.lower()
+        assert "mend or remove" in known.stderr
     result = harness("corpora", "add", "text.txt", "--name", "other")
     assert result.returncode == 2
     assert "mend or remove" in result.stderr

@@ -138,7 +138,7 @@ def test_a_binary_file_is_refused(write: Write) -> None:
 
 def test_a_text_in_another_encoding_is_refused_with_the_place_and_the_remedy(write: Write) -> None:
     with pytest.raises(CorpusError, match=r"old\.txt is not UTF-8: byte 0xE9 at offset 1,003; .*iconv -f WINDOWS-1252"):
-        read_path(write("old.txt", b"x" * 1_000 + "café".encode("latin-1")))
+        read_path(write("old.txt", b"x" * 1_000 + "café noir".encode("latin-1")))
 
 
 def test_mixed_encodings_are_said_and_no_conversion_of_the_whole_advised(write: Write) -> None:
@@ -161,6 +161,11 @@ def test_the_offset_counts_the_byte_order_mark(write: Write) -> None:
         ("\ufeff日本".encode("utf-32-be"), "UTF-32"),
         ("long ago".encode("utf-16-le"), "UTF-16LE"),
         ("long ago".encode("utf-16-be"), "UTF-16BE"),
+        ("long ago".encode("utf-32-le"), "UTF-32LE"),
+        ("long ago".encode("utf-32-be"), "UTF-32BE"),
+        (f"{'天地玄黄宇宙洪荒。' * 9}\n日月盈昃".encode("utf-16-le"), "UTF-16LE"),
+        ("Все счастливые семьи похожи".encode("utf-16-le"), "UTF-16LE"),
+        ("Все счастливые семьи похожи".encode("utf-16-be"), "UTF-16BE"),
     ],
 )
 def test_a_wide_encoding_is_named_with_or_without_its_mark(write: Write, content: bytes, named: str) -> None:
@@ -194,6 +199,22 @@ def test_a_file_cut_off_within_a_character_is_told_from_mixed_encodings(write: W
         read_path(write("cut.txt", "naïve café".encode()[:-1]))
 
 
+def test_a_cut_character_behind_plain_letters_may_be_one_of_another_encoding(write: Write) -> None:
+    with pytest.raises(CorpusError, match=r"leave its last byte out: .*; if .*--encoding WINDOWS-1252\."):
+        read_path(write("cut.txt", b"a" * 99 + b"\xc3"))
+
+
+def test_a_mark_within_a_text_says_that_two_encodings_were_joined(write: Write) -> None:
+    with pytest.raises(CorpusError, match=r"joined\.txt has a mark of UTF-16 at offset 8, within it"):
+        read_path(write("joined.txt", b"long ago" + "long ago".encode("utf-16")))
+
+
+@pytest.mark.parametrize("content", [bytes(5000), b"  one\n  two\n" * 50 + b"\0" + b"three " * 50])
+def test_a_nul_byte_alone_is_no_wide_encoding(write: Write, content: bytes) -> None:
+    with pytest.raises(CorpusError, match="is not text: it has a NUL byte at offset"):
+        read_path(write("nul.txt", content))
+
+
 TEXT = "Time travels. "
 
 
@@ -211,6 +232,16 @@ TEXT = "Time travels. "
 def test_a_packed_text_is_read(write: Write, pack: Callable[[bytes], bytes]) -> None:
     (document,) = read_path(write("book.txt.gz", pack(TEXT.encode())))
     assert (document.author, document.text) == ("book", TEXT)
+
+
+def test_packed_texts_of_a_folder_are_read_beside_the_others(tmp_path: Path) -> None:
+    folder = tmp_path / "shelf"
+    (folder / "Ann").mkdir(parents=True)
+    (folder / "b.txt").write_text(TEXT)
+    (folder / "Ann" / "g.txt.gz").write_bytes(gzip.compress(TEXT.encode()))
+    (folder / "notes.gz").write_bytes(gzip.compress(b"no text"))
+    documents = read_path(folder)
+    assert [(each.author, each.title) for each in documents] == [("Ann", "g"), ("shelf", "b")]
 
 
 @pytest.mark.parametrize("pack", [lambda data: data, gzip.compress])
@@ -262,6 +293,7 @@ def test_marks_within_a_text_that_was_joined_go(write: Write) -> None:
         (b"PK\x03\x04", "ZIP archive and cannot be unpacked"),
         (zipped(a="a", b="b"), "ZIP.* 2 .txt files, not one: unzip"),
         (b"%PDF-1.7", "PDF.*pdftotext"),
+        (b"PK\x05\x06" + bytes(18), "empty ZIP archive"),
     ],
 )
 def test_what_is_no_plain_text_is_named_for_what_it_is(write: Write, content: bytes, named: str) -> None:
