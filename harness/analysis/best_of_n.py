@@ -6,6 +6,8 @@ Source: Dodge et al. 2019, "Show Your Work", arXiv:1909.03004, with the unbiased
 arXiv:2004.13705.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -49,20 +51,35 @@ def curve(losses: npt.ArrayLike, confidence: float = CONFIDENCE) -> pd.DataFrame
     values = np.asarray(losses, dtype=np.float64)
     generator = np.random.default_rng(0)
     draws = values[generator.integers(0, len(values), (_RESAMPLES, len(values)))]
-    drawn = np.sort(np.where(np.isnan(draws), np.inf, draws), axis=1)
-    chances = weights(len(values))
-    with np.errstate(invalid="ignore"):
-        curves = np.where(np.isfinite(drawn), drawn, 0.0) @ chances.T
-    curves[(~np.isfinite(drawn)).astype(float) @ chances.T > 0] = np.inf
+    curves = _expected_of_draws(draws, weights(len(values)))
     ends = [(1 - confidence) / 2, (1 + confidence) / 2]
     low, high = np.quantile(curves, ends, axis=0, method="nearest")
     return pd.DataFrame({"n": np.arange(1, len(values) + 1), "loss": expected_best(values), "low": low, "high": high})
 
 
-def rank_changes(curves: dict[str, Floats]) -> list[tuple[int, str]]:
-    """Return from which n on which model has the lowest expected best; one entry where that never changes."""
-    names = list(curves)
-    shared = min(len(curve) for curve in curves.values())
-    best = np.argmin(np.stack([curves[name][:shared] for name in names]), axis=0)
-    changes = [0, *(np.flatnonzero(np.diff(best)) + 1)]
-    return [(int(place) + 1, names[int(best[place])]) for place in changes]
+def _expected_of_draws(draws: Floats, chances: Floats) -> Floats:
+    """Return the expected best of n of each row's points: (rows, num_points)."""
+    drawn = np.sort(np.where(np.isnan(draws), np.inf, draws), axis=1)
+    curves = np.where(np.isfinite(drawn), drawn, 0.0) @ chances.T
+    curves[(~np.isfinite(drawn)).astype(float) @ chances.T > 0] = np.inf
+    return np.asarray(curves, dtype=np.float64)
+
+
+def leaders(points: Mapping[str, npt.ArrayLike]) -> list[str]:
+    """Return for each n the model whose best of n is expected to be lowest, or '' where no model's lead is shown.
+
+    Shapes: each model's losses (num_points,), of the same points in the same order. A lead is shown where it holds in
+    97.5 % of resamples of the points, drawn alike for all models: points are good or bad for all of them together.
+    """
+    names = list(points)
+    losses = np.stack([np.asarray(points[name], dtype=np.float64) for name in names])
+    num_points = losses.shape[1]
+    expected = np.stack([expected_best(each) for each in losses])
+    draws = np.random.default_rng(0).integers(0, num_points, (_RESAMPLES, num_points))
+    drawn = np.stack([_expected_of_draws(each[draws], weights(num_points)) for each in losses])
+    first = expected.argmin(axis=0)
+    leads = (drawn.argmin(axis=0) == first) & np.isfinite(drawn.min(axis=0))
+    return [
+        names[place] if share >= (1 + CONFIDENCE) / 2 else ""
+        for place, share in zip(first, leads.mean(axis=0), strict=True)
+    ]

@@ -62,7 +62,8 @@ def settings_without(*names: str) -> list[str]:
 def pairs(trials: pd.DataFrame, column: str, first: str, second: str, free: Sequence[str] = ()) -> pd.DataFrame:
     """Return the trials that differ in one column alone, side by side: columns end in ``_first`` and ``_second``.
 
-    They share seed and settings, but for the columns ``free`` and for what was tuned for each of them. Of a model that
+    They share seed and settings, but for the columns ``free`` and for what was tuned for each of them, by as many
+    points of the same space: whose space was wider or searched longer has an advantage of its own. Of a model that
     was tried with several values of a nuisance, as of learning rates, the best by validation takes part.
     """
     trials = best_of_values(trials, compared=(column, *free))
@@ -74,13 +75,17 @@ def pairs(trials: pd.DataFrame, column: str, first: str, second: str, free: Sequ
     for value in (first, second):
         part = trials[trials[column] == value]
         # What was tuned is no key, but which settings were.
-        same = masked.loc[part.index, apart].add_prefix("_same_")
+        same = masked.loc[part.index, [*apart, *_BUDGET]].add_prefix("_same_")
         part = part.join(same).drop_duplicates([*keys, *free])
         parts.append(part)
     matched = parts[0].merge(
-        parts[1], on=[*shared, *(f"_same_{name}" for name in apart)], suffixes=("_first", "_second")
+        parts[1], on=[*shared, *(f"_same_{name}" for name in (*apart, *_BUDGET))], suffixes=("_first", "_second")
     )
-    return matched.drop(columns=[f"_same_{name}" for name in apart])
+    return matched.drop(columns=[f"_same_{name}" for name in (*apart, *_BUDGET)])
+
+
+_BUDGET = ("num_points", "space")
+"""Of tuning."""
 
 
 def on_one_text(matched: pd.DataFrame) -> pd.DataFrame:

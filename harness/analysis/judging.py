@@ -152,15 +152,15 @@ def _judge_family(compared: Sequence[Compared], role: Role) -> list[Judged]:
     alone = [_judge(each) for each in compared]
     corrected = holm([verdict.p_value for verdict in alone])
     return [
-        Judged(compared=each, role=role, verdict=_judge(each, float(p)), p_value=verdict.p_value)
+        Judged(compared=each, role=role, verdict=_judge(each, float(p), len(compared)), p_value=verdict.p_value)
         for each, verdict, p in zip(compared, alone, corrected, strict=True)
     ]
 
 
-def _judge(compared: Compared, p_value: float | None = None) -> Verdict:
+def _judge(compared: Compared, p_value: float | None = None, num_tests: int = 1) -> Verdict:
     sign = 1.0 if compared.scale.better == "lower" else -1.0
     first, second = (sign * np.asarray(side, np.float64) for side in (compared.first, compared.second))
-    return judge(first, second, p_value, compared.scale.margin)
+    return judge(first, second, p_value, compared.scale.margin, num_tests)
 
 
 def frame(judged: Sequence[Judged]) -> pd.DataFrame:
@@ -184,13 +184,13 @@ def word_reach(judged: Judged) -> str:
     if not math.isfinite(verdict.detectable):
         return f"{plural(verdict.num_pairs, 'seed')} without any spread, which no test can be made of"
     reach = (
-        f"{plural(verdict.num_pairs, 'seed')} like these show {_size(judged):.2g} {judged.compared.scale.unit} or more "
-        f"with {POWER:.0%}"
+        f"{plural(verdict.num_pairs, 'seed')} like these find a difference of {_size(judged):.2g} "
+        f"{judged.compared.scale.unit} in {100 * POWER:.0f} % of such runs"
     )
     if verdict.kind == "different":
         return reach
-    needed = f"about {verdict.pairs_needed}" if verdict.pairs_needed else f"more than {count(MOST_SEEDS)}"
-    return f"{reach}; the difference observed would take {needed}"
+    needed = f"about {count(verdict.pairs_needed)}" if verdict.pairs_needed else f"more than {count(MOST_SEEDS)}"
+    return f"{reach}; one as large as observed would take {needed} seeds"
 
 
 def _size(judged: Judged) -> float:

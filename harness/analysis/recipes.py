@@ -95,9 +95,13 @@ def _word_tuned(run: Run, trials: pd.DataFrame) -> str:
     searches = run.tuning[run.tuning["search_id"].isin(set(trials["search_id"]))]
     at_edge = int((searches["at_edge"] != "").sum())
     edge = f", {at_edge} of {len(searches)} at the edge of their space" if at_edge else ""
+    spaces = searches["space"].unique()
+    apart = f", not all in the same space ({enumerate_names(spaces)})" if len(spaces) > 1 else ""
+    earlier = int(searches["num_earlier_points"].fillna(0).sum())
+    spent = f", after {plural(earlier, 'point')} of spaces that were given up" if earlier else ""
     return (
-        f"Learning rates were tuned, {points} points a model, the best by validation trained again under fresh "
-        f"seeds: {ends} ({enumerate_names(trials['optimizer'].unique())}){edge}"
+        f"Learning rates were tuned, {points} points a model{apart}{spent}, the best by validation trained again under "
+        f"fresh seeds: {ends} ({enumerate_names(trials['optimizer'].unique())}){edge}"
     )
 
 
@@ -116,4 +120,4 @@ def _word_learning(run: Run, trials: pd.DataFrame) -> str:
         return f"whether the {models} were still learning at the end is not known (one epoch each)"
     if not known.any():
         return f"none of the {models} was still learning at the end"
-    return f"{count(int(known.sum()))} of {models} were still learning at the end (more epochs may change it)"
+    return f"{count(int(known.sum()))} of {models} were still learning at the end (more epochs may change the answer)"

@@ -11,18 +11,20 @@ from harness.analysis.best_of_n import curve
 from harness.analysis.columns import BEST_OF_N, SETTINGS_OF_MODEL, TUNING
 from harness.contracts.settings import Range
 from harness.grid.edges import widened
+from harness.grid.tuning import SEARCH_SEED
 from harness.worker.trial import SETTINGS
 
 
 def of_trials(
     searches: Sequence[Mapping[str, Any]], searched: Mapping[str, tuple[str, str]]
 ) -> dict[str, dict[str, Any]]:
-    """Return what is known of each trial's search, by its id: role, search_id, tuned, num_points."""
+    """Return what is known of each trial's search, by its id: role, search_id, tuned, num_points, space."""
     facts = {
         row["search_id"]: {
             "search_id": row["search_id"],
             "tuned": "+".join(row["space"]),
             "num_points": row["num_points"],
+            "space": _word_space(_space(row)),
         }
         for row in searches
     }
@@ -33,24 +35,37 @@ def of_trials(
     }
 
 
+def _space(search: Mapping[str, Any]) -> dict[str, Range]:
+    return {name: Range(**bounds) for name, bounds in search["space"].items()}
+
+
+def _word_space(space: Mapping[str, Range]) -> str:
+    return ", ".join(f"{SETTINGS[name].heading.lower()} {bounds}" for name, bounds in space.items())
+
+
 def frame_tuning(searches: Sequence[Mapping[str, Any]], trials: pd.DataFrame) -> pd.DataFrame:
     """Return one row a search, in plan order; ``trials`` are those of the code of now, points among them."""
     points = trials[trials["role"] == "search"]
-    rows = [_search(row, points[points["search_id"] == row["search_id"]]) for row in searches]
+    # Final trials have other seeds than points.
+    earlier = trials[(trials["role"] == "superseded") & (trials["seed"] == SEARCH_SEED)].groupby("search_id").size()
+    rows = [
+        _search(row, points[points["search_id"] == row["search_id"]], int(earlier.get(row["search_id"], 0)))
+        for row in searches
+    ]
     return pd.DataFrame([row for row in rows if row], columns=TUNING.names)
 
 
-def _search(search: Mapping[str, Any], points: pd.DataFrame) -> dict[str, Any]:
+def _search(search: Mapping[str, Any], points: pd.DataFrame, num_earlier: int) -> dict[str, Any]:
     if points.empty:
         return {}
-    space = {name: Range(**bounds) for name, bounds in search["space"].items()}
+    space = _space(search)
     best = points[points["trial_id"] == search["best"]]
     known = len(best) > 0
     return {
         "search_id": search["search_id"],
         **points.iloc[0][list(SETTINGS_OF_MODEL)].to_dict(),
         "tuned": "+".join(space),
-        "space": ", ".join(f"{SETTINGS[name].heading.lower()} {bounds}" for name, bounds in space.items()),
+        "space": _word_space(space),
         "num_points": search["num_points"],
         "num_done": int(((points["status"] == "ok") & np.isfinite(points["valid_loss"])).sum()),
         "num_diverged": int((points["status"] == "diverged").sum()),
@@ -59,6 +74,7 @@ def _search(search: Mapping[str, Any], points: pd.DataFrame) -> dict[str, Any]:
         "search_valid_perplexity": float(best["valid_perplexity"].iloc[0]) if known else math.nan,
         "at_edge": _at_edge(search["best"], points, space) if known else "",
         "search_seconds": float(points["train_seconds"].sum()),
+        "num_earlier_points": num_earlier,
     }
 
 

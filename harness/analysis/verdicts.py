@@ -20,8 +20,8 @@ POWER = 0.8
 MOST_SEEDS = 1000
 """More are not looked for."""
 
-_CERTAIN = 1e4
-"""Noncentrality beyond which a test cannot miss."""
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
+"""Of the quadrature over the deviation that a sample happens to have."""
 
 Kind = Literal["different", "equivalent", "not enough runs"]
 
@@ -39,7 +39,8 @@ class Verdict:
     first_is_better: Interval
     """P(A > B): how often the first model has the lower loss under one seed, a tie counting half."""
     detectable: float
-    """The smallest difference, in nats, that as many pairs of this spread show with a chance of `POWER`."""
+    """The smallest difference, in nats, that as many pairs of this spread show with a chance of `POWER`, as the first
+    of its family's tests to be corrected."""
     pairs_needed: int | None
     """As many pairs of this spread would show the difference observed with that chance; None beyond `MOST_SEEDS`."""
     margin: float = EQUIVALENCE
@@ -52,9 +53,13 @@ class Verdict:
 
 
 def judge(
-    first: npt.ArrayLike, second: npt.ArrayLike, p_value: float | None = None, margin: float = EQUIVALENCE
+    first: npt.ArrayLike,
+    second: npt.ArrayLike,
+    p_value: float | None = None,
+    margin: float = EQUIVALENCE,
+    num_tests: int = 1,
 ) -> Verdict:
-    """Judge paired losses in nats a token, one pair a seed; ``p_value`` is the test's own, corrected.
+    """Judge paired losses in nats a token, one pair a seed; ``p_value`` is the test's own, corrected for ``num_tests``.
 
     Other figures of which less is better have a ``margin`` of their own. Equivalence is two one-sided t tests at 5 %
     each (Schuirmann 1987). What is different is called so however small: `Verdict.is_negligible` says so.
@@ -64,14 +69,15 @@ def judge(
     interval = mean_interval(differences)
     p = _p_value(differences) if p_value is None else p_value
     deviation = float(differences.std(ddof=1)) if differences.size > 1 else math.nan
+    level = (1 - CONFIDENCE) / num_tests  # Holm's of the smallest p: no test of the family has a stricter one
     return Verdict(
         kind=_kind(differences, p, margin),
         difference=interval,
         p_value=p,
         num_pairs=int(differences.size),
         first_is_better=probability_of_being_lower(differences),
-        detectable=detectable_difference(deviation, differences.size),
-        pairs_needed=pairs_needed(abs(interval.estimate), deviation),
+        detectable=detectable_difference(deviation, differences.size, level),
+        pairs_needed=pairs_needed(abs(interval.estimate), deviation, level),
         margin=margin,
     )
 
@@ -112,35 +118,43 @@ def probability_of_being_lower(differences: Floats) -> Interval:
     return Interval(share, middle - margin, middle + margin)
 
 
-def power_of(difference: float, deviation: float, num_pairs: int) -> float:
-    """Return the chance that a paired two-sided t test at 5 % shows a true difference; NaN below two pairs."""
+def power_of(difference: float, deviation: float, num_pairs: int, level: float = 1 - CONFIDENCE) -> float:
+    """Return the chance that a paired two-sided t test at a level shows a true difference; NaN below two pairs."""
     if num_pairs < 2 or not deviation > 0:
         return math.nan
-    freedom, noncentrality = num_pairs - 1, num_pairs * (difference / deviation) ** 2
-    if noncentrality > _CERTAIN:
-        return 1.0
-    critical = float(scipy.special.stdtrit(freedom, (1 + CONFIDENCE) / 2))
-    # The square of a noncentral t is a noncentral F.
-    return 1.0 - float(scipy.special.ncfdtr(1, freedom, noncentrality, critical**2))
-
-
-def detectable_difference(deviation: float, num_pairs: int) -> float:
-    """Return the smallest true difference that is shown with a chance of `POWER`; NaN below two pairs."""
-    return _detectable_effect(num_pairs) * deviation if num_pairs > 1 and deviation > 0 else math.nan
+    critical, quantiles, weights = _quadrature(num_pairs - 1, level)
+    shift = math.sqrt(num_pairs) * difference / deviation
+    # The noncentral t at a sample's own deviation is a shifted normal. SciPy's noncentral F is NaN here and there.
+    beyond = scipy.special.ndtr(shift - critical * quantiles) + scipy.special.ndtr(-shift - critical * quantiles)
+    return float(weights @ beyond)
 
 
 @cache
-def _detectable_effect(num_pairs: int) -> float:
+def _quadrature(freedom: int, level: float) -> tuple[float, Floats, Floats]:
+    """Return a t test's critical value, and nodes and weights over the deviation of a sample from a unit normal."""
+    quantiles = np.sqrt(2 * scipy.special.gammaincinv(freedom / 2, (_NODES + 1) / 2) / freedom)
+    return float(scipy.special.stdtrit(freedom, 1 - level / 2)), quantiles, _WEIGHTS / 2
+
+
+def detectable_difference(deviation: float, num_pairs: int, level: float = 1 - CONFIDENCE) -> float:
+    """Return the smallest true difference that is shown with a chance of `POWER`; NaN below two pairs."""
+    return _detectable_effect(num_pairs, level) * deviation if num_pairs > 1 and deviation > 0 else math.nan
+
+
+@cache
+def _detectable_effect(num_pairs: int, level: float) -> float:
     """Return the same as a multiple of the deviation."""
-    return float(scipy.optimize.brentq(lambda size: power_of(size, 1.0, num_pairs) - POWER, 1e-6, 100.0, xtol=1e-6))
+    return float(
+        scipy.optimize.brentq(lambda size: power_of(size, 1.0, num_pairs, level) - POWER, 1e-6, 1e6, xtol=1e-6)
+    )
 
 
-def pairs_needed(difference: float, deviation: float) -> int | None:
+def pairs_needed(difference: float, deviation: float, level: float = 1 - CONFIDENCE) -> int | None:
     """Return the fewest pairs that show a true difference with a chance of `POWER`; None where they are too many."""
-    if not deviation > 0 or not difference > 0 or power_of(difference, deviation, MOST_SEEDS) < POWER:
+    if not deviation > 0 or not difference > 0 or power_of(difference, deviation, MOST_SEEDS, level) < POWER:
         return None
     low, high = 2, MOST_SEEDS
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if power_of(difference, deviation, middle) >= POWER else (middle + 1, high)
+        low, high = (low, middle) if power_of(difference, deviation, middle, level) >= POWER else (middle + 1, high)
     return low

@@ -63,6 +63,8 @@ class Figure:
     valid: tuple[Place, ...] = ("epochs", "trials")
     held_out: tuple[Place, ...] = ("trials", "transfer")
     """Of every author's held-out parts; trials.csv has that of the test parts of a trial's own authors."""
+    test: tuple[Place, ...] = ()
+    """Where its measure of the test part is shown beside."""
 
     @property
     def stored(self) -> bool:
@@ -91,11 +93,18 @@ class Figure:
                     table=words.table if self.stored else "",
                     of_trial="last" if words.table == "epochs" and "trials" in places else "",
                     places=tuple(place for place in places if place == "transfer") if part == "held_out" else places,
+                    optional=part == "test",  # a text may have none
                 )
 
     def _places(self, part: Part) -> tuple[Place, ...]:
         of_trial = tuple(place for place in self.held_out if place != "transfer")
-        return {"train": self.train, "valid": self.valid, "best_epoch_test": of_trial}.get(part, self.held_out)
+        places = {
+            "train": self.train,
+            "valid": self.valid,
+            "test": (*self.held_out, *self.test),
+            "best_epoch_test": of_trial,
+        }
+        return places.get(part, self.held_out)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ ROWS: tuple[Figure | Measure, ...] = (
         derive=perplexity,
         train=("epochs", "trials", "summary", "ranking"),
         valid=("epochs", "trials", "summary", "ranking", "compare"),
+        test=("summary", "ranking"),
     ),
     Figure(
         name="bits_per_char",
@@ -70,6 +71,7 @@ ROWS: tuple[Figure | Measure, ...] = (
         better="higher",
         rank=1,
         valid=("epochs", "trials", "summary", "ranking", "compare"),
+        test=("summary",),
     ),
     Figure(
         name="top5_accuracy",

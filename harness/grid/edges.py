@@ -10,6 +10,8 @@ import numpy.typing as npt
 from harness.contracts.settings import Range
 from harness.grid.tuning import NUISANCES
 
+FEWEST_POINTS = 8
+"""Of fewer the best often lies outermost, wherever the optimum is (tests/grid/test_edges.py)."""
 _CLEARLY_WORSE = 0.01
 """Nats: about 1 % of perplexity. What is less is the luck of one seed."""
 _TREND = 0.8
@@ -23,8 +25,10 @@ def widened(values: Mapping[str, Sequence[Any]], losses: Sequence[float], best: 
 
     A point is at an edge if no point beyond it is clearly worse, and losses fall towards that edge in the half of the
     points next to it; a diverged point (an infinite loss) is worse. An edge behind which a setting has no values, as
-    dropout below 0, is none.
+    dropout below 0, is none. Below `FEWEST_POINTS` it cannot be told.
     """
+    if len(losses) < FEWEST_POINTS:
+        return ""
     wider = {name: _wider(name, values[name], losses, best, bounds) for name, bounds in space.items()}
     if all(wider[name] == bounds for name, bounds in space.items()):
         return ""

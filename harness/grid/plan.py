@@ -279,8 +279,18 @@ def _file_name(text: str) -> str:
     return "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "-" for c in text).strip("-.") or "text"
 
 
+def _overriding(selection: Selection, name: str) -> list[Any]:
+    return [override.settings[name] for override in selection.overrides if name in override.settings]
+
+
 def idle_settings(selection: Selection, plan: Plan) -> Iterator[str]:
-    """Yield a sentence for each setting that was asked for and means nothing in any trial of the plan."""
+    """Yield a sentence for each setting that was asked for and means nothing in any trial of the plan, or is tuned."""
+    for name in selection.tuning.names:
+        row = NUISANCES[name]
+        asked_for = [*(selection.settings.get(name) or ()), *_overriding(selection, name)]
+        if asked_for:
+            words = ", ".join(row.words.format(value) for value in dict.fromkeys(asked_for))
+            yield f"{row.option} is tuned, and what was asked for is left aside: {words}."
     trained = [planned.trial for planned in plan.trials if not planned.trial.is_baseline]
     for name, row in AXES.items():
         asked = set(selection.axis(name)) - {DEFAULTS[name]}

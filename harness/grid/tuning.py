@@ -140,6 +140,8 @@ def check(tuning: Tuning, settings: Mapping[str, Sequence[Any]]) -> None:
 
     Raises: UsageError.
     """
+    if not tuning.tune and tuning.tune_over != Tuning().tune_over:
+        raise UsageError("--tune-over names what --tune tunes: add the number of points, as in --tune 16.")
     for name in tuning.names:
         if len(settings.get(name) or ()) > 1:
             option = NUISANCES[name].option

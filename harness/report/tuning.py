@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis import wording
-from harness.analysis.best_of_n import rank_changes
+from harness.analysis.best_of_n import leaders
 from harness.analysis.frames import Run, records
 from harness.analysis.nuisances import mask_tuned
 from harness.analysis.one_text import TEXT, differing_factors, label_models
@@ -63,7 +63,7 @@ def _tuned_text(run: Run, searches: pd.DataFrame, anchor: str) -> TunedText:
             datasets={f"{anchor}-points": rows(sensitivity), f"{anchor}-best": rows(best)},
             missing=[],
         ),
-        changes=_changes(curves, names),
+        changes=_changes(points, searches),
     )
 
 
@@ -180,15 +180,29 @@ def _best_chart(depth: int, column: str, words: str, key: Key, dataset: str) -> 
     )
 
 
-def _changes(curves: pd.DataFrame, names: dict[str, str]) -> str:
-    by_model = {
-        names[search_id]: curve["valid_perplexity"].to_numpy(dtype=np.float64)
-        for search_id, curve in curves.groupby("search_id", sort=False)
-    }
-    if len(by_model) < 2:
+def _changes(points: pd.DataFrame, searches: pd.DataFrame) -> str:
+    """Say which model leads at which number of points, of those that were tuned by the same ones."""
+    whole = searches[searches["num_done"] + searches["num_diverged"] == searches["num_points"]]
+    budgets = whole.groupby(["space", "num_points"], sort=False)["search_id"].agg(list)
+    if budgets.empty or len(ids := max(budgets, key=len)) < 2:
         return ""
-    (_, first), *later = rank_changes(by_model)
-    if not later:
-        return f"At every number of points {first} has the lowest expected perplexity."
-    turns = ", ".join(f"from n = {n} on {name}" for n, name in later)
-    return f"The ranking changes with the budget: at n = 1 {first} has the lowest expected perplexity, {turns}."
+    by_model = {}
+    for search_id in ids:
+        of = points[points["search_id"] == search_id]
+        reached = of["valid_perplexity"].astype(float).where(of["status"] == "ok", np.inf)
+        by_model[str(of["label"].iloc[0])] = reached.to_numpy()
+    return _word_leaders(leaders(by_model))
+
+
+def _word_leaders(by_n: Sequence[str]) -> str:
+    shown = list(dict.fromkeys(filter(None, by_n)))
+    if not shown:
+        return "At no number of points does a model lead beyond what other points might give."
+    spans = [f"{name} leads {_word_span([n for n, other in enumerate(by_n, 1) if other == name])}" for name in shown]
+    changes = "The ranking changes with the budget: " if len(shown) > 1 else ""
+    return f"{changes}{', '.join(spans)} in expected perplexity, beyond what other points might give."
+
+
+def _word_span(numbers: Sequence[int]) -> str:
+    first, last = numbers[0], numbers[-1]
+    return f"at n = {first}" if first == last else f"from n = {first} to {last}"

@@ -37,8 +37,9 @@ def describe_plan(
 
 def describe_search(search: Search) -> str:
     """Return one search's budget, its space, and what becomes of the best point."""
+    points = counted(len(set(search.trials)), "point")
     return (
-        f"{search.search_id}: {counted(len(search.trials), 'point')} of {search.words()}; the best by validation is "
+        f"{search.search_id}: {points} of {search.words()}; the best by validation is "
         f"trained again under {counted(len(search.seeds), 'seed')}, and only that is ranked."
     )
 

@@ -4,7 +4,7 @@ Parity cannot see what these see: the reference runs the same equations, and so 
 token it is to predict. Every check runs on a tiny float64 model and takes milliseconds.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -29,6 +29,8 @@ VOCAB_SIZE = 7
 NUM_HIDDENS = 5
 """Another number than the vocabulary's: a parameter used in another's place does not fit."""
 NUM_STEPS, BATCH_SIZE = 6, 3
+LONG_STEPS, LARGE_BATCH = 48, 9
+"""Of one window more, which shows what acts far off, or in larger windows alone."""
 DEPTHS = (1, 2)
 _MOVED = 1e-12
 """What a float64 figure may differ by between two computations of the same."""
@@ -113,8 +115,8 @@ class _Subject:
         return np.concatenate(parts)
 
 
-def _window() -> Ids:
-    return np.random.default_rng(0).integers(0, VOCAB_SIZE, (NUM_STEPS, BATCH_SIZE))
+def _window(num_steps: int = NUM_STEPS, batch_size: int = BATCH_SIZE) -> Ids:
+    return np.random.default_rng(0).integers(0, VOCAB_SIZE, (num_steps, batch_size))
 
 
 def _changed(X: Ids, where: tuple[Any, ...]) -> Ids:
@@ -158,9 +160,13 @@ def _check_purity(subject: _Subject) -> None:
 
 
 def _check_causality(subject: _Subject) -> None:
-    X = _window()
+    _require_causality(subject, _window(), range(1, NUM_STEPS))
+    _require_causality(subject, _window(LONG_STEPS, LARGE_BATCH), (NUM_STEPS + 1, LONG_STEPS // 2, LONG_STEPS - 1))
+
+
+def _require_causality(subject: _Subject, X: Ids, changed: Iterable[int]) -> None:
     before = subject.run(X)
-    for t in range(1, NUM_STEPS):
+    for t in changed:
         after = subject.run(_changed(X, (t,)))
         if _differ(before.logits[:t], after.logits[:t]):
             moved = next(s for s in range(t) if _differ(before.logits[s], after.logits[s]))
@@ -171,11 +177,15 @@ def _check_causality(subject: _Subject) -> None:
 
 
 def _check_rows(subject: _Subject) -> None:
-    X = _window()
+    _require_apart(subject, _window(), range(BATCH_SIZE))
+    _require_apart(subject, _window(LONG_STEPS, LARGE_BATCH), (0, LARGE_BATCH - 1))
+
+
+def _require_apart(subject: _Subject, X: Ids, rows: Iterable[int]) -> None:
     before = subject.run(X)
-    for row in range(BATCH_SIZE):
+    for row in rows:
         after = subject.run(_changed(X, (slice(None), row)))
-        others = (slice(None), [other for other in range(BATCH_SIZE) if other != row])
+        others = (slice(None), [other for other in range(X.shape[1]) if other != row])
         if _differ(before.logits[others], after.logits[others]):
             raise CellError(
                 f"{_guilty(before, after, others)} mixes the rows of a minibatch: a change of row {row} moves the "

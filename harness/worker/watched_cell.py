@@ -1,5 +1,6 @@
 """A cell's equations under watch: each call is held against what the contract declares."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from harness.contracts.cells import Equations, Params, Shapes, State
@@ -47,7 +48,8 @@ class Watched:
     def step(self, xp: Ops, params: Any, x: Array, state: State) -> tuple[Array, State]:
         """Return the step's output and state, of the shapes declared."""
         parts = {name: part.shape for name, part in zip(self.state_names, state, strict=True)}
-        result = self._call("step", xp, params, x, state, shapes={"x": x.shape, **parts})
+        weights = _shapes(params) if isinstance(params, Mapping) else {}
+        result = self._call("step", xp, params, x, state, shapes={**weights, "x": x.shape, **parts})
         wanted = (state[0].shape[0], self._num_hiddens)
         if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], tuple):
             raise CellError(

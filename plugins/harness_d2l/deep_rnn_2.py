@@ -65,8 +65,8 @@ def answer(run: Run) -> Answer:
     matched = evidence.on_one_text(evidence.pairs(trials, "cell", "gru", "lstm"))
     if matched.empty:
         return unanswered(
-            "missing: finished trials of gru and lstm that share seed, depth, backend and settings "
-            "(--plugins lstm,gru)."
+            "missing: finished trials of gru and lstm that share seed, depth, backend and settings, and where they are "
+            "tuned the space and the number of points (--plugins lstm,gru)."
         )
     equal = evidence.on_one_text(_equal_params(trials))
     primary = judging.judge_primary(PRIMARY, _compared(matched, "valid", EQUAL_HIDDENS, "all"))

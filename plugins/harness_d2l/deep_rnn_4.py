@@ -178,7 +178,8 @@ def _statistics(judged: Sequence[Judged]) -> str:
     reach = max(
         (each.verdict.detectable for each in primary if math.isfinite(each.verdict.detectable)), default=math.nan
     )
-    shown = f"; of the main tests the least sharp shows {reach:.3f} bits or more with 80%" if reach > 0 else ""
+    found = f"; the least sharp of the main tests finds {reach:.3f} bits in 80 % of such runs"
+    shown = found if reach > 0 else ""
     return (
         f"Less is better (n = {enumerate_numbers(numbers)} seeds and one held-out text an author; 95 % intervals, "
         f"paired over seeds; adding is primary and corrected by Holm over authors, the rest secondary; equivalent is "

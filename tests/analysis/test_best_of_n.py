@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from harness.analysis.best_of_n import curve, expected_best, rank_changes, weights
+from harness.analysis.best_of_n import curve, expected_best, leaders, weights
 
 
 def test_the_expectation_is_that_over_all_draws_counted_out() -> None:
@@ -43,7 +43,24 @@ def test_the_interval_covers_the_truth_where_n_is_well_below_the_number_of_point
     assert (covered / 200 > 0.86).all()
 
 
-def test_a_ranking_that_changes_says_where() -> None:
-    curves = {"gru": expected_best([1.0, 1.1, 1.2, 1.3]), "lstm": expected_best([0.9, 1.4, 1.5, 1.6])}
-    assert rank_changes(curves) == [(1, "gru"), (4, "lstm")]
-    assert rank_changes({"gru": curves["gru"]}) == [(1, "gru")]
+def test_a_lead_that_changes_with_the_budget_is_shown_at_both_ends() -> None:
+    generator = np.random.default_rng(4)
+    robust, fickle = generator.normal(2.0, 0.05, 32), np.tile([1.5, 3.0, 3.0, 3.0], 8)
+    by_n = leaders({"gru": robust, "lstm": fickle})
+    assert (by_n[0], by_n[-1]) == ("gru", "lstm")
+    assert "" in by_n
+    assert by_n.index("lstm") > by_n.index("")
+
+
+def test_a_lead_that_other_points_might_give_to_the_other_is_not_shown() -> None:
+    shown = 0
+    for seed in range(100):
+        points = np.random.default_rng(seed).normal(2.0, 0.3, (2, 16))
+        shown += bool(leaders({"gru": points[0], "lstm": points[1]})[0])
+    assert shown <= 12  # 5 % of them, and the luck of a hundred
+
+
+def test_points_that_are_bad_for_both_hide_no_lead() -> None:
+    points = np.random.default_rng(5).normal(2.0, 1.0, 16)
+    assert leaders({"gru": points, "lstm": points + 0.01})[:8] == ["gru"] * 8
+    assert leaders({"gru": [1.0, np.nan], "lstm": [np.nan, np.nan]})[1] == ""

@@ -1,6 +1,7 @@
 """Judging: families of tests with known truth, units, and what is said of an outcome."""
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from harness.analysis.judging import (
     word_verdict,
 )
 from harness.analysis.statistics import Floats, holm
+from harness.analysis.verdicts import power_of
 from harness.contracts.exercises import PrimaryTest
 
 STATED = [PrimaryTest(name=name, compares="A minus B") for name in ("loss", "accuracy")]
@@ -70,8 +72,20 @@ def test_a_row_says_what_the_runs_found_and_could_have_found() -> None:
     assert row["smallest_detectable"] > 0.014
     assert row["seeds_needed"] > 5
     assert word_difference(judged).startswith("0.003 bits per character (-0.0")
-    assert word_reach(judged).startswith("5 seeds like these show 0.02")
-    assert "bits per character or more with 80%; the difference observed would take" in word_reach(judged)
+    assert re.fullmatch(
+        r"5 seeds like these find a difference of 0\.02\d bits per character in 80 % of such runs; "
+        r"one as large as observed would take about \d+ seeds",
+        word_reach(judged),
+    )
+
+
+def test_what_could_have_been_found_is_by_the_corrected_test() -> None:
+    pairs = [compared("bits", BITS, 2.003 + SPREAD, np.full(5, 2.0)) for _ in range(10)]
+    alone, of_ten = judge_secondary(pairs[:1])[0].verdict, judge_secondary(pairs)[0].verdict
+    assert of_ten.detectable > 1.5 * alone.detectable
+    deviation = float(SPREAD.std(ddof=1))
+    assert power_of(of_ten.detectable, deviation, 5, 0.05 / 10) == pytest.approx(0.8, abs=1e-3)
+    assert of_ten.pairs_needed > alone.pairs_needed
 
 
 def test_what_pairs_of_one_seed_have_is_averaged_first() -> None:

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy
 
 from harness.analysis.verdicts import (
     EQUIVALENCE,
@@ -94,3 +95,19 @@ def test_the_interval_of_a_difference_covers_the_truth(pairs: int) -> None:
     first, second = generator.normal(0.0, 0.05, (2, 1500, pairs))
     intervals = [judge(a + 0.1, b).difference for a, b in zip(first, second, strict=True)]
     assert np.mean([interval.low <= 0.1 <= interval.high for interval in intervals]) == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize("level", [0.05, 0.005])
+@pytest.mark.parametrize(("num_pairs", "effect"), [(2, 1.0), (3, 0.5), (3, 2.0), (5, 1.0), (10, 0.7), (50, 0.3)])
+def test_power_is_that_of_drawn_samples(num_pairs: int, effect: float, level: float) -> None:
+    samples = np.random.default_rng(1).normal(effect, 1.0, (40_000, num_pairs))
+    share = np.mean(scipy.stats.ttest_1samp(samples, 0.0, axis=1).pvalue <= level)
+    assert power_of(effect, 1.0, num_pairs, level) == pytest.approx(share, abs=0.01)
+
+
+def test_the_fewest_pairs_are_those_of_a_search_one_by_one() -> None:
+    for effect in np.random.default_rng(2).uniform(0.15, 3.0, 60):
+        fewest = next(number for number in range(2, 1000) if power_of(effect, 1.0, number) >= 0.8)
+        assert pairs_needed(effect, 1.0) == fewest
+    # At 517 pairs SciPy's noncentral F has no value.
+    assert pairs_needed(1.0, 0.55 / 0.94) == 5

@@ -11,7 +11,7 @@ from built_in import built_in
 from harness.contracts.settings import Range
 from harness.errors import UsageError
 from harness.grid.edges import widened
-from harness.grid.plan import Plan, join_plans, plan_trials
+from harness.grid.plan import Plan, idle_settings, join_plans, plan_trials
 from harness.grid.selection import select
 from harness.grid.tuning import NUISANCES, SEARCH_SEED, shares
 from harness.texts.reading import read_corpora
@@ -122,6 +122,17 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(options: dict[str, Any], m
     assert message in str(raised.value)
 
 
+def test_what_is_to_be_tuned_needs_a_number_of_points() -> None:
+    with pytest.raises(UsageError, match="--tune-over names what --tune tunes: add the number of points"):
+        select(TINY | {"tune-over": "lr=0.01:1"})
+
+
+def test_a_value_of_what_is_tuned_is_left_aside_and_that_is_said(expand: Callable[..., Plan]) -> None:
+    selection, _ = select(TINY | {"tune": 2, "lr": 0.25})
+    (remark,) = idle_settings(selection, expand(tune=2))
+    assert remark == "--lr is tuned, and what was asked for is left aside: learning rate 0.25."
+
+
 def test_a_setting_that_means_nothing_is_not_tuned(expand: Callable[..., Plan]) -> None:
     with pytest.raises(UsageError, match="--tune-over rmsprop-decay means nothing beside the other settings"):
         expand(tune=4, tune_over="lr,rmsprop-decay")
@@ -150,24 +161,29 @@ def edge_of(losses: Sequence[float], rates: Sequence[float] | None = None) -> st
 
 
 def test_a_best_point_at_an_end_is_at_the_edge_and_the_option_that_widens_it_is_named() -> None:
-    assert edge_of([2.9, 2.7, 2.5, 2.4, 2.3, 2.2]) == "widen it by --tune-over lr=0.001:1"
-    assert edge_of([2.2, 2.3, 2.4, 2.5, 2.7, 2.9]) == "widen it by --tune-over lr=0.0001:0.1"
+    assert edge_of([3.2, 3.0, 2.9, 2.7, 2.5, 2.4, 2.3, 2.2]) == "widen it by --tune-over lr=0.001:1"
+    assert edge_of([2.2, 2.3, 2.4, 2.5, 2.7, 2.9, 3.0, 3.2]) == "widen it by --tune-over lr=0.0001:0.1"
+
+
+def test_of_few_points_no_edge_can_be_told() -> None:
+    assert edge_of([3.0, 2.9, 2.7, 2.5, 2.4, 2.3, 2.2]) == ""
 
 
 def test_a_neighbour_that_is_no_clear_worse_shows_no_optimum_behind_it() -> None:
-    assert edge_of([2.9, 2.7, 2.5, 2.4, 2.2, 2.205]) == "widen it by --tune-over lr=0.001:1"
-    assert edge_of([2.9, 2.7, 2.5, 2.4, 2.2, 2.3]) == ""
+    assert edge_of([3.2, 3.0, 2.9, 2.7, 2.5, 2.4, 2.2, 2.205]) == "widen it by --tune-over lr=0.001:1"
+    assert edge_of([3.2, 3.0, 2.9, 2.7, 2.5, 2.4, 2.2, 2.3]) == ""
 
 
 def test_a_point_that_diverged_is_worse() -> None:
-    assert edge_of([2.9, 2.7, 2.5, 2.4, 2.2, np.inf]) == ""
+    assert edge_of([3.2, 3.0, 2.9, 2.7, 2.5, 2.4, 2.2, np.inf]) == ""
 
 
 def test_no_space_is_widened_to_where_a_setting_has_no_values() -> None:
-    dropouts = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+    dropouts = [0.0, 0.07, 0.14, 0.21, 0.28, 0.35, 0.42, 0.5]
+    falling = [2.7, 2.6, 2.5, 2.4, 2.3, 2.2, 2.1, 2.0]
     space = {"dropout": Range(low=0.0, high=0.5, scale="linear")}
-    assert widened({"dropout": dropouts}, [2.0, 2.1, 2.2, 2.3, 2.4, 2.5], 0, space) == ""
-    wider = widened({"dropout": dropouts}, [2.5, 2.4, 2.3, 2.2, 2.1, 2.0], 5, space)
+    assert widened({"dropout": dropouts}, falling[::-1], 0, space) == ""
+    wider = widened({"dropout": dropouts}, falling, 7, space)
     assert wider == "widen it by --tune-over dropout=0:0.75"
 
 

@@ -30,6 +30,7 @@ TUNING = Table(
         Column("search_valid_perplexity", "Its validation perplexity in the search", better="lower"),
         Column("at_edge", "How to widen the space where the best lies at its edge; empty: it does not", "text"),
         Column("search_seconds", "Time in training steps of all its points", unit="s"),
+        Column("num_earlier_points", "Points of earlier spaces, which were spent too", "whole"),
     ),
 )
 

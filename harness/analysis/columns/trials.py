@@ -85,6 +85,7 @@ SEARCH_COLUMNS = (
     Column("search_id", "The search it belongs to", "text"),
     Column("tuned", "The settings that its search chose, joined by '+'", "text"),
     Column("num_points", "Points of the search: the budget of tuning", "whole"),
+    Column("space", "Between which values it searched", "text"),
 )
 TUNED = tuple(column.name for column in SEARCH_COLUMNS)
 """What is known of a trial's search."""

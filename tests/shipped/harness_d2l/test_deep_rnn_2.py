@@ -132,7 +132,7 @@ def test_one_depth_is_not_counted_twice(tmp_path):
 
 def test_an_open_answer_says_what_the_runs_could_have_shown_and_how_many_it_takes(tmp_path):
     answer = at_depths((1,), {"gru": 0.4, "lstm": 0.4}, tmp_path / "run").answer
-    assert re.search(r"5 seeds like these show \d\S* % of perplexity or more with 80%; the difference observed", answer)
+    assert re.search(r"5 seeds like these find a difference of \d\S* % of perplexity in 80 % of such runs; one", answer)
     assert "P(GRU better) = " in answer
 
 
