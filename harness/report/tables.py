@@ -32,7 +32,7 @@ class Mean:
 def seed_means(comparison: Comparison, most: int) -> list[dict[str, Any]]:
     """Return the models with several seeds, best mean first; none where every model has one seed."""
     several = comparison.summary[comparison.summary["num_seeds"] > 1]
-    names = ("valid_perplexity", "train_perplexity", "tokens_per_s")
+    names = ("valid_perplexity", "test_perplexity", "train_perplexity", "tokens_per_s")
     metrics = {name: wording.FORMATS[MEASURES[name].format] for name in names}
     return [
         {

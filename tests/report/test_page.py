@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 from html_reading import read_html
-from invented_runs import FINISHED, begin, epoch, finish, make_folder, manifest, trial
+from invented_runs import FINISHED, begin, epoch, evaluate, finish, make_folder, manifest, trial
 
 from harness.errors import RunFolderError
 from harness.record.ledger import Ledger
@@ -437,3 +437,21 @@ def test_each_text_has_a_section_of_its_own_and_many_are_cut(build_run, monkeypa
     assert titles == ["bronte: all authors, characters, letters only", "homer: all authors, characters, letters only"]
     assert "1 more texts were compared" in page.text
     assert len(page.all("table", class_="ranking")) == 2
+
+
+def test_means_over_seeds_and_the_ranking_have_the_test_text_too(build_run):
+    trials = [trial(cell, seed=seed) for cell in ("gru", "lstm") for seed in (0, 1)]
+
+    def record(ledger: Ledger) -> None:
+        for each in trials:
+            finish(ledger, each)
+            evaluate(ledger, each, {"Ann": 6.0 + each.seed}, part="test")
+
+    page = read_html(write_report(build_run(trials, record)).read_text(encoding="utf-8"))
+    (over_seeds,) = [table for table in page.all("table") if "Means over finished seeds" in table.text]
+    assert [cell.text for cell in over_seeds.all("th")][:4] == [
+        "Model", "Seeds", "Validation perplexity", "Test perplexity",
+    ]  # fmt: skip
+    assert [row.all("td")[2].text.split()[0] for row in over_seeds.all("tr")[1:]] == ["6.500", "6.500"]
+    (ranking,) = page.all("table", class_="ranking")
+    assert "Test perplexity" in ranking.all("tr")[0].text
