@@ -46,8 +46,9 @@ def decode(data: bytes, name: str, encoding: str = UTF_8) -> str:
     for each in _FORMATS:
         if data.startswith(each.magic):
             raise CorpusError(f"{name} is {each.title}: give plain text, as by {each.advice.format(name=name)}.")
-    for mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        if (offset := data.find(mark)) >= 0:  # neither byte is in any UTF-8 text
+    for mark, other in ((codecs.BOM_UTF16_LE, "UTF-16LE"), (codecs.BOM_UTF16_BE, "UTF-16BE")):
+        offset = data.find(mark)
+        if offset >= 0 and _reads_as(data[offset + len(mark) :][:_LOOKED_AT_BYTES], other):
             raise CorpusError(
                 f"{name} has a mark of UTF-16 at offset {offset:,}, within it, so files of two encodings were joined: "
                 "make each UTF-8, and join them anew."
