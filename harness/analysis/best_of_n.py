@@ -34,12 +34,17 @@ def expected_best(losses: npt.ArrayLike) -> Floats:
 
     A point that diverged counts as spent: its loss is infinite, and so is every expectation it has a part in.
     """
-    ordered = np.sort(np.where(np.isnan(losses), np.inf, np.asarray(losses, dtype=np.float64)))
-    chances = weights(len(ordered))
-    finite = np.where(np.isfinite(ordered), ordered, 0.0)
-    expected = chances @ finite
-    diverging = (chances * ~np.isfinite(ordered)).sum(axis=1) > 0
-    return np.where(diverging, np.inf, expected)
+    (expected,) = _expected_best_of(np.asarray(losses, dtype=np.float64)[None])
+    return np.asarray(expected)
+
+
+def _expected_best_of(points: Floats) -> Floats:
+    """Return the expected best of n of each row of points. Shapes: both (rows, num_points)."""
+    ordered = np.sort(np.where(np.isnan(points), np.inf, points), axis=1)
+    chances = weights(ordered.shape[1])
+    expected = np.where(np.isfinite(ordered), ordered, 0.0) @ chances.T
+    expected[(~np.isfinite(ordered)).astype(float) @ chances.T > 0] = np.inf
+    return np.asarray(expected, dtype=np.float64)
 
 
 def curve(losses: npt.ArrayLike, confidence: float = CONFIDENCE) -> pd.DataFrame:
@@ -51,18 +56,10 @@ def curve(losses: npt.ArrayLike, confidence: float = CONFIDENCE) -> pd.DataFrame
     values = np.asarray(losses, dtype=np.float64)
     generator = np.random.default_rng(0)
     draws = values[generator.integers(0, len(values), (_RESAMPLES, len(values)))]
-    curves = _expected_of_draws(draws, weights(len(values)))
+    curves = _expected_best_of(draws)
     ends = [(1 - confidence) / 2, (1 + confidence) / 2]
     low, high = np.quantile(curves, ends, axis=0, method="nearest")
     return pd.DataFrame({"n": np.arange(1, len(values) + 1), "loss": expected_best(values), "low": low, "high": high})
-
-
-def _expected_of_draws(draws: Floats, chances: Floats) -> Floats:
-    """Return the expected best of n of each row's points: (rows, num_points)."""
-    drawn = np.sort(np.where(np.isnan(draws), np.inf, draws), axis=1)
-    curves = np.where(np.isfinite(drawn), drawn, 0.0) @ chances.T
-    curves[(~np.isfinite(drawn)).astype(float) @ chances.T > 0] = np.inf
-    return np.asarray(curves, dtype=np.float64)
 
 
 def leaders(points: Mapping[str, npt.ArrayLike]) -> list[str]:
@@ -74,10 +71,9 @@ def leaders(points: Mapping[str, npt.ArrayLike]) -> list[str]:
     names = list(points)
     losses = np.stack([np.asarray(points[name], dtype=np.float64) for name in names])
     num_points = losses.shape[1]
-    expected = np.stack([expected_best(each) for each in losses])
     draws = np.random.default_rng(0).integers(0, num_points, (_RESAMPLES, num_points))
-    drawn = np.stack([_expected_of_draws(each[draws], weights(num_points)) for each in losses])
-    first = expected.argmin(axis=0)
+    drawn = np.stack([_expected_best_of(each[draws]) for each in losses])
+    first = _expected_best_of(losses).argmin(axis=0)
     leads = (drawn.argmin(axis=0) == first) & np.isfinite(drawn.min(axis=0))
     return [
         names[place] if share >= (1 + CONFIDENCE) / 2 else ""

@@ -59,6 +59,10 @@ def settings_without(*names: str) -> list[str]:
     return [name for name in SETTINGS if name not in names]
 
 
+_BUDGET = ("num_points", "space")
+"""Of tuning."""
+
+
 def pairs(trials: pd.DataFrame, column: str, first: str, second: str, free: Sequence[str] = ()) -> pd.DataFrame:
     """Return the trials that differ in one column alone, side by side: columns end in ``_first`` and ``_second``.
 
@@ -82,10 +86,6 @@ def pairs(trials: pd.DataFrame, column: str, first: str, second: str, free: Sequ
         parts[1], on=[*shared, *(f"_same_{name}" for name in (*apart, *_BUDGET))], suffixes=("_first", "_second")
     )
     return matched.drop(columns=[f"_same_{name}" for name in (*apart, *_BUDGET)])
-
-
-_BUDGET = ("num_points", "space")
-"""Of tuning."""
 
 
 def on_one_text(matched: pd.DataFrame) -> pd.DataFrame:

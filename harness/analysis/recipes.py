@@ -52,7 +52,7 @@ def word_recipe(run: Run, trials: pd.DataFrame) -> str:
     rates = [_word_tuned(run, trials[is_tuned])] if is_tuned.any() else []
     if not is_tuned.all():
         rest = trials[~is_tuned]
-        rates.append(_word_untuned(rest, f"{count(len(rest))} more" if rates else "All"))
+        rates.append(_word_untuned(rest, plural(len(rest), "more model") if rates else "All"))
     return f"{'; '.join(rates)}; {_word_learning(run, trials)}."
 
 

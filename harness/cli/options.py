@@ -82,7 +82,7 @@ def registry_of(plugins_dir: Path | None) -> "Registry":
 
     known = registry.load(plugins_dir)
     for broken in known.broken:
-        click.echo(visible(f"{broken.origin} is broken: {broken.cause}"), err=True)
+        click.echo(visible(f"{broken}. Mend it, or leave it out."), err=True)
     return known
 
 

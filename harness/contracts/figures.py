@@ -64,7 +64,7 @@ class Figure:
     held_out: tuple[Place, ...] = ("trials", "transfer")
     """Of every author's held-out parts; trials.csv has that of the test parts of a trial's own authors."""
     test: tuple[Place, ...] = ()
-    """Where its measure of the test part is shown beside."""
+    """Where its measure of the test part stands beside that."""
 
     @property
     def stored(self) -> bool:

@@ -39,6 +39,9 @@ class BrokenPlugin:
     origin: Origin
     cause: str
 
+    def __str__(self) -> str:
+        return f"{self.origin} is broken ({self.cause})"
+
 
 @dataclass
 class Registry:
@@ -119,16 +122,14 @@ class Registry:
         self.reject_broken(name)
         hint = did_you_mean(name, known)
         for broken in self.broken:
-            hint += f" Note that {broken.origin} is broken ({broken.cause})."
+            hint += f" Note that {broken}."
         raise PluginError(f"There is no {kinds} {name!r}.{hint} 'harness plugins' lists what is there.")
 
     def reject_broken(self, name: str) -> None:
         """Raise a PluginError where a broken plugin bears the name."""
         for broken in self.broken:
             if name in (broken.origin.plugin, broken.origin.plugin.rpartition("_")[2]):
-                raise PluginError(
-                    f"{name!r} cannot be used: {broken.origin} is broken ({broken.cause}). Mend it, or leave it out."
-                )
+                raise PluginError(f"{name!r} cannot be used: {broken}. Mend it, or leave it out.")
 
     def _named(self, known: dict[str, Named], kind: str, name: str) -> Named:
         if name not in known:

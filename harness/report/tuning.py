@@ -188,7 +188,9 @@ def _changes(points: pd.DataFrame, searches: pd.DataFrame) -> str:
         return ""
     by_model = {}
     for search_id in ids:
+        # Sorted by what was tuned, the points of one space are the same ones.
         of = points[points["search_id"] == search_id]
+        of = of.sort_values(str(of["tuned"].iloc[0]).split("+"), kind="stable")
         reached = of["valid_perplexity"].astype(float).where(of["status"] == "ok", np.inf)
         by_model[str(of["label"].iloc[0])] = reached.to_numpy()
     return _word_leaders(leaders(by_model))

@@ -96,12 +96,8 @@ def _books(text: str, name: str) -> Iterator[tuple[Span, Span]]:
 
 def _next_start(text: str, first: int) -> int:
     """Return where the next book's header begins; one that is quoted has none."""
-    for pattern in (_START, _SMALL_PRINT_END):
-        for start in pattern.finditer(text, first):
-            header = _header(text, first, start.start())
-            if header < start.start():
-                return header
-    return len(text)
+    ends = (start.start() for pattern in (_START, _SMALL_PRINT_END) for start in pattern.finditer(text, first))
+    return min((header for end in ends if (header := _header(text, first, end)) < end), default=len(text))
 
 
 def _farewell(text: str, first: int, limit: int, name: str) -> Span:

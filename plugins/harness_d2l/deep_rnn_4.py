@@ -189,9 +189,11 @@ def _statistics(judged: Sequence[Judged]) -> str:
 
 def _over_texts(run: Run, pairs: Mapping[str, pd.DataFrame]) -> list[str]:
     """Say how far the practical question's answer depends on the held-out text, an author each."""
-    both = next((pairs[test] for test in (ADDED_EPOCHS, ADDED_UPDATES, MIXED) if len(pairs[test])), pd.DataFrame())
+    asked = next((test for test in _QUESTIONS if len(pairs[test])), "")
+    if not asked:
+        return []
     parts = []
-    for author, part in both.groupby("evaluated_on", sort=False) if len(both) else ():
+    for author, part in pairs[asked].groupby("evaluated_on", sort=False):
         sides = list(zip(part["trial_id_first"], part["trial_id_second"], strict=True))
         over_texts = difference_over_texts(run.texts, sides, "test", str(author))
         if math.isfinite(over_texts.low):
@@ -199,8 +201,8 @@ def _over_texts(run: Run, pairs: Mapping[str, pd.DataFrame]) -> list[str]:
     if not parts:
         return []
     return [
-        f"Over other texts of the same author the first of these differences is {enumerate_names(parts, MAX_WORDED)} "
-        "nats a token, over blocks of the test text."
+        f"Over other texts of the same author, {_QUESTIONS[asked].format('the loss changes by')} "
+        f"{enumerate_names(parts, MAX_WORDED)} nats a token, over blocks of the test text."
     ]
 
 

@@ -10,6 +10,7 @@ from built_in import built_in
 
 from harness.contracts.settings import Range
 from harness.errors import UsageError
+from harness.grid import edges
 from harness.grid.edges import widened
 from harness.grid.plan import Plan, idle_settings, join_plans, plan_trials
 from harness.grid.selection import select
@@ -165,8 +166,18 @@ def test_a_best_point_at_an_end_is_at_the_edge_and_the_option_that_widens_it_is_
     assert edge_of([2.2, 2.3, 2.4, 2.5, 2.7, 2.9, 3.0, 3.2]) == "widen it by --tune-over lr=0.0001:0.1"
 
 
-def test_of_few_points_no_edge_can_be_told() -> None:
+def test_of_few_points_no_edge_is_told() -> None:
     assert edge_of([3.0, 2.9, 2.7, 2.5, 2.4, 2.3, 2.2]) == ""
+
+
+@pytest.mark.parametrize("num_points", [3, 4, 5, 6, 7])
+def test_of_few_points_an_optimum_within_would_often_be_called_an_edge(
+    num_points: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edges, "FEWEST_POINTS", 2)
+    generator = np.random.default_rng(3)
+    within = [simulated(optimum, generator, num_points, 1) for optimum in np.linspace(0.15, 0.85, 200)]
+    assert 0.2 < np.mean([bool(edge) for edge in within]) < 0.6
 
 
 def test_a_neighbour_that_is_no_clear_worse_shows_no_optimum_behind_it() -> None:

@@ -167,7 +167,7 @@ def test_a_damaged_log_is_cut_where_the_sentence_says(tmp_path: Path, killed: tu
     data = bytearray(log.read_bytes())
     data[len(data) // 2] ^= 1
     log.write_bytes(data)
-    size = re.search(r"(\d+) of the last commits .* 'truncate -s (\d+) run.sqlite-wal'", refusal(path, Ledger))
+    size = re.search(rf"(\d+) of the last commits .*: truncate -s (\d+) {log} gives them up", refusal(path, Ledger))
     assert size
     os.truncate(log, int(size[2]))
     epochs = len(content(path)["rows"][1])
@@ -175,6 +175,18 @@ def test_a_damaged_log_is_cut_where_the_sentence_says(tmp_path: Path, killed: tu
     assert epochs + int(size[1]) in (11, 12)  # the damaged one counts where the end of it can be seen
     with Ledger(path) as ledger:
         assert ledger.num_epochs(TRIALS[0].trial_id) == epochs
+
+
+def test_a_log_whose_header_is_damaged_is_said_and_can_be_given_up(tmp_path: Path, killed: tuple[Path, Path]) -> None:
+    path = copy(killed[0] / "run.sqlite", tmp_path / "run")
+    log = path.with_name("run.sqlite-wal")
+    data = bytearray(log.read_bytes())
+    data[20] ^= 1
+    log.write_bytes(data)
+    assert f"the header of its log is damaged: rm {log} gives up what only the log holds" in refusal(path, Ledger)
+    log.unlink()
+    with Ledger(path) as ledger:
+        ledger.add(TRIALS)
 
 
 def test_a_log_begun_anew_over_an_older_one_is_whole(tmp_path: Path) -> None:

@@ -158,6 +158,20 @@ def test_points_of_a_space_that_was_given_up_are_counted_as_spent(tmp_path: Path
     assert "tuned, 8 points a model, after 2 points of spaces that were given up, the best" in recipe
 
 
+def test_tuned_and_untuned_models_are_told_apart_where_an_answer_rests_on_both(tmp_path: Path) -> None:
+    untuned = [trial("rnn", learning_rate=0.5, seed=seed) for seed in (0, 1)]
+
+    def both(ledger: Ledger) -> None:
+        record(ledger)
+        for each in untuned:
+            finish(ledger, each)
+
+    run = read_run(make_folder(tmp_path / "run", [*points("lstm"), *points("gru"), *untuned], both))
+    recipe = recipes.word_recipe(run, run.trials)
+    assert recipe.startswith("Learning rates were tuned, 8 points a model, the best by validation")
+    assert "; 2 more models at one untuned learning rate, 0.5 (sgd): another may reverse it; " in recipe
+
+
 def test_a_search_under_way_has_no_final_trials(tmp_path: Path) -> None:
     def half(ledger: Ledger) -> None:
         record(ledger)

@@ -159,6 +159,8 @@ def test_the_small_print_of_old_files_goes() -> None:
     assert strip_boilerplate(text + small_print("Another."), "x.txt") == "It began.\n\nIt ended.\n\nAnother."
     assert strip_boilerplate(f"{text}\n{OWN}", "x.txt") == f"It began.\n\nIt ended.\n\n{OWN}"
     assert strip_boilerplate(text + marked("Newer."), "x.txt") == "It began.\n\nIt ended.\n\nNewer."
+    three = text + small_print("Another.") + marked("Newer.")
+    assert strip_boilerplate(three, "x.txt") == "It began.\n\nIt ended.\n\nAnother.\n\nNewer."
 
 
 def test_small_print_without_its_last_line_is_refused_as_what_it_is() -> None:

@@ -3,6 +3,7 @@
 Source: SQLite's file format, section "The Write-Ahead Log".
 """
 
+import shlex
 import sqlite3
 import struct
 from pathlib import Path
@@ -11,7 +12,7 @@ _HEADER = struct.Struct(">8I")
 """Magic, version, page size, sequence, two salts and two checksums."""
 _FRAME = struct.Struct(">6I")
 """Page number, the file's pages after a commit or 0 within a transaction, two salts and two checksums."""
-_WORDS = {0x377F0682: "<", 0x377F0683: ">"}
+_BYTE_ORDERS = {0x377F0682: "<", 0x377F0683: ">"}
 """By the header's magic, the order of bytes of what is summed."""
 _MASK = 0xFFFFFFFF
 
@@ -28,15 +29,19 @@ def require_whole(path: Path) -> None:
     if len(data) <= _HEADER.size:
         return
     magic, _, page_bytes, _, *salts = _HEADER.unpack_from(data)[:6]
-    order = _WORDS.get(magic)
+    order = _BYTE_ORDERS.get(magic)
     sums = _sum(data[: _HEADER.size - 8], (0, 0), order) if order else None
     if order is None or sums != _HEADER.unpack_from(data)[6:]:
-        raise sqlite3.DatabaseError(f"the header of {log.name} is damaged: without that file it is as it was before")
+        raise sqlite3.DatabaseError(
+            f"the header of its log is damaged: {shlex.join(['rm', str(log)])} gives up what only the log holds, and "
+            "the run goes on from what is before it"
+        )
     end, behind = _ends(data, page_bytes, salts, order, sums)
     if behind:
         raise sqlite3.DatabaseError(
-            f"{behind} of the last commits in {log.name} stand behind a damaged one: 'truncate -s {end} {log.name}' "
-            "gives them up, and the run goes on from what is before them"
+            f"{behind} of the last commits in its log stand behind a damaged one: "
+            f"{shlex.join(['truncate', '-s', str(end), str(log)])} gives them up, and the run goes on from what is "
+            "before them"
         )
 
 

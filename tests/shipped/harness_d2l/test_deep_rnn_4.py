@@ -193,7 +193,11 @@ def test_how_far_it_depends_on_the_text_is_said_for_each_author(tmp_path):
         gain = 0.2 if (each.authors, each.num_epochs, each.train_tokens) == ("all", 12, 300_000) else 0.0
         texts[each.trial_id, "test"] = {author: blocks(each.trial_id, author, gain) for author in SIZES}
     answer = ask(tmp_path / "run", {"epochs": 0.2, "updates": 0.1}, texts=texts).answer
-    said = re.search(r"Over other texts of the same author the first of these differences is (.*) nats a token", answer)
+    said = re.search(
+        r"Over other texts of the same author, adding others' texts to all of one's own, as many epochs: "
+        r"the loss changes by (.*) nats a token, over blocks of the test text",
+        answer,
+    )
     assert said
     # The passages' own spread of 0.3 is in neither: both models read the same ones.
     bounds = re.findall(r"(-\S+) \((-\S+) to (-\S+)\) for (\w+)", said[1])
