@@ -209,7 +209,9 @@ def test_a_mark_within_a_text_says_that_two_encodings_were_joined(write: Write) 
         read_path(write("joined.txt", b"long ago" + "long ago".encode("utf-16")))
 
 
-@pytest.mark.parametrize("content", [bytes(5000), b"  one\n  two\n" * 50 + b"\0" + b"three " * 50])
+@pytest.mark.parametrize(
+    "content", [bytes(5000), b" \0" * 50 + bytes(500), b"  one\n  two\n" * 50 + b"\0" + b"three " * 50]
+)
 def test_a_nul_byte_alone_is_no_wide_encoding(write: Write, content: bytes) -> None:
     with pytest.raises(CorpusError, match="is not text: it has a NUL byte at offset"):
         read_path(write("nul.txt", content))
